@@ -1,0 +1,27 @@
+// Each jest test file has its own globals. Native modules (onnxruntime, sharp) and Node's core hand out buffers of the
+// outer realm and check with instanceof, so the file's realm is given the outer ArrayBuffer and typed arrays.
+const { TestEnvironment } = require('jest-environment-node');
+
+const sharedConstructors = [
+  'ArrayBuffer',
+  'SharedArrayBuffer',
+  'DataView',
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
+];
+
+module.exports = class extends TestEnvironment {
+  constructor(config, context) {
+    super(config, context);
+    for (const name of sharedConstructors) this.global[name] = globalThis[name];
+  }
+};
