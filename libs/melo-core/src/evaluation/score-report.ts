@@ -1,0 +1,222 @@
+/**
+ * What an evaluation lets out of a site: counts, confusion and score histograms, never a score or an image.
+ *
+ * Everything but the loss is a whole number, so reports of several sites add up exactly, in any order, also as masked
+ * coordinates. Letters: B images in a batch, C classes, 256 bins.
+ *
+ * The score of class c is its softmax share; bin = min(255, floor(256 * score)). 256 is a power of two, so the product
+ * is exact and a bin never puts two scores in the wrong order: it only ties scores closer than 1/256.
+ */
+import { z } from 'zod';
+import { InputError } from '#core/errors';
+import { checkFinite, checkInteger, checkLength } from '#core/check';
+
+/** Bins of one score histogram. */
+export const scoreBins = 256;
+
+/** Most classes of a report; the protocol's own limit on a task. */
+const classesMax = 64;
+/** Most images of a report, merged ones included: products of two counts stay far below 2^63, sums far below 2^53. */
+const countMax = 1_000_000_000;
+/** Above what finite fp32 logits can give (6.8e38 an image), low enough that reports add up without overflow. */
+const lossSumMax = 1e50;
+
+const countSchema = z.number().int().min(0).max(countMax);
+const binsSchema = z.array(countSchema).length(scoreBins);
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+const shapeSchema = z.strictObject({
+  /** C, the classes of the task in the order of the head's rows. */
+  classes: z.number().int().min(2).max(classesMax),
+  /** Images scored. */
+  count: countSchema,
+  /** Sum of the cross-entropies, natural logarithm, no smoothing. */
+  lossSum: z.number().min(0).max(lossSumMax),
+  /** Images by true class (rows) and predicted class (columns), (C,C). */
+  confusion: z.array(z.array(countSchema).max(classesMax)).max(classesMax),
+  /** For each class, the scores of its own images and of all the others, by bin. */
+  histograms: z.array(z.strictObject({ positives: binsSchema, negatives: binsSchema })).max(classesMax),
+});
+
+type Shape = z.infer<typeof shapeSchema>;
+
+/** Say what does not add up in a report of the right shape, or null. */
+function inconsistency(report: Shape): string | null {
+  const { classes, count, confusion, histograms } = report;
+  if (confusion.length !== classes || confusion.some((row) => row.length !== classes)) {
+    return `expected a confusion table of ${classes} x ${classes}`;
+  }
+  if (histograms.length !== classes) return `expected ${classes} histograms, got ${histograms.length}`;
+  const total = sum(confusion.flat());
+  if (total !== count) return `expected confusion counts that sum to ${count}, got ${total}`;
+  for (const [index, { positives, negatives }] of histograms.entries()) {
+    const positiveCount = sum(confusion[index] ?? []);
+    if (sum(positives) !== positiveCount) return `expected ${positiveCount} positives in histogram ${index}`;
+    if (sum(negatives) !== count - positiveCount) {
+      return `expected ${count - positiveCount} negatives in histogram ${index}`;
+    }
+  }
+  return count === 0 && report.lossSum !== 0 ? 'expected no loss without images' : null;
+}
+
+/** Parse a report from outside: whole numbers within limits, and sums that agree with each other. */
+export const scoreReportSchema = shapeSchema.superRefine((report, context) => {
+  const message = inconsistency(report);
+  if (message !== null) context.addIssue({ code: 'custom', message });
+});
+
+/** Counts and score histograms of one model on one set of images. */
+export type ScoreReport = z.infer<typeof scoreReportSchema>;
+
+const zeros = (length: number): number[] => Array.from({ length }, () => 0);
+
+/**
+ * Make a report of no images.
+ *
+ * @param classes - C, 2 to 64
+ * @throws RangeError if `classes` is out of range
+ */
+export function emptyScoreReport(classes: number): ScoreReport {
+  checkInteger(classes, 'classes', { minimum: 2, maximum: classesMax });
+  return {
+    classes,
+    count: 0,
+    lossSum: 0,
+    confusion: Array.from({ length: classes }, () => zeros(classes)),
+    histograms: Array.from({ length: classes }, () => ({
+      positives: zeros(scoreBins),
+      negatives: zeros(scoreBins),
+    })),
+  };
+}
+
+/**
+ * Tell the bin of a softmax score: min(255, floor(256 * score)).
+ *
+ * @param score - share in [0, 1]
+ */
+export function scoreBin(score: number): number {
+  return Math.min(scoreBins - 1, Math.floor(score * scoreBins));
+}
+
+/**
+ * Compute the softmax of one row of logits, stable and in float64.
+ *
+ * p_c = exp(z_c - max z) / sum_j exp(z_j - max z).
+ *
+ * @param logits - one row, (C), finite
+ * @returns the scores (C), new, and the logarithm of the sum of exponentials of `logits`
+ */
+export function softmaxScores(logits: ArrayLike<number>): { scores: Float64Array; logSumExp: number } {
+  const scores = Float64Array.from(logits);
+  const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+  let total = 0;
+  for (let c = 0; c < scores.length; c++) {
+    const weight = Math.exp((scores[c] ?? 0) - largest);
+    scores[c] = weight;
+    total += weight;
+  }
+  for (let c = 0; c < scores.length; c++) scores[c] = (scores[c] ?? 0) / total;
+  return { scores, logSumExp: largest + Math.log(total) };
+}
+
+/** Index of the largest value; of equal ones the lowest index. */
+function argmax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let index = 1; index < values.length; index++) {
+    if ((values[index] ?? 0) > (values[best] ?? 0)) best = index;
+  }
+  return best;
+}
+
+function increment(counts: number[] | undefined, index: number): void {
+  if (counts !== undefined) counts[index] = (counts[index] ?? 0) + 1;
+}
+
+/** Add one image to the report: its row of logits (C) and its true class. */
+function addRow(report: ScoreReport, row: Float32Array, label: number): void {
+  const { scores, logSumExp } = softmaxScores(row);
+  report.count += 1;
+  report.lossSum += Math.max(0, logSumExp - (row[label] ?? 0)); // -log p of the true class
+  increment(report.confusion[label], argmax(row));
+  for (const [c, histogram] of report.histograms.entries()) {
+    increment(c === label ? histogram.positives : histogram.negatives, scoreBin(scores[c] ?? 0));
+  }
+}
+
+/**
+ * Add a batch of scored images to `report`, in place.
+ *
+ * Softmax in float64; loss = -log p of the true class; the prediction is the largest logit, of equal ones the one with
+ * the lowest index (so a model that knows nothing predicts class 0 throughout, and its accuracy says so).
+ *
+ * @param report - changed in place, nothing of it when this throws
+ * @param logits - (B,C) row-major, finite
+ * @param labels - true classes (B), whole numbers in [0, C - 1]
+ * @returns the same report
+ * @throws InputError UPDATE_SHAPE_MISMATCH if `logits` is not B x C, NON_FINITE_UPDATE if a logit is not finite,
+ *   DATASET_INVALID if a label is not a class
+ */
+export function addScores(
+  report: ScoreReport,
+  logits: Float32Array,
+  labels: ArrayLike<number>,
+): ScoreReport {
+  const { classes } = report;
+  checkFinite(checkLength(logits, labels.length * classes, 'logits'), 'logits');
+  for (let index = 0; index < labels.length; index++) checkLabel(labels[index], classes, index);
+  for (let index = 0; index < labels.length; index++) {
+    addRow(report, logits.subarray(index * classes, (index + 1) * classes), labels[index] ?? 0);
+  }
+  return report;
+}
+
+function checkLabel(label: number | undefined, classes: number, index: number): void {
+  if (label !== undefined && Number.isInteger(label) && label >= 0 && label < classes) return;
+  throw new InputError(
+    'DATASET_INVALID',
+    `labels: expected a class from 0 to ${classes - 1} at index ${index}, got ${String(label)}; check the mapping of folders to classes`,
+    { index, classes },
+  );
+}
+
+const addAll = (target: number[], other: readonly number[]): void => {
+  for (let index = 0; index < target.length; index++) {
+    target[index] = (target[index] ?? 0) + (other[index] ?? 0);
+  }
+};
+
+/**
+ * Add reports of several sites into a new one.
+ *
+ * The counts are exact and do not depend on the order; the loss is summed in the order given (float64), so pass the
+ * sites in their canonical order where bytes matter.
+ *
+ * @param reports - one or more, all of the same number of classes; not changed
+ * @throws InputError METRIC_UNDEFINED if there is none, LAYOUT_MISMATCH if the numbers of classes differ
+ */
+export function mergeScoreReports(reports: readonly ScoreReport[]): ScoreReport {
+  const first = reports[0];
+  if (first === undefined) {
+    throw new InputError('METRIC_UNDEFINED', 'score reports: expected one or more, got none; wait for a site');
+  }
+  const merged = emptyScoreReport(first.classes);
+  for (const [index, report] of reports.entries()) {
+    if (report.classes !== first.classes) {
+      throw new InputError(
+        'LAYOUT_MISMATCH',
+        `score reports: expected ${first.classes} classes, report ${index} has ${report.classes}; evaluate the same task`,
+        { index, expected: first.classes, actual: report.classes },
+      );
+    }
+    merged.count += report.count;
+    merged.lossSum += report.lossSum;
+    merged.confusion.forEach((row, c) => addAll(row, report.confusion[c] ?? []));
+    merged.histograms.forEach(({ positives, negatives }, c) => {
+      addAll(positives, report.histograms[c]?.positives ?? []);
+      addAll(negatives, report.histograms[c]?.negatives ?? []);
+    });
+  }
+  return merged;
+}
