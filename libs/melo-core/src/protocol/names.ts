@@ -7,7 +7,10 @@ export const protocolVersion = 'melo/1';
 
 const slug = z
   .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'expected 1 to 63 of a-z, 0-9 and -, not starting or ending with -');
+  .regex(
+    /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    'expected 1 to 63 of a-z, 0-9 and -, not starting or ending with -',
+  );
 
 /** A site's name in the federation: short, lower case, unique. */
 export const siteIdSchema = slug.brand<'SiteId'>();
@@ -23,7 +26,9 @@ export type TaskId = z.infer<typeof taskIdSchema>;
 export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
 
 /** The federation's own random name: 16 bytes in hexadecimal, made once by its coordinator. */
-export const federationIdSchema = z.string().regex(/^[0-9a-f]{32}$/, 'expected 32 lower-case hexadecimal digits');
+export const federationIdSchema = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/, 'expected 32 lower-case hexadecimal digits');
 
 /** A round's number within its task: 1, 2, 3, ... */
 export const roundNumberSchema = z.number().int().min(1).max(limits.roundsMax);
@@ -53,7 +58,9 @@ export const classesSchema = z
 
 /** Binary of a bounded length: Uint8Array, as socket.io delivers it (a Buffer is one). */
 export const bytesSchema = (lengthMax: number): z.ZodType<Uint8Array> =>
-  z.instanceof(Uint8Array).refine((bytes) => bytes.length <= lengthMax, `expected ${lengthMax} bytes at most`);
+  z
+    .instanceof(Uint8Array)
+    .refine((bytes) => bytes.length <= lengthMax, `expected ${lengthMax} bytes at most`);
 
 /** Binary of exactly one length. */
 export const exactBytesSchema = (length: number): z.ZodType<Uint8Array> =>

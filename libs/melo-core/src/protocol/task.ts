@@ -1,0 +1,83 @@
+/** A task as an administrator defines it: what is trained, on which backbone, by whom and under which rules. */
+import { z } from 'zod';
+import { limits } from './limits.ts';
+import { classesSchema, digestSchema, siteIdSchema, taskIdSchema } from './names.ts';
+import { preprocessingSchema, tensorNameSchema, trainingPlanSchema } from './plan.ts';
+
+/** What the coordinator must know of a backbone it never holds. */
+export const backboneReferenceSchema = z.strictObject({
+  name: z.string().min(1).max(128),
+  fingerprint: digestSchema,
+  dimension: z.number().int().min(1).max(8192),
+  blocks: z.number().int().min(1).max(256),
+  patchSize: z.number().int().min(1).max(256),
+  imageSize: z.number().int().min(16).max(1024),
+});
+/** What the coordinator must know of a backbone it never holds. */
+export type BackboneReference = z.infer<typeof backboneReferenceSchema>;
+
+/** When a round may be published, and until when it waits. */
+export const roundRulesSchema = z.strictObject({
+  /** Least number of sites that must have reported. */
+  quorumSites: z.number().int().min(1).max(limits.membersMax),
+  /** Least share of the samples that the accepting sites declared, 0 to 1. */
+  quorumSampleShare: z.number().min(0).max(1).default(0),
+  /** Milliseconds from opening until members that have not reported count as lost. */
+  deadlineMs: z
+    .number()
+    .int()
+    .min(1000)
+    .max(30 * 24 * 3_600_000)
+    .default(6 * 3_600_000),
+});
+/** When a round may be published, and until when it waits. */
+export type RoundRules = z.infer<typeof roundRulesSchema>;
+
+/** Which tensors a round may train: all of the adapter and head, or the head alone (a linear probe). */
+export const trainedTensorsSchema = z.union([
+  z.literal('all'),
+  z.literal('head'),
+  z.array(tensorNameSchema).min(1).max(limits.tensorsMax),
+]);
+
+/** A task's definition; it never changes once created. */
+export const taskDefinitionSchema = z
+  .strictObject({
+    version: z.literal(1),
+    task: taskIdSchema,
+    title: z.string().min(1).max(200),
+    /** `clear`: the coordinator opens updates. `blind` comes with secure aggregation; never switched silently. */
+    mode: z.enum(['clear']),
+    backbone: backboneReferenceSchema,
+    preprocessing: preprocessingSchema,
+    classes: classesSchema,
+    rank: z.number().int().min(1).max(64).default(4),
+    alpha: z.number().positive().max(1024).default(4),
+    /** 32 bytes in hexadecimal; version 0 can be derived again by anyone from it. */
+    publicSeed: digestSchema,
+    trainedTensors: trainedTensorsSchema.default('all'),
+    plan: trainingPlanSchema,
+    aggregation: z.strictObject({
+      method: z.enum(['fedavg']).default('fedavg'),
+      weights: z.enum(['samples', 'equal']).default('samples'),
+    }),
+    rounds: z.number().int().min(1).max(limits.roundsMax),
+    rules: roundRulesSchema,
+    members: z.array(siteIdSchema).min(1).max(limits.membersMax),
+  })
+  .refine((task) => new Set(task.members).size === task.members.length, {
+    path: ['members'],
+    message: 'expected every site once',
+  })
+  .refine((task) => task.rules.quorumSites <= task.members.length, {
+    path: ['rules', 'quorumSites'],
+    message: 'expected no more than there are members',
+  })
+  .refine((task) => task.preprocessing.imageSize === task.backbone.imageSize, {
+    path: ['preprocessing', 'imageSize'],
+    message: 'expected the image size of the backbone',
+  });
+/** A task's definition. */
+export type TaskDefinition = z.infer<typeof taskDefinitionSchema>;
+/** A task's definition as a person may write it. */
+export type TaskDefinitionInput = z.input<typeof taskDefinitionSchema>;
