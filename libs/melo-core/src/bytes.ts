@@ -55,7 +55,8 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
  * @param value - whole number in [0, 2^53 - 1]
  */
 export function uint64le(value: number): Uint8Array {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError('uint64le: expected a whole number of 0 or more');
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new RangeError('uint64le: expected a whole number of 0 or more');
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
   return bytes;
@@ -69,4 +70,18 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
     if (difference !== 0) return difference;
   }
   return a.length - b.length;
+}
+
+/**
+ * Serialise a JSON value so that equal values give equal bytes: object keys in code-unit order, no white space.
+ *
+ * Numbers and strings are written as ECMAScript does (RFC 8785, sections 3.2.2 and 3.2.3); properties that are undefined
+ * are left out.
+ */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
 }

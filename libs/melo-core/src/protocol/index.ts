@@ -6,3 +6,4 @@ export * from './signed-payloads.ts';
 export * from './messages.ts';
 export * from './round-state.ts';
 export * from './round-reducer.ts';
+export * from './digests.ts';
