@@ -5,7 +5,11 @@ import { stringify } from 'yaml';
 import { z } from 'zod';
 import { MeloProcess } from './melo-process.ts';
 
-const listeningSchema = z.object({ event: z.literal('listening'), url: z.string(), tokenFile: z.string() });
+const listeningSchema = z.object({
+  event: z.literal('listening'),
+  url: z.string(),
+  tokenFile: z.string(),
+});
 const taskSchema = z.object({ status: z.string(), latestVersion: z.number() });
 const invitationSchema = z.object({ code: z.string() });
 const siteSchema = z.object({ fingerprint: z.string().nullable() });
@@ -59,7 +63,8 @@ export class Federation {
   /** Call the REST API as its administrator and return the answer's JSON. */
   async request(method: string, path: string, body?: unknown): Promise<unknown> {
     const response = await this.raw(method, path, body);
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    if (!response.ok)
+      throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
     return response.json();
   }
 
@@ -107,7 +112,8 @@ export class Federation {
       logFile: join(this.directory, `${site}.log`),
       input: `${code}\n`,
     });
-    if ((await enrolling.exit()) !== 0) throw new Error(`enrolling ${site} failed:\n${enrolling.output}`);
+    if ((await enrolling.exit()) !== 0)
+      throw new Error(`enrolling ${site} failed:\n${enrolling.output}`);
     const { fingerprint } = siteSchema.parse(await this.request('GET', `/v1/sites/${site}`));
     await this.request('POST', `/v1/sites/${site}/approve`, { fingerprint });
   }
@@ -124,7 +130,11 @@ export class Federation {
   }
 
   /** Wait until a condition on the REST API holds. */
-  async waitUntil(what: string, isDone: () => Promise<boolean>, timeoutMs = 600_000): Promise<void> {
+  async waitUntil(
+    what: string,
+    isDone: () => Promise<boolean>,
+    timeoutMs = 600_000,
+  ): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!(await isDone())) {
       if (Date.now() > deadline) throw new Error(`${what}: not so after ${timeoutMs} ms`);
@@ -138,7 +148,8 @@ export class Federation {
       `${task} version ${version}`,
       async () => {
         const state = taskSchema.parse(await this.request('GET', `/v1/tasks/${task}`));
-        if (state.status === 'failed') throw new Error(`${task}: the task failed; see ${this.directory}`);
+        if (state.status === 'failed')
+          throw new Error(`${task}: the task failed; see ${this.directory}`);
         return state.latestVersion >= version;
       },
       timeoutMs,

@@ -72,7 +72,8 @@ export async function shareImages(options: {
         let left = count;
         while (left > 0) {
           const next = groups.shift();
-          if (next === undefined) throw new RangeError(`${folder}: too few images for ${site} (${split})`);
+          if (next === undefined)
+            throw new RangeError(`${folder}: too few images for ${site} (${split})`);
           for (const file of next.files.slice(0, left))
             shared.push({ site, split, folder, file, group: next.group });
           left -= Math.min(left, next.files.length);

@@ -84,7 +84,9 @@ export class MeloProcess {
       }
       if (this.#hasExited || Date.now() > deadline) {
         const why = this.#hasExited ? 'ended' : `printed nothing fitting in ${timeoutMs} ms`;
-        throw new Error(`${this.name} ${why}; its last lines:\n${this.#lines.slice(-15).join('\n')}`);
+        throw new Error(
+          `${this.name} ${why}; its last lines:\n${this.#lines.slice(-15).join('\n')}`,
+        );
       }
       await new Promise<void>((wake) => {
         const timer = setTimeout(wake, Math.min(1000, timeoutMs));

@@ -5,7 +5,9 @@ import { checkFinite } from './check.ts';
 
 describe('bytes', () => {
   test('hexadecimal round-trips', () => {
-    fc.assert(fc.property(fc.uint8Array(), (bytes) => compareBytes(fromHex(toHex(bytes)), bytes) === 0));
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => compareBytes(fromHex(toHex(bytes)), bytes) === 0),
+    );
   });
 
   test.each(['0', 'zz', '0x00'])('%s is not hexadecimal', (text) => {
@@ -26,7 +28,9 @@ describe('bytes', () => {
 
 describe('checkFinite', () => {
   test('names the index of the first entry that is not finite and not its value', () => {
-    expect(() => checkFinite(Float32Array.of(0, Number.NaN, Infinity), 'update')).toThrow(InputError);
+    expect(() => checkFinite(Float32Array.of(0, Number.NaN, Infinity), 'update')).toThrow(
+      InputError,
+    );
     expect(() => checkFinite(Float32Array.of(0, Number.NaN), 'update')).toThrow(/entry 1 of 2/);
   });
 });

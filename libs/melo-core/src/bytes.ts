@@ -30,7 +30,8 @@ export function toHex(bytes: Uint8Array): string {
  * @throws RangeError on an odd length or a character outside [0-9a-fA-F]
  */
 export function fromHex(text: string): Uint8Array {
-  if (!/^(?:[0-9a-fA-F]{2})*$/.test(text)) throw new RangeError('hex: expected pairs of hexadecimal digits');
+  if (!/^(?:[0-9a-fA-F]{2})*$/.test(text))
+    throw new RangeError('hex: expected pairs of hexadecimal digits');
   const bytes = new Uint8Array(text.length / 2);
   for (let index = 0; index < bytes.length; index++) {
     bytes[index] = Number.parseInt(text.slice(2 * index, 2 * index + 2), 16);

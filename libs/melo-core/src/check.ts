@@ -28,7 +28,9 @@ export function checkInteger(
   { minimum, maximum }: { readonly minimum: number; readonly maximum: number },
 ): number {
   if (!Number.isSafeInteger(value) || value < minimum || value > maximum) {
-    throw new RangeError(`${name}: expected a whole number from ${minimum} to ${maximum}, got ${String(value)}`);
+    throw new RangeError(
+      `${name}: expected a whole number from ${minimum} to ${maximum}, got ${String(value)}`,
+    );
   }
   return value;
 }
@@ -59,7 +61,11 @@ export function checkFinite<T extends Float32Array | Float64Array>(values: T, na
  *
  * @throws InputError UPDATE_SHAPE_MISMATCH otherwise
  */
-export function checkLength<T extends { readonly length: number }>(values: T, length: number, name: string): T {
+export function checkLength<T extends { readonly length: number }>(
+  values: T,
+  length: number,
+  name: string,
+): T {
   if (values.length !== length) {
     throw new InputError(
       'UPDATE_SHAPE_MISMATCH',

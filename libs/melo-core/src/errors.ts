@@ -7,22 +7,11 @@
 
 /** A value that JSON can carry; `details` of an error are made of these alone. */
 export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue };
+  string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /** Who is at fault, and so what the receiver does: see `docs/errors.md`. */
 export type ErrorFamily =
-  | 'input'
-  | 'auth'
-  | 'state'
-  | 'protocol'
-  | 'privacy'
-  | 'unavailable'
-  | 'invariant';
+  'input' | 'auth' | 'state' | 'protocol' | 'privacy' | 'unavailable' | 'invariant';
 
 /** What a transport needs to know of a code. */
 export interface ErrorCatalogEntry {
@@ -40,7 +29,12 @@ const entry = <Family extends ErrorFamily>(
   httpStatus: number,
   publicMessage: string,
   retryable = false,
-): ErrorCatalogEntry & { readonly family: Family } => ({ family, httpStatus, retryable, publicMessage });
+): ErrorCatalogEntry & { readonly family: Family } => ({
+  family,
+  httpStatus,
+  retryable,
+  publicMessage,
+});
 
 /** Every code there is, with what a peer is told. */
 export const errorCatalog = {
@@ -54,7 +48,11 @@ export const errorCatalog = {
   TENSOR_MISSING: entry('input', 422, 'A tensor that is needed is missing.'),
   TENSOR_SHAPE_MISMATCH: entry('input', 422, 'A tensor does not have the expected shape.'),
   TENSOR_UNEXPECTED: entry('input', 422, 'A tensor is present that should not be.'),
-  TENSOR_DTYPE_UNSUPPORTED: entry('input', 422, 'A tensor has a number type that is not supported.'),
+  TENSOR_DTYPE_UNSUPPORTED: entry(
+    'input',
+    422,
+    'A tensor has a number type that is not supported.',
+  ),
   BACKBONE_UNSUPPORTED: entry('input', 422, 'The backbone cannot be run exactly and is refused.'),
   BACKBONE_MISMATCH: entry('input', 409, 'The backbone is not the one this adapter was made for.'),
   ADAPTER_INVALID: entry('input', 422, 'The adapter file is not valid.'),
@@ -95,7 +93,11 @@ export const errorCatalog = {
   UPLOAD_UNKNOWN: entry('state', 404, 'The upload is unknown: begin it again.', true),
   UPLOAD_INCOMPLETE: entry('state', 409, 'The upload lacks ranges.', true),
   UPLOAD_RANGE_INVALID: entry('input', 400, 'The range does not fit the upload.'),
-  UPLOAD_DIGEST_MISMATCH: entry('input', 422, 'The bytes do not have the digest that was declared.'),
+  UPLOAD_DIGEST_MISMATCH: entry(
+    'input',
+    422,
+    'The bytes do not have the digest that was declared.',
+  ),
   ALREADY_EXISTS: entry('state', 409, 'There is one with this name already.'),
   ALREADY_ENROLLED: entry('state', 409, 'This site is enrolled already.'),
   DATA_FOLDER_LOCKED: entry('state', 409, 'Another process uses this data folder.'),
@@ -144,7 +146,12 @@ export abstract class MeloError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
 
-  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: ErrorDetails = {},
+    options?: ErrorOptions,
+  ) {
     super(message, options);
     this.name = new.target.name;
     this.code = code;
@@ -160,7 +167,12 @@ export abstract class MeloError extends Error {
 /** The caller's or the wire's fault: refused, no retry. */
 export class InputError extends MeloError {
   declare readonly code: CodeOf<'input'>;
-  constructor(code: CodeOf<'input'>, message: string, details?: ErrorDetails, options?: ErrorOptions) {
+  constructor(
+    code: CodeOf<'input'>,
+    message: string,
+    details?: ErrorDetails,
+    options?: ErrorOptions,
+  ) {
     super(code, message, details, options);
   }
 }
@@ -168,7 +180,12 @@ export class InputError extends MeloError {
 /** An identity that does not hold: the peer learns no detail. */
 export class AuthError extends MeloError {
   declare readonly code: CodeOf<'auth'>;
-  constructor(code: CodeOf<'auth'>, message: string, details?: ErrorDetails, options?: ErrorOptions) {
+  constructor(
+    code: CodeOf<'auth'>,
+    message: string,
+    details?: ErrorDetails,
+    options?: ErrorOptions,
+  ) {
     super(code, message, details, options);
   }
 }
@@ -176,7 +193,12 @@ export class AuthError extends MeloError {
 /** Something out of order: the caller synchronises and goes on. */
 export class StateError extends MeloError {
   declare readonly code: CodeOf<'state'>;
-  constructor(code: CodeOf<'state'>, message: string, details?: ErrorDetails, options?: ErrorOptions) {
+  constructor(
+    code: CodeOf<'state'>,
+    message: string,
+    details?: ErrorDetails,
+    options?: ErrorOptions,
+  ) {
     super(code, message, details, options);
   }
 }
@@ -199,7 +221,12 @@ export class ProtocolError extends MeloError {
 /** A privacy budget or floor would be broken: the round stops. */
 export class PrivacyError extends MeloError {
   declare readonly code: CodeOf<'privacy'>;
-  constructor(code: CodeOf<'privacy'>, message: string, details?: ErrorDetails, options?: ErrorOptions) {
+  constructor(
+    code: CodeOf<'privacy'>,
+    message: string,
+    details?: ErrorDetails,
+    options?: ErrorOptions,
+  ) {
     super(code, message, details, options);
   }
 }
@@ -207,7 +234,12 @@ export class PrivacyError extends MeloError {
 /** Something we depend on is not there: retried with a cap and jitter where the code says so. */
 export class UnavailableError extends MeloError {
   declare readonly code: CodeOf<'unavailable'>;
-  constructor(code: CodeOf<'unavailable'>, message: string, details?: ErrorDetails, options?: ErrorOptions) {
+  constructor(
+    code: CodeOf<'unavailable'>,
+    message: string,
+    details?: ErrorDetails,
+    options?: ErrorOptions,
+  ) {
     super(code, message, details, options);
   }
 }
@@ -245,7 +277,11 @@ export function toPublicError(error: unknown): PublicError {
   }
   const { family, publicMessage, retryable } = error.catalogEntry;
   const isOwnMessageShown = family === 'input' || family === 'state' || family === 'protocol';
-  return { code: error.code, message: isOwnMessageShown ? error.message : publicMessage, retryable };
+  return {
+    code: error.code,
+    message: isOwnMessageShown ? error.message : publicMessage,
+    retryable,
+  };
 }
 
 /**

@@ -14,7 +14,10 @@ describe('seeded generator', () => {
         const rng = seededRng('resume');
         for (let count = 0; count < taken; count++) rng.nextUint32();
         const resumed = restoreRng(rngStateSchema.parse(JSON.parse(JSON.stringify(rng.state()))));
-        expect([resumed.nextUint32(), resumed.nextFloat()]).toEqual([rng.nextUint32(), rng.nextFloat()]);
+        expect([resumed.nextUint32(), resumed.nextFloat()]).toEqual([
+          rng.nextUint32(),
+          rng.nextFloat(),
+        ]);
       }),
       { numRuns: 20 },
     );

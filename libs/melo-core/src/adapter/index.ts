@@ -1,2 +1,2 @@
-export * from "./specification.ts";
-export * from "./layout.ts";
+export * from './specification.ts';
+export * from './layout.ts';

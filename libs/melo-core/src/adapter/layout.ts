@@ -4,12 +4,12 @@
  * Shape letters: D dimension, r rank, C classes. For each block n: `blocks.n.attn.q.lora_A` (r,D),
  * `blocks.n.attn.q.lora_B` (D,r), the same for v; then `head.weight` (C,D) and `head.bias` (C). Row-major.
  */
-import { utf8, concatBytes, toHex, uint64le } from "#core/bytes";
-import { blake2b256, encodePieces } from "#core/crypto";
-import { assert, InputError } from "#core/errors";
-import { limits } from "#core/protocol";
-import { checkSpecification } from "./specification.ts";
-import type { AdapterSpecification } from "./specification.ts";
+import { utf8, concatBytes, toHex, uint64le } from '#core/bytes';
+import { blake2b256, encodePieces } from '#core/crypto';
+import { assert, InputError } from '#core/errors';
+import { limits } from '#core/protocol';
+import { checkSpecification } from './specification.ts';
+import type { AdapterSpecification } from './specification.ts';
 
 /** A tensor's name and shape. */
 export interface TensorSpecification {
@@ -42,14 +42,11 @@ const reservedBytes = 1024 * 1024;
  *
  * @throws InputError ADAPTER_SPEC_INVALID if a part is out of range or the adapter would not fit the limit on an update
  */
-export function adapterLayout(
-  specification: AdapterSpecification,
-): AdapterLayout {
-  const { rank, classes, dimension, blocks } =
-    checkSpecification(specification);
+export function adapterLayout(specification: AdapterSpecification): AdapterLayout {
+  const { rank, classes, dimension, blocks } = checkSpecification(specification);
   const specifications: TensorSpecification[] = [];
   for (let block = 0; block < blocks; block++) {
-    for (const projection of ["q", "v"]) {
+    for (const projection of ['q', 'v']) {
       const prefix = `blocks.${block}.attn.${projection}`;
       specifications.push({
         name: `${prefix}.lora_A`,
@@ -62,10 +59,10 @@ export function adapterLayout(
     }
   }
   specifications.push({
-    name: "head.weight",
+    name: 'head.weight',
     shape: [classes.length, dimension],
   });
-  specifications.push({ name: "head.bias", shape: [classes.length] });
+  specifications.push({ name: 'head.bias', shape: [classes.length] });
 
   let offset = 0;
   const tensors = specifications.map(({ name, shape }) => {
@@ -76,7 +73,7 @@ export function adapterLayout(
   const bytes = 4 * offset;
   if (bytes > limits.updateBytesMax - reservedBytes) {
     throw new InputError(
-      "ADAPTER_SPEC_INVALID",
+      'ADAPTER_SPEC_INVALID',
       `adapter specification: expected at most ${limits.updateBytesMax - reservedBytes} bytes of values, rank ${rank} needs ${bytes}; lower the rank`,
       { bytes, bytesMax: limits.updateBytesMax - reservedBytes },
     );
@@ -97,7 +94,7 @@ export function layoutHash(tensors: readonly TensorSpecification[]): string {
     utf8(name),
     concatBytes(...shape.map(uint64le)),
   ]);
-  return toHex(blake2b256(encodePieces([utf8("melo/1/layout"), ...pieces])));
+  return toHex(blake2b256(encodePieces([utf8('melo/1/layout'), ...pieces])));
 }
 
 /**

@@ -4,9 +4,9 @@
  * Every block is adapted, at q and v (MeLo). The scale is an explicit number and what is applied; `alpha` is kept beside it
  * because other tools ask for it. Natively scale = alpha / rank with a real division.
  */
-import { z } from "zod";
-import { InputError } from "#core/errors";
-import { classesSchema } from "#core/protocol";
+import { z } from 'zod';
+import { InputError } from '#core/errors';
+import { classesSchema } from '#core/protocol';
 
 /** Ranges of an adapter's specification. */
 export const adapterSpecificationSchema = z.strictObject({
@@ -37,9 +37,7 @@ export interface AdapterSpecification {
  *
  * @throws InputError ADAPTER_SPEC_INVALID naming the first part that is not
  */
-export function checkSpecification(
-  specification: AdapterSpecification,
-): AdapterSpecification {
+export function checkSpecification(specification: AdapterSpecification): AdapterSpecification {
   const { rank, alpha, scale, classes, dimension, blocks } = specification;
   const parsed = adapterSpecificationSchema.safeParse({
     rank,
@@ -51,10 +49,10 @@ export function checkSpecification(
   });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  const path = issue?.path.join(".") ?? "";
+  const path = issue?.path.join('.') ?? '';
   throw new InputError(
-    "ADAPTER_SPEC_INVALID",
-    `adapter specification: ${path}: ${issue?.message ?? "out of range"}; correct the task definition`,
+    'ADAPTER_SPEC_INVALID',
+    `adapter specification: ${path}: ${issue?.message ?? 'out of range'}; correct the task definition`,
     { path },
     { cause: parsed.error },
   );
@@ -66,7 +64,7 @@ export function checkSpecification(
  * @throws InputError ADAPTER_SPEC_INVALID if a part is out of range
  */
 export function adapterSpecification(
-  parts: Omit<AdapterSpecification, "scale">,
+  parts: Omit<AdapterSpecification, 'scale'>,
 ): AdapterSpecification {
   return checkSpecification({ ...parts, scale: parts.alpha / parts.rank });
 }

@@ -35,16 +35,16 @@ export interface BackboneConfiguration {
   /** Added to the variance in every layer norm. */
   readonly layerNormEpsilon: number;
   /** x * Phi(x) with the exact error function, not the tanh form. */
-  readonly activation: "gelu";
+  readonly activation: 'gelu';
   /** The final layer norm's output at the CLS token. */
-  readonly pooling: "cls";
+  readonly pooling: 'cls';
   /** Of the normalisation (pixel / 255 - mean) / std this backbone was trained with. */
   readonly mean: ChannelTriple;
   readonly std: ChannelTriple;
 }
 
 /** Number types a weight may be stored in; all are widened to float32 when read. */
-export type TensorDtype = "F32" | "F16" | "BF16";
+export type TensorDtype = 'F32' | 'F16' | 'BF16';
 
 /** Where one tensor lies in the file. */
 export interface TensorLocation {

@@ -102,7 +102,8 @@ export function parseEnrollmentCode(text: string): EnrollmentCode {
     throw malformed('a part is missing or changed');
   }
   const url = fromUtf8(body.subarray(secretBytes + fingerprintBytes));
-  if (!/^https?:\/\/[^\s]+$/.test(url)) throw malformed('the address in it is neither http nor https');
+  if (!/^https?:\/\/[^\s]+$/.test(url))
+    throw malformed('the address in it is neither http nor https');
   return {
     url,
     coordinatorFingerprint: toHex(body.subarray(secretBytes, secretBytes + fingerprintBytes)),
@@ -172,7 +173,11 @@ export function verifyEnrollment(options: {
   const { context, proof } = options;
   try {
     const payload = enrollmentPayload(context);
-    verifyPayload(signDomains.enrollment, { payload, signature: proof.signature }, context.signingPublicKey);
+    verifyPayload(
+      signDomains.enrollment,
+      { payload, signature: proof.signature },
+      context.signingPublicKey,
+    );
     const shared = agree(options.coordinatorAgreement.secretKey, context.agreementPublicKey);
     if (constantTimeEqual(proof.mac, enrollmentMac(shared, payload))) return;
   } catch (cause) {

@@ -72,7 +72,10 @@ export function eraseBytes(secret: Uint8Array): void {
  * LE64(count) || LE64(length) || bytes || LE64(length) || bytes ...
  */
 export function encodePieces(pieces: readonly Uint8Array[]): Uint8Array {
-  return concatBytes(uint64le(pieces.length), ...pieces.flatMap((piece) => [uint64le(piece.length), piece]));
+  return concatBytes(
+    uint64le(pieces.length),
+    ...pieces.flatMap((piece) => [uint64le(piece.length), piece]),
+  );
 }
 
 /**
@@ -81,7 +84,8 @@ export function encodePieces(pieces: readonly Uint8Array[]): Uint8Array {
  * @throws RangeError otherwise, naming lengths alone
  */
 export function checkBytes(bytes: Uint8Array, length: number, name: string): Uint8Array {
-  if (bytes.length !== length) throw new RangeError(`${name}: expected ${length} bytes, got ${bytes.length}`);
+  if (bytes.length !== length)
+    throw new RangeError(`${name}: expected ${length} bytes, got ${bytes.length}`);
   return bytes;
 }
 
@@ -117,7 +121,10 @@ export function generateAgreementKeyPair(): AgreementKeyPair {
 
 /** Derive an X25519 key pair from its 32-byte secret key. */
 export function agreementKeyPairFromSecret(secretKey: Uint8Array): AgreementKeyPair {
-  return { publicKey: sodium.crypto_scalarmult_base(checkBytes(secretKey, 32, 'secret key')), secretKey };
+  return {
+    publicKey: sodium.crypto_scalarmult_base(checkBytes(secretKey, 32, 'secret key')),
+    secretKey,
+  };
 }
 
 /**

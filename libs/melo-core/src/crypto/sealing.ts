@@ -37,7 +37,13 @@ function decrypt(
   associated: Uint8Array,
 ): Uint8Array | null {
   try {
-    return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, ciphertext, associated, nonce, key);
+    return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
+      null,
+      ciphertext,
+      associated,
+      nonce,
+      key,
+    );
   } catch {
     return null; // libsodium throws one error for every reason, and the caller names the refusal
   }
@@ -93,7 +99,9 @@ export function sealUpdateWith(options: {
   readonly ephemeralSecretKey: Uint8Array;
   readonly nonce: Uint8Array;
 }): { readonly ciphertext: Uint8Array; readonly ephemeralPublicKey: Uint8Array } {
-  const { publicKey: ephemeralPublicKey, secretKey } = agreementKeyPairFromSecret(options.ephemeralSecretKey);
+  const { publicKey: ephemeralPublicKey, secretKey } = agreementKeyPairFromSecret(
+    options.ephemeralSecretKey,
+  );
   const shared = agree(secretKey, options.roundPublicKey);
   const key = updateKey({ ...options, shared, ephemeralPublicKey });
   const body = encrypt(
@@ -171,7 +179,12 @@ function openBody(options: Parameters<typeof openUpdate>[0]): Uint8Array | null 
     roundPublicKey: roundKeyPair.publicKey,
     roundOpenDigest,
   });
-  const plaintext = decrypt(key, nonce, ciphertext.subarray(32 + nonceBytes), updateAssociatedData(context));
+  const plaintext = decrypt(
+    key,
+    nonce,
+    ciphertext.subarray(32 + nonceBytes),
+    updateAssociatedData(context),
+  );
   eraseBytes(shared);
   eraseBytes(key);
   return plaintext;
@@ -208,7 +221,12 @@ export function decryptAdapter(options: {
   const plaintext =
     body.length < tagBytes
       ? null
-      : decrypt(checkBytes(contentKey, keyBytes, 'content key'), nonce, body, adapterAssociatedData(digest));
+      : decrypt(
+          checkBytes(contentKey, keyBytes, 'content key'),
+          nonce,
+          body,
+          adapterAssociatedData(digest),
+        );
   if (plaintext === null || toHex(blake2b256(plaintext)) !== digest) {
     throw new ProtocolError(
       'DIGEST_MISMATCH',
@@ -260,7 +278,10 @@ export function wrapSecret(options: {
 }): Uint8Array {
   const nonce = randomBytes(nonceBytes);
   const key = checkBytes(options.wrappingKey, keyBytes, 'wrapping key');
-  return concatBytes(nonce, encrypt(key, nonce, options.secret, wrapAssociatedData(options.purpose)));
+  return concatBytes(
+    nonce,
+    encrypt(key, nonce, options.secret, wrapAssociatedData(options.purpose)),
+  );
 }
 
 /**

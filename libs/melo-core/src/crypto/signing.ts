@@ -33,7 +33,11 @@ export interface SignedEnvelope {
 }
 
 /** Sign a payload for one purpose. */
-export function signPayload(domain: SignDomain, payload: Uint8Array, secretKey: Uint8Array): SignedEnvelope {
+export function signPayload(
+  domain: SignDomain,
+  payload: Uint8Array,
+  secretKey: Uint8Array,
+): SignedEnvelope {
   const message = encodePieces([utf8(domain), payload]);
   return {
     payload,
@@ -63,7 +67,11 @@ export function verifyPayload(
 }
 
 /** Tell whether an Ed25519 signature verifies; wrong lengths are simply not valid. */
-export function isSignatureValid(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean {
+export function isSignatureValid(
+  signature: Uint8Array,
+  message: Uint8Array,
+  publicKey: Uint8Array,
+): boolean {
   if (signature.length !== 64 || publicKey.length !== 32) return false;
   return sodium.crypto_sign_verify_detached(signature, message, publicKey);
 }
@@ -107,5 +115,9 @@ export function verifyHandshake(
   signature: Uint8Array,
   publicKey: Uint8Array,
 ): void {
-  verifyPayload(signDomains.handshake, { payload: handshakePayload(context), signature }, publicKey);
+  verifyPayload(
+    signDomains.handshake,
+    { payload: handshakePayload(context), signature },
+    publicKey,
+  );
 }

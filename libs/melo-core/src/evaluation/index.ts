@@ -1,1 +1,2 @@
 export * from './score-report.ts';
+export * from './summary.ts';

@@ -24,7 +24,8 @@ const lossSumMax = 1e50;
 const countSchema = z.number().int().min(0).max(countMax);
 const binsSchema = z.array(countSchema).length(scoreBins);
 
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+const sum = (values: readonly number[]): number =>
+  values.reduce((total, value) => total + value, 0);
 
 const shapeSchema = z.strictObject({
   /** C, the classes of the task in the order of the head's rows. */
@@ -36,7 +37,9 @@ const shapeSchema = z.strictObject({
   /** Images by true class (rows) and predicted class (columns), (C,C). */
   confusion: z.array(z.array(countSchema).max(classesMax)).max(classesMax),
   /** For each class, the scores of its own images and of all the others, by bin. */
-  histograms: z.array(z.strictObject({ positives: binsSchema, negatives: binsSchema })).max(classesMax),
+  histograms: z
+    .array(z.strictObject({ positives: binsSchema, negatives: binsSchema }))
+    .max(classesMax),
 });
 
 type Shape = z.infer<typeof shapeSchema>;
@@ -47,12 +50,14 @@ function inconsistency(report: Shape): string | null {
   if (confusion.length !== classes || confusion.some((row) => row.length !== classes)) {
     return `expected a confusion table of ${classes} x ${classes}`;
   }
-  if (histograms.length !== classes) return `expected ${classes} histograms, got ${histograms.length}`;
+  if (histograms.length !== classes)
+    return `expected ${classes} histograms, got ${histograms.length}`;
   const total = sum(confusion.flat());
   if (total !== count) return `expected confusion counts that sum to ${count}, got ${total}`;
   for (const [index, { positives, negatives }] of histograms.entries()) {
     const positiveCount = sum(confusion[index] ?? []);
-    if (sum(positives) !== positiveCount) return `expected ${positiveCount} positives in histogram ${index}`;
+    if (sum(positives) !== positiveCount)
+      return `expected ${positiveCount} positives in histogram ${index}`;
     if (sum(negatives) !== count - positiveCount) {
       return `expected ${count - positiveCount} negatives in histogram ${index}`;
     }
@@ -108,7 +113,10 @@ export function scoreBin(score: number): number {
  * @param logits - one row, (C), finite
  * @returns the scores (C), new, and the logarithm of the sum of exponentials of `logits`
  */
-export function softmaxScores(logits: ArrayLike<number>): { scores: Float64Array; logSumExp: number } {
+export function softmaxScores(logits: ArrayLike<number>): {
+  scores: Float64Array;
+  logSumExp: number;
+} {
   const scores = Float64Array.from(logits);
   const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   let total = 0;
@@ -199,7 +207,10 @@ const addAll = (target: number[], other: readonly number[]): void => {
 export function mergeScoreReports(reports: readonly ScoreReport[]): ScoreReport {
   const first = reports[0];
   if (first === undefined) {
-    throw new InputError('METRIC_UNDEFINED', 'score reports: expected one or more, got none; wait for a site');
+    throw new InputError(
+      'METRIC_UNDEFINED',
+      'score reports: expected one or more, got none; wait for a site',
+    );
   }
   const merged = emptyScoreReport(first.classes);
   for (const [index, report] of reports.entries()) {

@@ -112,7 +112,9 @@ export const siteCommands = {
   'round:get': {
     /** The newest result the site has of each task; older ones are not sent again. */
     request: z.strictObject({
-      known: z.array(z.strictObject({ task: taskIdSchema, version: adapterVersionSchema })).max(256),
+      known: z
+        .array(z.strictObject({ task: taskIdSchema, version: adapterVersionSchema }))
+        .max(256),
     }),
     response: z.strictObject({
       ...ok,
@@ -175,7 +177,9 @@ export type SiteCommand = keyof typeof siteCommands;
 /** What a command asks. */
 export type SiteRequest<Name extends SiteCommand> = z.infer<(typeof siteCommands)[Name]['request']>;
 /** What a command answers when it is granted. */
-export type SiteResponse<Name extends SiteCommand> = z.infer<(typeof siteCommands)[Name]['response']>;
+export type SiteResponse<Name extends SiteCommand> = z.infer<
+  (typeof siteCommands)[Name]['response']
+>;
 
 /** Announcements of the coordinator: they carry a version number only, the site then pulls what it lacks. */
 export const coordinatorEvents = {

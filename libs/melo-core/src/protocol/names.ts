@@ -23,7 +23,9 @@ export const taskIdSchema = slug.brand<'TaskId'>();
 export type TaskId = z.infer<typeof taskIdSchema>;
 
 /** 32 bytes in lower-case hexadecimal: every digest, hash and fingerprint. */
-export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
+export const digestSchema = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hexadecimal digits');
 
 /** The federation's own random name: 16 bytes in hexadecimal, made once by its coordinator. */
 export const federationIdSchema = z

@@ -21,7 +21,11 @@ export const preprocessingSchema = z.strictObject({
   kernel: z.enum(['cubic', 'linear', 'lanczos3', 'nearest']),
   channels: z.literal('rgb'),
   mean: z.tuple([z.number().min(0).max(1), z.number().min(0).max(1), z.number().min(0).max(1)]),
-  std: z.tuple([z.number().min(0.01).max(1), z.number().min(0.01).max(1), z.number().min(0.01).max(1)]),
+  std: z.tuple([
+    z.number().min(0.01).max(1),
+    z.number().min(0.01).max(1),
+    z.number().min(0.01).max(1),
+  ]),
 });
 /** How an image becomes the backbone's input. */
 export type Preprocessing = z.infer<typeof preprocessingSchema>;

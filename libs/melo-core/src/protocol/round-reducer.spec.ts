@@ -56,7 +56,13 @@ function stateWith(phase: RoundPhase, status: MemberStatus): RoundState {
         samples: ['invited', 'declined'].includes(status) ? null : 10,
         updateDigest: hasUpdate ? digest : null,
       },
-      { site: b, status: isClosed ? 'reported' : 'accepted', reason: null, samples: 30, updateDigest: null },
+      {
+        site: b,
+        status: isClosed ? 'reported' : 'accepted',
+        reason: null,
+        samples: 30,
+        updateDigest: null,
+      },
     ],
   });
 }
@@ -94,7 +100,11 @@ const phases: Readonly<Record<RoundPhase, Readonly<Record<string, string>>>> = {
 function letterOf(transition: ReturnType<typeof reduceRound>): string {
   if (transition.kind === 'changed') return 'c';
   if (transition.kind === 'unchanged') return 'u';
-  return transition.code === 'ROUND_CLOSED' ? 'R' : transition.code === 'STATE_CONFLICT' ? 'S' : '?';
+  return transition.code === 'ROUND_CLOSED'
+    ? 'R'
+    : transition.code === 'STATE_CONFLICT'
+      ? 'S'
+      : '?';
 }
 
 describe('every (phase, member status, site event)', () => {
@@ -103,7 +113,9 @@ describe('every (phase, member status, site event)', () => {
   );
   test.each(rows)('$phase: $type', ({ phase, type, event }) => {
     const statuses = phase === 'planned' ? (['invited'] as const) : columns;
-    const seen = statuses.map((status) => letterOf(reduceRound(stateWith(phase, status), event))).join('');
+    const seen = statuses
+      .map((status) => letterOf(reduceRound(stateWith(phase, status), event)))
+      .join('');
     expect(seen).toBe(phases[phase][type]);
   });
 
@@ -134,7 +146,10 @@ describe('every (phase, event of the round)', () => {
   });
 });
 
-function play(events: readonly RoundEvent[], rules?: { quorumSites?: number; quorumSampleShare?: number }) {
+function play(
+  events: readonly RoundEvent[],
+  rules?: { quorumSites?: number; quorumSampleShare?: number },
+) {
   let state = plannedRound({ members: [b, a], quorumSites: 2, quorumSampleShare: 0, ...rules });
   let effects: readonly { readonly type: string }[] = [];
   for (const event of [roundEvents.opened, ...events]) {
@@ -176,8 +191,14 @@ describe('a round', () => {
   });
 
   test('is abandoned with the figures where the quorum of sites is missed', () => {
-    const { state, effects } = play([...reports(a), { type: 'declined', site: b, reason: 'policy' }]);
-    expect(state).toMatchObject({ phase: 'abandoned', reason: '1 of 2 sites reported, the quorum is 2' });
+    const { state, effects } = play([
+      ...reports(a),
+      { type: 'declined', site: b, reason: 'policy' },
+    ]);
+    expect(state).toMatchObject({
+      phase: 'abandoned',
+      reason: '1 of 2 sites reported, the quorum is 2',
+    });
     expect(effects).toContainEqual({ type: 'settle', outcome: 'abandoned' });
   });
 
@@ -213,8 +234,12 @@ describe('a round', () => {
   });
 
   test('a restart repeats exactly the effect whose outcome is not recorded', () => {
-    expect(effectsAfterRestart(play([]).state)).toEqual([{ type: 'schedule-deadline', deadlineAtMs: 5000 }]);
-    expect(effectsAfterRestart(play([...reports(a), ...reports(b)]).state)).toEqual([{ type: 'aggregate' }]);
+    expect(effectsAfterRestart(play([]).state)).toEqual([
+      { type: 'schedule-deadline', deadlineAtMs: 5000 },
+    ]);
+    expect(effectsAfterRestart(play([...reports(a), ...reports(b)]).state)).toEqual([
+      { type: 'aggregate' },
+    ]);
     expect(effectsAfterRestart(stateWith('published', 'reported'))).toEqual([]);
   });
 });

@@ -11,7 +11,11 @@ import type { MemberStatus } from './signed-payloads.ts';
 
 /** What became of an event: a new state with effects, nothing new (a repeat), or a refusal with its code. */
 export type RoundTransition =
-  | { readonly kind: 'changed'; readonly state: RoundState; readonly effects: readonly RoundEffect[] }
+  | {
+      readonly kind: 'changed';
+      readonly state: RoundState;
+      readonly effects: readonly RoundEffect[];
+    }
   | { readonly kind: 'unchanged'; readonly state: RoundState }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string };
 
@@ -54,11 +58,21 @@ export function plannedRound(rules: {
     deadlineAtMs: null,
     members: [...rules.members]
       .sort((a, b) => (a < b ? -1 : 1))
-      .map((site) => ({ site, status: 'invited', reason: null, samples: null, updateDigest: null })),
+      .map((site) => ({
+        site,
+        status: 'invited',
+        reason: null,
+        samples: null,
+        updateDigest: null,
+      })),
   };
 }
 
-const refuse = (code: ErrorCode, message: string): RoundTransition => ({ kind: 'refused', code, message });
+const refuse = (code: ErrorCode, message: string): RoundTransition => ({
+  kind: 'refused',
+  code,
+  message,
+});
 const changed = (state: RoundState, ...effects: RoundEffect[]): RoundTransition => ({
   kind: 'changed',
   state,
@@ -66,7 +80,9 @@ const changed = (state: RoundState, ...effects: RoundEffect[]): RoundTransition 
 });
 
 function withMember(state: RoundState, site: string, change: Partial<MemberState>): RoundState {
-  const members = state.members.map((member) => (member.site === site ? { ...member, ...change } : member));
+  const members = state.members.map((member) =>
+    member.site === site ? { ...member, ...change } : member,
+  );
   return { ...state, members };
 }
 
@@ -87,7 +103,10 @@ export function missingQuorum(state: RoundState): string | null {
 }
 
 function abandon(state: RoundState, reason: string): RoundTransition {
-  return changed({ ...state, phase: 'abandoned', reason }, { type: 'settle', outcome: 'abandoned' });
+  return changed(
+    { ...state, phase: 'abandoned', reason },
+    { type: 'settle', outcome: 'abandoned' },
+  );
 }
 
 /** Go on to the aggregate, or give up, once nothing more is awaited. */
@@ -101,7 +120,13 @@ function settleIfDone(state: RoundState, ...effects: RoundEffect[]): RoundTransi
 /** Statuses a member may have for an event to apply while the round is open. */
 const allowedFrom: Readonly<
   Record<
-    'accepted' | 'declined' | 'training-started' | 'upload-begun' | 'reported' | 'rejected' | 'withdrawn',
+    | 'accepted'
+    | 'declined'
+    | 'training-started'
+    | 'upload-begun'
+    | 'reported'
+    | 'rejected'
+    | 'withdrawn',
     readonly MemberStatus[]
   >
 > = {
@@ -131,7 +156,9 @@ function isRepeat(member: MemberState, event: SiteEvent): boolean {
         ['uploading', 'reported', 'late'].includes(member.status)
       );
     case 'reported':
-      return member.updateDigest === event.updateDigest && ['reported', 'late'].includes(member.status);
+      return (
+        member.updateDigest === event.updateDigest && ['reported', 'late'].includes(member.status)
+      );
     case 'rejected':
       return member.status === 'rejected';
     case 'withdrawn':
@@ -140,13 +167,24 @@ function isRepeat(member: MemberState, event: SiteEvent): boolean {
 }
 
 /** An update that arrives whole after the deadline: kept and shown, never in the aggregate. */
-function reduceLate(state: RoundState, member: MemberState, event: SiteEvent): RoundTransition | null {
+function reduceLate(
+  state: RoundState,
+  member: MemberState,
+  event: SiteEvent,
+): RoundTransition | null {
   if (event.type === 'upload-begun' && member.status === 'lost' && member.samples !== null) {
     return changed(withMember(state, member.site, { updateDigest: event.updateDigest }));
   }
-  if (event.type === 'reported' && member.status === 'lost' && member.updateDigest === event.updateDigest) {
+  if (
+    event.type === 'reported' &&
+    member.status === 'lost' &&
+    member.updateDigest === event.updateDigest
+  ) {
     return changed(
-      withMember(state, member.site, { status: 'late', reason: 'the update arrived after the deadline' }),
+      withMember(state, member.site, {
+        status: 'late',
+        reason: 'the update arrived after the deadline',
+      }),
       { type: 'announce' },
     );
   }
@@ -207,7 +245,10 @@ function applySiteEvent(state: RoundState, event: SiteEvent): RoundTransition {
   switch (event.type) {
     case 'accepted':
       return changed(
-        { ...withMember(state, site, { status: 'accepted', samples: event.samples }), phase: 'training' },
+        {
+          ...withMember(state, site, { status: 'accepted', samples: event.samples }),
+          phase: 'training',
+        },
         announce,
       );
     case 'training-started':
@@ -218,11 +259,17 @@ function applySiteEvent(state: RoundState, event: SiteEvent): RoundTransition {
         announce,
       );
     case 'reported':
-      return settleIfDone(withMember(state, site, { status: 'reported', samples: event.samples }), announce);
+      return settleIfDone(
+        withMember(state, site, { status: 'reported', samples: event.samples }),
+        announce,
+      );
     case 'declined':
     case 'rejected':
     case 'withdrawn':
-      return settleIfDone(withMember(state, site, { status: event.type, reason: event.reason }), announce);
+      return settleIfDone(
+        withMember(state, site, { status: event.type, reason: event.reason }),
+        announce,
+      );
   }
 }
 
@@ -264,7 +311,8 @@ export function reduceRound(state: RoundState, event: RoundEvent): RoundTransiti
         return refuse('STATE_CONFLICT', `round: nothing is aggregated while it is ${state.phase}`);
       return changed({ ...state, phase: 'published' }, { type: 'settle', outcome: 'published' });
     case 'abandoned':
-      if (isRoundSettled(state)) return refuse('STATE_CONFLICT', `round: it is ${state.phase} already`);
+      if (isRoundSettled(state))
+        return refuse('STATE_CONFLICT', `round: it is ${state.phase} already`);
       return abandon(state, event.reason);
   }
 }

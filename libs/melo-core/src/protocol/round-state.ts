@@ -53,7 +53,11 @@ export const roundEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('accepted'), site: siteIdSchema, samples: samplesSchema }),
   z.strictObject({ type: z.literal('declined'), site: siteIdSchema, reason: reasonSchema }),
   z.strictObject({ type: z.literal('training-started'), site: siteIdSchema }),
-  z.strictObject({ type: z.literal('upload-begun'), site: siteIdSchema, updateDigest: digestSchema }),
+  z.strictObject({
+    type: z.literal('upload-begun'),
+    site: siteIdSchema,
+    updateDigest: digestSchema,
+  }),
   z.strictObject({
     type: z.literal('reported'),
     site: siteIdSchema,

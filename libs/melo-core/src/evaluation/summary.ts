@@ -1,0 +1,136 @@
+/**
+ * Figures from a score report: AUC from summed bins with its error bound, accuracy, recall, loss.
+ *
+ * What is not defined (an AUC without positives or without negatives, a mean over nothing) is null, never zero.
+ * Letters: C classes, P positives, N negatives of one class.
+ */
+import { checkFinite, checkLength } from '#core/check';
+import type { ScoreReport } from './score-report.ts';
+
+/** The figures of one report. */
+export interface ScoreSummary {
+  /** Images scored. */
+  readonly count: number;
+  /** Mean cross-entropy, natural logarithm; null without images. */
+  readonly loss: number | null;
+  /** Share of images whose predicted class is the true one; null without images. */
+  readonly accuracy: number | null;
+  /** Mean recall over the classes that have images; null without images. */
+  readonly balancedAccuracy: number | null;
+  /** Share of each class's images that were predicted as it, (C); null for a class without images. */
+  readonly recall: readonly (number | null)[];
+  /** One-vs-rest AUC of each class, (C); null where the class or the rest has no images. */
+  readonly auc: readonly (number | null)[];
+  /** Bound on |auc - exact AUC| that binning may cost, (C); null where the AUC is. */
+  readonly aucErrorBound: readonly (number | null)[];
+  /** Mean of the AUCs that are defined; null where none is. */
+  readonly macroAuc: number | null;
+  /** Bound on the binning error of `macroAuc`: the mean of the bounds. */
+  readonly macroAucErrorBound: number | null;
+  /** Classes whose AUC is not defined and so is not in `macroAuc`. */
+  readonly undefinedAucCount: number;
+}
+
+/** An AUC from bins and what binning may have cost. */
+export interface BinnedAuc {
+  readonly auc: number;
+  /** Bound on |auc - exact AUC|. */
+  readonly errorBound: number;
+}
+
+/**
+ * Compute the AUC of two histograms over the same bins by the Mann-Whitney statistic, ties half.
+ *
+ * auc = sum_b pos_b (neg_{<b} + neg_b / 2) / (P N). Only pairs in the same bin can be wrong, by a half each, so the
+ * exact AUC lies within sum_b pos_b neg_b / (2 P N).
+ *
+ * @param positives - images of the class by bin, whole numbers
+ * @param negatives - all other images by bin, the same number of bins
+ * @returns null where there are no positives or no negatives
+ * @see Hanley and McNeil 1982, Radiology 143(1), on the equality of the area and the Mann-Whitney statistic
+ */
+export function binnedAuc(
+  positives: readonly number[],
+  negatives: readonly number[],
+): BinnedAuc | null {
+  let negativesBelow = 0;
+  let positiveCount = 0;
+  let won = 0; // pairs in the right order
+  let tied = 0; // pairs in one bin
+  for (const [bin, positive] of positives.entries()) {
+    const negative = negatives[bin] ?? 0;
+    won += positive * negativesBelow;
+    tied += positive * negative;
+    negativesBelow += negative;
+    positiveCount += positive;
+  }
+  const pairs = positiveCount * negativesBelow;
+  if (pairs === 0) return null;
+  return { auc: (won + tied / 2) / pairs, errorBound: tied / (2 * pairs) };
+}
+
+/** Mean of the values that are defined, or null. */
+function meanOfDefined(values: readonly (number | null)[]): number | null {
+  const defined = values.filter((value) => value !== null);
+  return defined.length === 0
+    ? null
+    : defined.reduce((total, value) => total + value, 0) / defined.length;
+}
+
+/**
+ * Compute the figures of a report, of one site or merged.
+ *
+ * @param report - consistent, as the schema checks
+ */
+export function summarizeScores(report: ScoreReport): ScoreSummary {
+  const { count, lossSum, confusion, histograms } = report;
+  const recall = confusion.map((row, c) => {
+    const images = row.reduce((total, value) => total + value, 0);
+    return images === 0 ? null : (row[c] ?? 0) / images;
+  });
+  const areas = histograms.map(({ positives, negatives }) => binnedAuc(positives, negatives));
+  const correct = confusion.reduce((total, row, c) => total + (row[c] ?? 0), 0);
+  const auc = areas.map((area) => area?.auc ?? null);
+  const aucErrorBound = areas.map((area) => area?.errorBound ?? null);
+  return {
+    count,
+    loss: count === 0 ? null : lossSum / count,
+    accuracy: count === 0 ? null : correct / count,
+    balancedAccuracy: meanOfDefined(recall),
+    recall,
+    auc,
+    aucErrorBound,
+    macroAuc: meanOfDefined(auc),
+    macroAucErrorBound: meanOfDefined(aucErrorBound),
+    undefinedAucCount: areas.filter((area) => area === null).length,
+  };
+}
+
+/**
+ * Compute the exact AUC of scores by the Mann-Whitney statistic over mid-ranks, ties half: the reference for the bins.
+ *
+ * auc = (sum of the positives' ranks - P (P + 1) / 2) / (P N).
+ *
+ * @param scores    - (B), finite, higher means more likely positive
+ * @param positives - whether each is a positive, (B)
+ * @returns null where there are no positives or no negatives
+ * @throws InputError UPDATE_SHAPE_MISMATCH if the lengths differ, NON_FINITE_UPDATE if a score is not finite
+ */
+export function exactAuc(scores: ArrayLike<number>, positives: readonly boolean[]): number | null {
+  const values = checkFinite(Float64Array.from(scores), 'scores');
+  checkLength(positives, values.length, 'positives');
+  const order = [...values.keys()].sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
+  const positiveCount = positives.filter(Boolean).length;
+  const pairs = positiveCount * (values.length - positiveCount);
+  if (pairs === 0) return null;
+  let rankSum = 0;
+  for (let start = 0; start < order.length;) {
+    const value = values[order[start] ?? 0];
+    let end = start;
+    while (end < order.length && values[order[end] ?? 0] === value) end += 1;
+    const midRank = (start + 1 + end) / 2; // ranks start + 1 to end share their mean
+    for (let at = start; at < end; at++) if (positives[order[at] ?? 0] === true) rankSum += midRank;
+    start = end;
+  }
+  return (rankSum - (positiveCount * (positiveCount + 1)) / 2) / pairs;
+}
