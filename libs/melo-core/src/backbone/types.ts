@@ -10,6 +10,8 @@
 export interface ByteSource {
   /** Bytes in all. */
   readonly size: number;
+  /** Absolute path of the regular file these bytes are, or null where they are in memory. */
+  readonly path: string | null;
   /** Read exactly `length` bytes at `offset`; rejects where the source ends earlier. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }

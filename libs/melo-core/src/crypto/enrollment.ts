@@ -194,3 +194,23 @@ function invalidProof(cause?: unknown): AuthError {
     { cause },
   );
 }
+
+/**
+ * Name a site by both of its public keys: what the site prints and the administrator compares before approving.
+ *
+ * BLAKE2b-256 of encodePieces(['melo/1/site-keys', Ed25519 key, X25519 key]), 64 hexadecimal digits.
+ */
+export function siteFingerprint(
+  signingPublicKey: Uint8Array,
+  agreementPublicKey: Uint8Array,
+): string {
+  return toHex(
+    blake2b256(
+      encodePieces([
+        utf8('melo/1/site-keys'),
+        checkBytes(signingPublicKey, 32, 'signing key'),
+        checkBytes(agreementPublicKey, 32, 'agreement key'),
+      ]),
+    ),
+  );
+}

@@ -1,0 +1,71 @@
+/** What the local loop needs and gives: images by index, a place to keep checkpoints, progress. */
+import { z } from 'zod';
+import { rngStateSchema } from '#core/rng';
+import type { EngineModel } from '#core/engine';
+import type { TrainingPlan } from '#core/protocol';
+
+/** Labelled images of one split, decoded by the caller. */
+export interface LabelledImages {
+  /** How many. */
+  readonly count: number;
+  /** Class index of each, (count). */
+  readonly labels: ArrayLike<number>;
+  /** Normalised pixels of one image, (3,S,S). */
+  load(index: number): Promise<Float32Array>;
+}
+
+/** Where a local round stands between two steps: JSON beside the three arrays, which travel as binary. */
+export const trainingCheckpointStateSchema = z.strictObject({
+  version: z.literal(1),
+  /** Steps done. */
+  step: z.number().int().min(0),
+  /** Sum of the losses of the steps done. */
+  lossSum: z.number(),
+  /** Generator of the batch order at the start of the epoch that is under way. */
+  rng: rngStateSchema,
+});
+
+/** Everything a local round needs to go on after its process was killed. */
+export interface TrainingCheckpoint {
+  readonly state: z.infer<typeof trainingCheckpointStateSchema>;
+  /** The local adapter, (P). */
+  readonly values: Float32Array;
+  /** AdamW's first and second moments, (P) each. */
+  readonly firstMoment: Float32Array;
+  readonly secondMoment: Float32Array;
+}
+
+/** One local round. */
+export interface LocalTrainingOptions {
+  readonly model: EngineModel;
+  readonly plan: TrainingPlan;
+  readonly images: LabelledImages;
+  /** The global adapter that the round starts from, (P); not changed. */
+  readonly global: Float32Array;
+  /** Names of the tensors that are trained; all others come out byte-equal. */
+  readonly trainedTensors: readonly string[];
+  /** Rounds of the schedule already behind this one. */
+  readonly scheduleOffset: number;
+  /** Text that, with the plan's seed, fixes the order of batches: the same for a repeat of the same round. */
+  readonly stream: string;
+  /** Go on from here instead of from `global`. */
+  readonly resumeFrom?: TrainingCheckpoint;
+  /** Keep a checkpoint; awaited. Called every `checkpointEverySteps` steps and not after the last one. */
+  readonly onCheckpoint?: (checkpoint: TrainingCheckpoint) => Promise<void>;
+  readonly checkpointEverySteps?: number;
+  readonly onProgress?: (progress: {
+    readonly step: number;
+    readonly steps: number;
+    readonly loss: number;
+  }) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What a local round gives. */
+export interface LocalTrainingResult {
+  /** The local adapter, (P). */
+  readonly values: Float32Array;
+  readonly steps: number;
+  /** Mean training loss over the steps. */
+  readonly meanLoss: number;
+}
