@@ -41,8 +41,8 @@ export interface BinnedAuc {
 /**
  * Compute the AUC of two histograms over the same bins by the Mann-Whitney statistic, ties half.
  *
- * auc = sum_b pos_b (neg_{<b} + neg_b / 2) / (P N). Only pairs in the same bin can be wrong, by a half each, so the
- * exact AUC lies within sum_b pos_b neg_b / (2 P N).
+ * `auc = sum_b pos_b (sum_{c<b} neg_c + neg_b / 2) / (P N)`. Only pairs in the same bin can be wrong, by a half
+ * each, so the exact AUC lies within sum_b pos_b neg_b / (2 P N).
  *
  * @param positives - images of the class by bin, whole numbers
  * @param negatives - all other images by bin, the same number of bins

@@ -1,0 +1,129 @@
+/**
+ * Build dist/ from apps/, libs/ and bench/ where it is missing or stale; install what the build needs first.
+ *
+ * The digest of every source decides, not a date: a checkout of another branch is seen, an untouched tree costs
+ * some milliseconds. `--force` builds in any case.
+ */
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { ensureInstalled } from './ensure.mjs';
+import {
+  isStartedAs,
+  packageCommand,
+  repositoryFolder,
+  runMain,
+  runProgram,
+  timed,
+  ToolError,
+} from './support/process.mjs';
+
+const sourceFolders = ['apps', 'libs', 'bench', 'test/support'];
+const configurationFiles = [
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'tools/build.mjs',
+];
+const outputFolder = path.join(repositoryFolder, 'dist');
+const stampFile = path.join(outputFolder, '.build-stamp');
+const incrementalFile = path.join(outputFolder, '.tsbuildinfo');
+
+/** Build what is stale and return whether anything was built. */
+export async function ensureBuilt({ isForced = false } = {}) {
+  await ensureInstalled();
+  const sources = listSources();
+  const digest = digestOf([...configurationFiles, ...sources]);
+  const hasAllOutputs = sources.every((source) => existsSync(outputOf(source)));
+  if (!isForced && hasAllOutputs && readStamp() === digest) return false;
+  await timed(`build: ${sources.length} files to dist/`, () => build(sources, hasAllOutputs));
+  writeFileSync(stampFile, digest);
+  return true;
+}
+
+async function build(sources, hasAllOutputs) {
+  rmSync(stampFile, { force: true });
+  // TypeScript's incremental record believes that what it wrote once is still there.
+  if (!hasAllOutputs) rmSync(incrementalFile, { force: true });
+  const compiler = packageCommand('typescript', 'bin/tsc');
+  const options = ['-p', 'tsconfig.build.json', '--incremental'];
+  const { status } = await runProgram(process.execPath, [
+    compiler,
+    ...options,
+    '--tsBuildInfoFile',
+    incrementalFile,
+  ]);
+  for (const source of sources.filter((name) => !name.endsWith('.ts'))) copyToOutput(source);
+  removeOrphans(new Set(sources.map(outputOf)));
+  if (status !== 0) throw new ToolError('build: the sources do not compile, see above');
+}
+
+/** Every file that goes into dist/: TypeScript without specs and fakes, and what is read at run time as it is. */
+function listSources() {
+  return sourceFolders.flatMap(listFiles).filter(isBuilt).sort();
+}
+
+function isBuilt(file) {
+  const isForTests = file.endsWith('.spec.ts') || file.split('/').includes('testing');
+  const isForTools = /\.d\.ts$|\.config\.ts$|\.md$|(^|\/)(tsconfig[^/]*\.json|\.[^/]+)$/.test(file);
+  return !isForTests && !isForTools;
+}
+
+function listFiles(folder) {
+  const absolute = path.join(repositoryFolder, folder);
+  if (!existsSync(absolute)) return [];
+  return readdirSync(absolute, { withFileTypes: true }).flatMap((entry) => {
+    const file = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : listFiles(file);
+    return entry.isFile() ? [file] : [];
+  });
+}
+
+function outputOf(source) {
+  return path.join(outputFolder, source.replace(/\.ts$/, '.js'));
+}
+
+function digestOf(files) {
+  const hash = createHash('sha256').update(process.versions.node);
+  for (const file of files) {
+    const content = readFileSync(path.join(repositoryFolder, file));
+    hash.update(`\n${file} ${content.length}\n`).update(content);
+  }
+  return hash.digest('hex');
+}
+
+function readStamp() {
+  return existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : undefined;
+}
+
+function copyToOutput(source) {
+  const target = outputOf(source);
+  mkdirSync(path.dirname(target), { recursive: true });
+  copyFileSync(path.join(repositoryFolder, source), target);
+}
+
+/** Remove the outputs of sources that are gone, so that nothing imports them by mistake. */
+function removeOrphans(outputs) {
+  for (const folder of sourceFolders) {
+    for (const file of listFiles(`dist/${folder}`)) {
+      const absolute = path.join(repositoryFolder, file);
+      const output = absolute.replace(/\.map$/, '');
+      if (!outputs.has(output)) rmSync(absolute);
+    }
+  }
+}
+
+if (isStartedAs(import.meta.url)) {
+  await runMain(async (scriptArguments) => {
+    await ensureBuilt({ isForced: scriptArguments.includes('--force') });
+  });
+}
