@@ -1,0 +1,27 @@
+/** Every REST route of the coordinator, by area. */
+import { auditRoutes } from '../audit/audit.contract.ts';
+import { evaluationRoutes } from '../evaluation/evaluation.contract.ts';
+import { healthRoutes } from '../health/health.contract.ts';
+import { registryRoutes } from '../registry/registry.contract.ts';
+import { roundRoutes } from '../rounds/rounds.contract.ts';
+import { siteRoutes } from '../sites/sites.contract.ts';
+import { taskRoutes } from '../tasks/tasks.contract.ts';
+import type { RouteContract } from './contract.ts';
+
+/** Every REST route of the coordinator, by area. */
+export const routes = {
+  health: healthRoutes,
+  sites: siteRoutes,
+  tasks: taskRoutes,
+  rounds: roundRoutes,
+  registry: registryRoutes,
+  evaluation: evaluationRoutes,
+  audit: auditRoutes,
+} as const;
+
+/** The same as a list. */
+export const allRoutes: readonly RouteContract[] = Object.values(routes).flatMap((area) =>
+  Object.values<RouteContract>(area),
+);
+
+export * from './contract.ts';

@@ -1,0 +1,36 @@
+/** REST routes of health and of the API's own description. */
+import { z } from 'zod';
+import { federationIdSchema } from '#core/protocol';
+import { defineRoute } from '../common/contract.ts';
+
+/** How the coordinator does. */
+export const healthSchema = z.strictObject({
+  status: z.enum(['ok', 'unavailable']),
+  version: z.string(),
+  protocol: z.string(),
+  federation: federationIdSchema,
+  /** Fingerprint of the signing key that sites pin. */
+  coordinatorFingerprint: z.string(),
+  database: z.enum(['ok', 'unavailable']),
+  databaseKind: z.enum(['pglite', 'postgresql']),
+  uptimeSeconds: z.number(),
+  connectedSites: z.number().int(),
+});
+
+/** REST routes of health and of the API's own description. */
+export const healthRoutes = {
+  health: defineRoute({
+    method: 'GET',
+    path: '/v1/health',
+    summary: 'Tell whether the coordinator and its database work; 503 where not',
+    roles: 'public',
+    response: healthSchema,
+  }),
+  openapi: defineRoute({
+    method: 'GET',
+    path: '/v1/openapi.json',
+    summary: 'This description',
+    roles: 'public',
+    response: z.record(z.string(), z.json()),
+  }),
+} as const;

@@ -1,0 +1,74 @@
+/** REST routes of the registry: versions of a task's adapter with their lineage. */
+import { z } from 'zod';
+import { adapterVersionSchema, digestSchema, roundResultSchema } from '#core/protocol';
+import {
+  defineRoute,
+  envelopeView,
+  pathNumber,
+  readRoles,
+  taskParams,
+  timeMs,
+} from '../common/contract.ts';
+
+/** One version as people see it. */
+export const versionViewSchema = z.strictObject({
+  version: adapterVersionSchema,
+  /** BLAKE2b-256 of the adapter file. */
+  adapterDigest: digestSchema,
+  adapterBytes: z.number().int(),
+  createdAtMs: timeMs,
+  /** Round and attempt that published it; null for version 0. */
+  round: z.number().int().nullable(),
+  attempt: z.number().int().nullable(),
+});
+/** One version as people see it. */
+export type VersionView = z.infer<typeof versionViewSchema>;
+
+/** One version with its card and its place in the signed chain. */
+export const versionDetailSchema = z.strictObject({
+  ...versionViewSchema.shape,
+  /** The adapter card, as it stands in the file. */
+  card: z.record(z.string(), z.json()),
+  /** RoundResult as it was signed; null for version 0. */
+  result: envelopeView.nullable(),
+  /** The same, parsed; null for version 0. */
+  resultPayload: roundResultSchema.nullable(),
+  resultDigest: digestSchema.nullable(),
+  /** The signed membership record of the round; null for version 0. */
+  membership: envelopeView.nullable(),
+});
+
+/** Path parameters of a version. */
+export const versionParams = z.strictObject({
+  ...taskParams.shape,
+  version: pathNumber(0, 10_000),
+});
+
+/** REST routes of the registry. */
+export const registryRoutes = {
+  list: defineRoute({
+    method: 'GET',
+    path: '/v1/tasks/:task/versions',
+    summary: "List the versions of a task's adapter, oldest first",
+    roles: readRoles,
+    params: taskParams,
+    response: z.strictObject({ versions: z.array(versionViewSchema) }),
+  }),
+  get: defineRoute({
+    method: 'GET',
+    path: '/v1/tasks/:task/versions/:version',
+    summary: 'Show one version: card, digest, lineage and signed result',
+    roles: readRoles,
+    params: versionParams,
+    response: versionDetailSchema,
+  }),
+  download: defineRoute({
+    method: 'GET',
+    path: '/v1/tasks/:task/versions/:version/adapter',
+    summary: 'Download the adapter file of a version (safetensors)',
+    roles: readRoles,
+    params: versionParams,
+    response: z.unknown(),
+    mediaType: 'application/octet-stream',
+  }),
+} as const;

@@ -1,0 +1,104 @@
+/** REST routes of rounds: what became of each attempt and of every member. */
+import { z } from 'zod';
+import {
+  attemptSchema,
+  digestSchema,
+  memberStatusSchema,
+  roundEventSchema,
+  roundNumberSchema,
+  roundPhaseSchema,
+  siteIdSchema,
+  taskIdSchema,
+} from '#core/protocol';
+import {
+  commandRoles,
+  defineRoute,
+  envelopeView,
+  pathNumber,
+  readRoles,
+  reasonBody,
+  taskParams,
+  timeMs,
+} from '../common/contract.ts';
+
+/** One member of an attempt as people see it. */
+export const memberViewSchema = z.strictObject({
+  site: siteIdSchema,
+  status: memberStatusSchema,
+  reason: z.string().nullable(),
+  samples: z.number().int().nullable(),
+  updateDigest: digestSchema.nullable(),
+  /** Share of the present phase done, as the site's last heartbeat says; null otherwise. */
+  progress: z.number().nullable(),
+  /** Bytes of the update stored so far. */
+  bytesReceived: z.number().int(),
+  /** Bytes of the whole update; null before its upload began. */
+  bytesTotal: z.number().int().nullable(),
+  /** Mean training loss that the signed manifest states; null before. */
+  trainingLoss: z.number().nullable(),
+});
+
+/** One attempt at a round as people see it. */
+export const roundViewSchema = z.strictObject({
+  task: taskIdSchema,
+  round: roundNumberSchema,
+  attempt: attemptSchema,
+  phase: roundPhaseSchema,
+  reason: z.string().nullable(),
+  openedAtMs: timeMs,
+  deadlineAtMs: timeMs,
+  settledAtMs: timeMs.nullable(),
+  quorumSites: z.number().int(),
+  members: z.array(memberViewSchema),
+});
+/** One attempt at a round as people see it. */
+export type RoundView = z.infer<typeof roundViewSchema>;
+
+/** One attempt with its signed records and its events. */
+export const roundDetailSchema = z.strictObject({
+  ...roundViewSchema.shape,
+  /** RoundOpen as it was signed. */
+  open: envelopeView,
+  openDigest: digestSchema,
+  /** The signed membership record; null until the round settles. */
+  membership: envelopeView.nullable(),
+  events: z.array(
+    z.strictObject({ sequence: z.number().int(), atMs: timeMs, event: roundEventSchema }),
+  ),
+});
+
+/** Path parameters of a round. */
+export const roundParams = z.strictObject({
+  ...taskParams.shape,
+  round: pathNumber(1, 10_000),
+});
+
+/** REST routes of rounds. */
+export const roundRoutes = {
+  list: defineRoute({
+    method: 'GET',
+    path: '/v1/tasks/:task/rounds',
+    summary: 'List every attempt at the rounds of a task, newest first',
+    roles: readRoles,
+    params: taskParams,
+    response: z.strictObject({ rounds: z.array(roundViewSchema) }),
+  }),
+  get: defineRoute({
+    method: 'GET',
+    path: '/v1/tasks/:task/rounds/:round',
+    summary: 'Show the last attempt at a round, or the one asked for',
+    roles: readRoles,
+    params: roundParams,
+    query: z.strictObject({ attempt: pathNumber(1, 1000).optional() }),
+    response: roundDetailSchema,
+  }),
+  abandon: defineRoute({
+    method: 'POST',
+    path: '/v1/tasks/:task/rounds/:round/abandon',
+    summary: 'Abandon the open attempt at a round',
+    roles: commandRoles,
+    params: roundParams,
+    body: reasonBody,
+    response: roundViewSchema,
+  }),
+} as const;

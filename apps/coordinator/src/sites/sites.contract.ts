@@ -1,0 +1,171 @@
+/** REST routes of sites: invitation, enrolment, approval, suspension, revocation. */
+import { z } from 'zod';
+import {
+  digestSchema,
+  enrollmentRequestSchema,
+  enrollmentResponseSchema,
+  jsonEnvelopeSchema,
+  nonceRequestSchema,
+  siteIdSchema,
+  taskIdSchema,
+} from '#core/protocol';
+import {
+  commandRoles,
+  defineRoute,
+  readRoles,
+  reasonBody,
+  siteParams,
+  timeMs,
+} from '../common/contract.ts';
+
+/** Where a site stands in the federation. */
+export const siteStatusSchema = z.enum(['invited', 'pending', 'active', 'suspended', 'revoked']);
+/** Where a site stands in the federation. */
+export type SiteStatus = z.infer<typeof siteStatusSchema>;
+
+/** A site as people see it. */
+export const siteViewSchema = z.strictObject({
+  site: siteIdSchema,
+  status: siteStatusSchema,
+  /** Why it is suspended or revoked; null otherwise. */
+  reason: z.string().nullable(),
+  /** Fingerprint of both public keys; null before enrolment. */
+  fingerprint: digestSchema.nullable(),
+  invitedAtMs: timeMs,
+  enrolledAtMs: timeMs.nullable(),
+  approvedAtMs: timeMs.nullable(),
+  isConnected: z.boolean(),
+  lastSeenAtMs: timeMs.nullable(),
+  agentVersion: z.string().nullable(),
+  /** Rounds lost in a row; at three the site is suspended. */
+  lostRounds: z.number().int(),
+  /** What the site said it can do when it last connected; null before. */
+  capabilities: z
+    .strictObject({
+      node: z.string(),
+      engines: z.array(z.strictObject({ name: z.string(), device: z.string() })),
+      backbones: z.array(digestSchema),
+      memoryBytes: z.number(),
+      cores: z.number(),
+      approvedTasks: z.array(taskIdSchema),
+    })
+    .nullable(),
+  /** The last heartbeat of the present connection; null without one. */
+  heartbeat: z
+    .strictObject({
+      atMs: timeMs,
+      phase: z.string(),
+      task: taskIdSchema.nullable(),
+      round: z.number().int().nullable(),
+      progress: z.number().nullable(),
+      load: z.number(),
+    })
+    .nullable(),
+});
+/** A site as people see it. */
+export type SiteView = z.infer<typeof siteViewSchema>;
+
+/** A one-time enrolment code: shown once, only its secret's hash is stored. */
+export const invitationViewSchema = z.strictObject({
+  site: siteIdSchema,
+  code: z.string(),
+  expiresAtMs: timeMs,
+});
+/** A one-time enrolment code, shown once. */
+export type InvitationView = z.infer<typeof invitationViewSchema>;
+
+/** The address that a code carries, where it is not the coordinator's own public one. */
+const urlSchema = z
+  .string()
+  .max(512)
+  .regex(/^https?:\/\/[^\s]+$/, 'expected an http or https address');
+
+/** REST routes of sites. */
+export const siteRoutes = {
+  list: defineRoute({
+    method: 'GET',
+    path: '/v1/sites',
+    summary: 'List the sites of the federation',
+    roles: readRoles,
+    response: z.strictObject({ sites: z.array(siteViewSchema) }),
+  }),
+  invite: defineRoute({
+    method: 'POST',
+    path: '/v1/sites',
+    summary: 'Invite a site: make it and its one-time enrolment code',
+    roles: commandRoles,
+    body: z.strictObject({ site: siteIdSchema, url: urlSchema.optional() }),
+    response: invitationViewSchema,
+    status: 201,
+  }),
+  get: defineRoute({
+    method: 'GET',
+    path: '/v1/sites/:site',
+    summary: 'Show one site',
+    roles: readRoles,
+    params: siteParams,
+    response: siteViewSchema,
+  }),
+  inviteAgain: defineRoute({
+    method: 'POST',
+    path: '/v1/sites/:site/invitations',
+    summary: 'Make a new enrolment code for a site; earlier unused codes stop working',
+    roles: commandRoles,
+    params: siteParams,
+    body: z.strictObject({ url: urlSchema.optional() }),
+    response: invitationViewSchema,
+    status: 201,
+  }),
+  approve: defineRoute({
+    method: 'POST',
+    path: '/v1/sites/:site/approve',
+    summary: 'Approve an enrolled site whose fingerprint was compared',
+    roles: commandRoles,
+    params: siteParams,
+    body: z.strictObject({ fingerprint: digestSchema }),
+    response: siteViewSchema,
+  }),
+  suspend: defineRoute({
+    method: 'POST',
+    path: '/v1/sites/:site/suspend',
+    summary: 'Suspend a site and cut its connection',
+    roles: commandRoles,
+    params: siteParams,
+    body: reasonBody,
+    response: siteViewSchema,
+  }),
+  resume: defineRoute({
+    method: 'POST',
+    path: '/v1/sites/:site/resume',
+    summary: 'Let a suspended site take part again',
+    roles: commandRoles,
+    params: siteParams,
+    response: siteViewSchema,
+  }),
+  revoke: defineRoute({
+    method: 'POST',
+    path: '/v1/sites/:site/revoke',
+    summary: 'Revoke a site for good and cut its connection',
+    roles: commandRoles,
+    params: siteParams,
+    body: reasonBody,
+    response: siteViewSchema,
+  }),
+  nonce: defineRoute({
+    method: 'POST',
+    path: '/v1/handshake/nonce',
+    summary: 'Ask for a single-use nonce, signed by the coordinator',
+    roles: 'public',
+    body: nonceRequestSchema,
+    response: z.strictObject({ statement: jsonEnvelopeSchema }),
+  }),
+  enroll: defineRoute({
+    method: 'POST',
+    path: '/v1/enrollments',
+    summary: 'Enrol a site with its one-time code and the proof of both keys',
+    roles: 'public',
+    body: enrollmentRequestSchema,
+    response: enrollmentResponseSchema,
+    status: 201,
+  }),
+} as const;
