@@ -23,6 +23,7 @@ const shared = {
 const engineSpecs = '<rootDir>/libs/melo-core/src/engine/';
 
 export default {
+  testTimeout: 60_000, // generous, since two busy cores are slow: a test never asserts time by it
   projects: [
     {
       ...shared,
@@ -32,5 +33,6 @@ export default {
     },
     { ...shared, displayName: 'engine', testMatch: [`${engineSpecs}**/*.spec.ts`] },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
+    { ...shared, displayName: 'interop', testMatch: ['<rootDir>/test/interop/**/*.spec.ts'] },
   ],
 };

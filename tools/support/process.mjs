@@ -39,23 +39,32 @@ export async function timed(what, work) {
  * A program that a signal ended has the status 128, as shells have it.
  */
 export function runProgram(program, programArguments, options = {}) {
-  const { environment = {}, folder = repositoryFolder, captured = false, onOutput } = options;
-  const isPiped = captured || onOutput !== undefined;
+  const { environment = {}, folder = repositoryFolder, captured = false, limitMs } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(program, programArguments, {
       cwd: folder,
       env: { ...process.env, ...environment },
-      stdio: isPiped ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
+      stdio: captured ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
     });
     let output = '';
-    const collect = (stream) => (chunk) => {
-      if (captured) output += chunk.toString('utf8');
-      onOutput?.(chunk, stream);
+    const collect = (chunk) => {
+      output += chunk.toString('utf8');
     };
-    child.stdout?.on('data', collect('stdout'));
-    child.stderr?.on('data', collect('stderr'));
-    child.once('error', (error) => reject(missingProgram(program, error)));
-    child.once('close', (status) => resolve({ status: status ?? 128, output }));
+    child.stdout?.on('data', collect);
+    child.stderr?.on('data', collect);
+    const timer = limitMs === undefined ? undefined : setTimeout(stop, limitMs);
+    function stop() {
+      say(`${path.basename(program)}: not done after ${limitMs / 60_000} minutes, stopping it`);
+      child.kill('SIGKILL');
+    }
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(missingProgram(program, error));
+    });
+    child.once('close', (status) => {
+      clearTimeout(timer);
+      resolve({ status: status ?? 128, output });
+    });
   });
 }
 

@@ -1,0 +1,17 @@
+/** `npm run bench -- NAME [--json]`: one benchmark; its last line of output is one JSON object with `--json`. */
+import { listBuiltScripts, runBuiltScript } from './support/built.mjs';
+import { ensureBuilt } from './build.mjs';
+import { runMain, say } from './support/process.mjs';
+
+const usageStatus = 2;
+
+await runMain(async ([name, ...scriptArguments]) => {
+  await ensureBuilt();
+  const names = listBuiltScripts('bench');
+  if (name !== undefined && names.includes(name)) {
+    return runBuiltScript(`bench/${name}.js`, scriptArguments);
+  }
+  const list = names.length === 0 ? 'there is none yet' : names.join(', ');
+  say(`bench: expected the name of a benchmark (${list}), got ${name ?? 'none'}`);
+  return usageStatus;
+});

@@ -1,0 +1,19 @@
+/** `npm run full`: the long figures of docs/results.md, one after the other; needs ../shared. */
+import { runBuiltScript } from './support/built.mjs';
+import { findSharedFolder } from './support/jest.mjs';
+import { runMain, say, timed, ToolError } from './support/process.mjs';
+
+const longFigures = ['first-round', 'gratings'];
+
+await runMain(async (scriptArguments) => {
+  if (findSharedFolder() === undefined) {
+    throw new ToolError('full: expected ../shared (or MELO_SHARED), it is absent');
+  }
+  const failed = [];
+  for (const name of longFigures) {
+    const run = () => runBuiltScript('bench/results/main.js', [name, ...scriptArguments]);
+    if ((await timed(name, run)) !== 0) failed.push(name);
+  }
+  say(failed.length === 0 ? 'full: all figures made' : `full: failed: ${failed.join(', ')}`);
+  return failed.length === 0 ? 0 : 1;
+});
