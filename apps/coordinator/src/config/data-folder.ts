@@ -1,0 +1,77 @@
+/** The data folder: mode 0700, key files 0600; the wrapping key lies outside the database. */
+import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromHex, toHex } from '#core/bytes';
+import {
+  agreementKeyPairFromSecret,
+  randomBytes,
+  signingKeyPairFromSeed,
+  type AgreementKeyPair,
+  type SigningKeyPair,
+} from '#core/crypto';
+import { AuthError } from '#core/errors';
+import { systemErrorCode, writeFileDurably } from '../common/durable-files.ts';
+
+/** Where things lie in a data folder. */
+export interface DataFolder {
+  readonly path: string;
+  readonly database: string;
+  readonly blobs: string;
+  readonly uploads: string;
+  readonly keys: string;
+  readonly tokenFile: string;
+}
+
+/** The coordinator's long-term keys. */
+export interface CoordinatorKeys {
+  readonly signing: SigningKeyPair;
+  readonly agreement: AgreementKeyPair;
+  /** 32 bytes that wrap every secret in the database. */
+  readonly wrappingKey: Uint8Array;
+}
+
+/** Make the folder and its parts where they are missing. */
+export async function prepareDataFolder(path: string): Promise<DataFolder> {
+  const folder: DataFolder = {
+    path,
+    database: join(path, 'database'),
+    blobs: join(path, 'blobs'),
+    uploads: join(path, 'uploads'),
+    keys: join(path, 'keys'),
+    tokenFile: join(path, 'administrator.token'),
+  };
+  for (const part of [path, folder.blobs, folder.uploads, folder.keys]) {
+    await mkdir(part, { recursive: true, mode: 0o700 });
+    await chmod(part, 0o700); // an existing folder may be wider, and the umask narrows alone
+  }
+  return folder;
+}
+
+/** Read a key of 32 bytes, or make it the first time. */
+async function loadOrCreateKey(path: string): Promise<Uint8Array> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    const key = randomBytes(32);
+    await writeFileDurably(path, `${toHex(key)}\n`);
+    return key;
+  }
+  if (/^[0-9a-f]{64}\n?$/.test(text)) return fromHex(text.trim());
+  throw new AuthError(
+    'KEY_FILE_INVALID',
+    'key file: expected 64 hexadecimal digits, the file has something else; restore it from its own backup',
+  );
+}
+
+/** Load the coordinator's keys; they are made at the first start. */
+export async function loadKeys(folder: DataFolder): Promise<CoordinatorKeys> {
+  const key = (name: string): Promise<Uint8Array> =>
+    loadOrCreateKey(join(folder.keys, `${name}.key`));
+  return {
+    signing: signingKeyPairFromSeed(await key('signing')),
+    agreement: agreementKeyPairFromSecret(await key('agreement')),
+    wrappingKey: await key('wrapping'),
+  };
+}

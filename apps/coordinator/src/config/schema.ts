@@ -1,0 +1,209 @@
+/**
+ * The one database schema, on PGlite and PostgreSQL. Times are wall time in milliseconds; no row is over 64 KiB, so larger
+ * things are blobs and stand here by digest.
+ */
+import {
+  bigint,
+  bigserial,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
+
+const bytes = customType<{ data: Uint8Array; driverData: Uint8Array }>({
+  dataType: () => 'bytea',
+  fromDriver: (value) => new Uint8Array(value),
+});
+const timeMs = (name: string) => bigint(name, { mode: 'number' });
+
+/** Facts about this coordinator: federation id, last sign of life. */
+export const settings = pgTable('settings', {
+  key: text('key').primaryKey(),
+  value: jsonb('value').notNull(),
+});
+
+/** Bearer tokens of people, hashed. */
+export const administratorTokens = pgTable('administrator_tokens', {
+  tokenHash: text('token_hash').primaryKey(),
+  role: text('role').notNull(),
+  createdAtMs: timeMs('created_at_ms').notNull(),
+  expiresAtMs: timeMs('expires_at_ms').notNull(),
+});
+
+/** Sites of the federation. */
+export const sites = pgTable('sites', {
+  site: text('site').primaryKey(),
+  status: text('status').notNull(),
+  reason: text('reason'),
+  signingPublicKey: text('signing_public_key').unique(),
+  agreementPublicKey: text('agreement_public_key'),
+  fingerprint: text('fingerprint'),
+  invitedAtMs: timeMs('invited_at_ms').notNull(),
+  enrolledAtMs: timeMs('enrolled_at_ms'),
+  approvedAtMs: timeMs('approved_at_ms'),
+  lastSeenAtMs: timeMs('last_seen_at_ms'),
+  agentVersion: text('agent_version'),
+  lostRounds: integer('lost_rounds').notNull().default(0),
+  capabilities: jsonb('capabilities'),
+});
+
+/** One-time enrolment codes: the hash of the secret alone. */
+export const invitations = pgTable('invitations', {
+  secretHash: text('secret_hash').primaryKey(),
+  site: text('site').notNull(),
+  createdAtMs: timeMs('created_at_ms').notNull(),
+  expiresAtMs: timeMs('expires_at_ms').notNull(),
+  usedAtMs: timeMs('used_at_ms'),
+});
+
+/** Tasks. */
+export const tasks = pgTable('tasks', {
+  task: text('task').primaryKey(),
+  definition: jsonb('definition').notNull(),
+  status: text('status').notNull(),
+  reason: text('reason'),
+  createdAtMs: timeMs('created_at_ms').notNull(),
+  latestVersion: integer('latest_version').notNull(),
+  /** Attempts at the open round that an administrator's resumption wiped from the count. */
+  attemptsForgiven: integer('attempts_forgiven').notNull().default(0),
+});
+
+/** Attempts at rounds. */
+export const rounds = pgTable(
+  'rounds',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    task: text('task').notNull(),
+    round: integer('round').notNull(),
+    attempt: integer('attempt').notNull(),
+    state: jsonb('state').notNull(),
+    phase: text('phase').notNull(),
+    openPayload: bytes('open_payload').notNull(),
+    openSignature: bytes('open_signature').notNull(),
+    openDigest: text('open_digest').notNull(),
+    roundPublicKey: text('round_public_key').notNull(),
+    /** Wrapped by the wrapping key; null once retention has ended. */
+    wrappedSecretKey: bytes('wrapped_secret_key'),
+    openedAtMs: timeMs('opened_at_ms').notNull(),
+    /** The deadline with the time added during which the coordinator was down. */
+    deadlineAtMs: timeMs('deadline_at_ms').notNull(),
+    settledAtMs: timeMs('settled_at_ms'),
+    membershipPayload: bytes('membership_payload'),
+    membershipSignature: bytes('membership_signature'),
+  },
+  (table) => [
+    uniqueIndex('rounds_task_round_attempt').on(table.task, table.round, table.attempt),
+    index('rounds_phase').on(table.phase),
+  ],
+);
+
+/** Everything that happened to an attempt, in order. */
+export const roundEvents = pgTable(
+  'round_events',
+  {
+    roundId: bigint('round_id', { mode: 'number' }).notNull(),
+    sequence: integer('sequence').notNull(),
+    event: jsonb('event').notNull(),
+    atMs: timeMs('at_ms').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.roundId, table.sequence] })],
+);
+
+/** Uploads of updates: the ranges lie in one file each. */
+export const uploads = pgTable(
+  'uploads',
+  {
+    uploadId: text('upload_id').primaryKey(),
+    roundId: bigint('round_id', { mode: 'number' }).notNull(),
+    site: text('site').notNull(),
+    bytes: integer('bytes').notNull(),
+    samples: integer('samples').notNull(),
+    trainingLoss: text('training_loss').notNull(),
+    manifestPayload: bytes('manifest_payload').notNull(),
+    manifestSignature: bytes('manifest_signature').notNull(),
+    status: text('status').notNull(),
+    createdAtMs: timeMs('created_at_ms').notNull(),
+  },
+  (table) => [uniqueIndex('uploads_round_site').on(table.roundId, table.site)],
+);
+
+/** Ranges that are durable, each with the digest of its bytes. */
+export const uploadRanges = pgTable(
+  'upload_ranges',
+  {
+    uploadId: text('upload_id').notNull(),
+    index: integer('index').notNull(),
+    digest: text('digest').notNull(),
+    bytes: integer('bytes').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.uploadId, table.index] })],
+);
+
+/** Versions of adapters. */
+export const versions = pgTable(
+  'versions',
+  {
+    task: text('task').notNull(),
+    version: integer('version').notNull(),
+    adapterDigest: text('adapter_digest').notNull(),
+    adapterBytes: integer('adapter_bytes').notNull(),
+    ciphertextDigest: text('ciphertext_digest').notNull(),
+    ciphertextBytes: integer('ciphertext_bytes').notNull(),
+    wrappedContentKey: bytes('wrapped_content_key').notNull(),
+    roundId: bigint('round_id', { mode: 'number' }),
+    resultPayload: bytes('result_payload'),
+    resultSignature: bytes('result_signature'),
+    resultDigest: text('result_digest'),
+    createdAtMs: timeMs('created_at_ms').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.task, table.version] }),
+    index('versions_ciphertext_digest').on(table.ciphertextDigest),
+  ],
+);
+
+/** Signed evaluations; the payload is a blob. */
+export const evaluations = pgTable(
+  'evaluations',
+  {
+    task: text('task').notNull(),
+    subject: text('subject').notNull(),
+    version: integer('version').notNull(),
+    /** 0 where the subject is global. */
+    round: integer('round').notNull(),
+    site: text('site').notNull(),
+    payloadDigest: text('payload_digest').notNull(),
+    signature: bytes('signature').notNull(),
+    heldOutImages: integer('held_out_images').notNull(),
+    receivedAtMs: timeMs('received_at_ms').notNull(),
+  },
+  (table) => [
+    primaryKey({
+      columns: [table.task, table.subject, table.version, table.round, table.site],
+    }),
+  ],
+);
+
+/** First answers of commands that carried an Idempotency-Key, wrapped by the wrapping key. */
+export const idempotencyKeys = pgTable('idempotency_keys', {
+  key: text('key').primaryKey(),
+  requestDigest: text('request_digest').notNull(),
+  status: integer('status').notNull(),
+  wrappedResponse: bytes('wrapped_response').notNull(),
+  createdAtMs: timeMs('created_at_ms').notNull(),
+});
+
+/** What happened, appended only. */
+export const auditEntries = pgTable('audit_entries', {
+  id: bigserial('id', { mode: 'number' }).primaryKey(),
+  atMs: timeMs('at_ms').notNull(),
+  actor: text('actor').notNull(),
+  action: text('action').notNull(),
+  target: text('target').notNull(),
+  details: jsonb('details').notNull(),
+});
