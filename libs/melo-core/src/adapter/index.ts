@@ -1,2 +1,11 @@
 export * from './specification.ts';
 export * from './layout.ts';
+export * from './float-codec.ts';
+export { findRepeatedKey } from './json-keys.ts';
+export * from './safetensors.ts';
+export * from './initial.ts';
+export * from './delta.ts';
+export * from './trained-tensors.ts';
+export * from './card.ts';
+export * from './adapter-file.ts';
+export * from './update-file.ts';
