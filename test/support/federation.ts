@@ -1,33 +1,44 @@
 /** A whole federation on loopback for measurements and end-to-end tests: one coordinator, agents, all as processes. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { MeloProcess } from './melo-process.ts';
+import type { TaskDefinitionInput } from '#core/protocol';
+import type { RouteContract } from '../../apps/coordinator/src/common/contract.ts';
+import { evaluationRoutes } from '../../apps/coordinator/src/evaluation/evaluation.contract.ts';
+import { registryRoutes } from '../../apps/coordinator/src/registry/registry.contract.ts';
+import { roundRoutes } from '../../apps/coordinator/src/rounds/rounds.contract.ts';
+import { siteRoutes } from '../../apps/coordinator/src/sites/sites.contract.ts';
+import { taskRoutes } from '../../apps/coordinator/src/tasks/tasks.contract.ts';
+import { MeloProcess, parseJsonLine } from './melo-process.ts';
 
 const listeningSchema = z.object({
   event: z.literal('listening'),
   url: z.string(),
   tokenFile: z.string(),
 });
-const taskSchema = z.object({ status: z.string(), latestVersion: z.number() });
-const invitationSchema = z.object({ code: z.string() });
-const siteSchema = z.object({ fingerprint: z.string().nullable() });
-
-function parseJsonLine(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined; // not every line is NDJSON: Node's own warnings are not
-  }
-}
 
 /** What an agent's configuration says of one task. */
 export interface AgentTask {
   readonly images: string;
-  readonly manifest: string;
-  readonly classFolders: Readonly<Record<string, string>>;
+  readonly manifest?: string;
+  readonly groupRegex?: string;
+  readonly classFolders?: Readonly<Record<string, string>>;
 }
+
+/** What a site brings. */
+export interface SiteOptions {
+  /** Folder of the backbone. */
+  readonly backbone: string;
+  readonly tasks: Readonly<Record<string, AgentTask>>;
+  readonly threads: number;
+  /** Address written into the code, e.g. that of a proxy; the coordinator's own by default. */
+  readonly url?: string;
+}
+
+/** Waits of an agent under test: a restart should not cost a minute. */
+const connection = { backoffMinimumMs: 200, backoffMaximumMs: 2000, slowRetryMs: 1000 };
 
 /** One coordinator and its agents, each a process, under one folder. */
 export class Federation {
@@ -36,44 +47,66 @@ export class Federation {
   coordinator: MeloProcess | undefined;
   url = '';
   #token = '';
-  #port = 0;
 
   constructor(directory: string) {
     this.directory = directory;
   }
 
+  /** The port that the coordinator listens on, or 0 before its first start. */
+  get port(): number {
+    return this.url === '' ? 0 : Number(new URL(this.url).port);
+  }
+
+  /** The data folder of the coordinator. */
+  get dataDirectory(): string {
+    return join(this.directory, 'coordinator');
+  }
+
   /** Start the coordinator, on the port it had before where it is a restart. */
   async startCoordinator(): Promise<void> {
     await mkdir(this.directory, { recursive: true });
-    const data = join(this.directory, 'coordinator');
-    this.coordinator = new MeloProcess({
-      name: 'coordinator',
-      args: ['coordinator', 'start', '--data', data, '--port', String(this.#port), '--json'],
-      logFile: join(this.directory, 'coordinator.log'),
-    });
+    this.coordinator = this.spawnCoordinator('coordinator', this.dataDirectory, this.port);
     const { url, tokenFile } = await this.coordinator.waitForLine((line) => {
       const parsed = listeningSchema.safeParse(parseJsonLine(line));
       return parsed.success ? parsed.data : undefined;
     });
     this.url = url;
-    this.#port = Number(new URL(url).port);
     this.#token = (await readFile(tokenFile, 'utf8')).trim();
   }
 
-  /** Call the REST API as its administrator and return the answer's JSON. */
-  async request(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await this.raw(method, path, body);
+  /** Start a coordinator process and wait for nothing: for starts that should fail. */
+  spawnCoordinator(name: string, data: string, port: number): MeloProcess {
+    return new MeloProcess({
+      name,
+      args: ['coordinator', 'start', '--data', data, '--port', String(port), '--json'],
+      logFile: join(this.directory, `${name}.log`),
+    });
+  }
+
+  /** Call the REST API as its administrator and return the parsed answer. */
+  async call<Response extends z.ZodType>(
+    route: Pick<RouteContract, 'method' | 'path'> & { readonly response: Response },
+    options: {
+      readonly params?: Readonly<Record<string, string | number>>;
+      readonly body?: unknown;
+    } = {},
+  ): Promise<z.output<Response>> {
+    const path = route.path.replaceAll(/:([a-z]+)/g, (_match, name: string) =>
+      encodeURIComponent(String(options.params?.[name] ?? '')),
+    );
+    const response = await this.raw(route.method, path, options.body);
     if (!response.ok)
-      throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return response.json();
+      throw new Error(`${route.method} ${path}: ${response.status} ${await response.text()}`);
+    return route.response.parse(await response.json());
   }
 
   /** Call the REST API as its administrator and return the response itself. */
   raw(method: string, path: string, body?: unknown): Promise<Response> {
+    const content = body ?? (method === 'POST' ? {} : undefined);
     return fetch(`${this.url}${path}`, {
       method,
       headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(content === undefined ? {} : { body: JSON.stringify(content) }),
     });
   }
 
@@ -82,40 +115,48 @@ export class Federation {
     return join(this.directory, site, 'agent.yaml');
   }
 
-  /**
-   * Invite, enrol and approve a site.
-   *
-   * @param options - `url` is the address written into the code, e.g. that of a proxy; the coordinator's own by default
-   */
-  async enroll(
-    site: string,
-    options: {
-      readonly backbone: string;
-      readonly tasks: Readonly<Record<string, AgentTask>>;
-      readonly threads: number;
-      readonly url?: string;
-    },
-  ): Promise<void> {
+  /** Write (or write anew) the configuration of an agent. */
+  async configure(site: string, options: SiteOptions): Promise<void> {
     await mkdir(join(this.directory, site), { recursive: true });
     const config = {
       dataDirectory: 'data',
-      backbones: [options.backbone],
-      engine: { threads: options.threads },
+      backbones: [{ path: options.backbone }],
+      engine: { name: 'onnx', threads: options.threads },
       tasks: options.tasks,
+      connection,
     };
     await writeFile(this.configPath(site), stringify(config));
-    const invitation = { site, url: options.url ?? this.url };
-    const { code } = invitationSchema.parse(await this.request('POST', '/v1/sites', invitation));
-    const enrolling = new MeloProcess({
+  }
+
+  /** Invite a site and return its one-time code. */
+  async invite(site: string, url = this.url): Promise<string> {
+    const { code } = await this.call(siteRoutes.invite, { body: { site, url } });
+    return code;
+  }
+
+  /** Run `melo agent enroll` with a code on its standard input. */
+  spawnEnrollment(site: string, code: string): MeloProcess {
+    return new MeloProcess({
       name: `${site} enroll`,
       args: ['agent', 'enroll', '--config', this.configPath(site)],
       logFile: join(this.directory, `${site}.log`),
       input: `${code}\n`,
     });
+  }
+
+  /** Approve a site that has enrolled. */
+  async approve(site: string): Promise<void> {
+    const { fingerprint } = await this.call(siteRoutes.get, { params: { site } });
+    await this.call(siteRoutes.approve, { params: { site }, body: { fingerprint } });
+  }
+
+  /** Configure, invite, enrol and approve a site. */
+  async enroll(site: string, options: SiteOptions): Promise<void> {
+    await this.configure(site, options);
+    const enrolling = this.spawnEnrollment(site, await this.invite(site, options.url));
     if ((await enrolling.exit()) !== 0)
       throw new Error(`enrolling ${site} failed:\n${enrolling.output}`);
-    const { fingerprint } = siteSchema.parse(await this.request('GET', `/v1/sites/${site}`));
-    await this.request('POST', `/v1/sites/${site}/approve`, { fingerprint });
+    await this.approve(site);
   }
 
   /** Start (or start again) the agent of a site. */
@@ -129,7 +170,12 @@ export class Federation {
     return agent;
   }
 
-  /** Wait until a condition on the REST API holds. */
+  /** Create a task, which starts at once. */
+  async createTask(definition: TaskDefinitionInput): Promise<void> {
+    await this.call(taskRoutes.create, { body: definition });
+  }
+
+  /** Wait until a condition on the REST API holds; a coordinator that is away does not count. */
   async waitUntil(
     what: string,
     isDone: () => Promise<boolean>,
@@ -137,23 +183,52 @@ export class Federation {
   ): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!(await isDone())) {
-      if (Date.now() > deadline) throw new Error(`${what}: not so after ${timeoutMs} ms`);
-      await new Promise((wake) => setTimeout(wake, 200));
+      if (Date.now() > deadline)
+        throw new Error(`${what}: not so after ${timeoutMs} ms; see ${this.directory}`);
+      await sleep(200);
     }
   }
 
   /** Wait until a task has published a version. */
-  async waitForVersion(task: string, version: number, timeoutMs = 900_000): Promise<void> {
+  async waitForVersion(task: string, version: number, timeoutMs = 240_000): Promise<void> {
     await this.waitUntil(
       `${task} version ${version}`,
       async () => {
-        const state = taskSchema.parse(await this.request('GET', `/v1/tasks/${task}`));
+        const state = await this.call(taskRoutes.get, { params: { task } });
         if (state.status === 'failed')
-          throw new Error(`${task}: the task failed; see ${this.directory}`);
+          throw new Error(`${task} failed: ${state.reason ?? 'no reason'}; see ${this.directory}`);
         return state.latestVersion >= version;
       },
       timeoutMs,
     );
+  }
+
+  /** Wait until each of these sites has reported about a version on its held-out images. */
+  async waitForEvaluations(
+    task: string,
+    version: number,
+    siteCount: number,
+    timeoutMs = 240_000,
+  ): Promise<void> {
+    await this.waitUntil(
+      `${siteCount} evaluations of ${task} version ${version}`,
+      async () => {
+        const { evaluations } = await this.call(evaluationRoutes.list, { params: { task } });
+        const found = evaluations.find((each) => each.version === version);
+        return (found?.sites.length ?? 0) >= siteCount;
+      },
+      timeoutMs,
+    );
+  }
+
+  /** The last attempt at a round. */
+  round(task: string, round: number): Promise<z.infer<typeof roundRoutes.get.response>> {
+    return this.call(roundRoutes.get, { params: { task, round } });
+  }
+
+  /** One version with its card and its signed result. */
+  version(task: string, version: number): Promise<z.infer<typeof registryRoutes.get.response>> {
+    return this.call(registryRoutes.get, { params: { task, version } });
   }
 
   /** Download a version of a task's adapter. */
@@ -163,12 +238,9 @@ export class Federation {
     return new Uint8Array(await response.arrayBuffer());
   }
 
-  /** Stop everything. */
+  /** Stop everything; where the coordinator's graceful end hangs it is killed. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    const processes = [
-      ...this.agents.values(),
-      ...(this.coordinator === undefined ? [] : [this.coordinator]),
-    ];
-    await Promise.all(processes.map((each) => each.stop(signal)));
+    await Promise.all([...this.agents.values()].map((each) => each.stop(signal)));
+    await this.coordinator?.stop(signal);
   }
 }
