@@ -1,1 +1,3 @@
 export * from './method.ts';
+export { fedavg } from './fedavg.ts';
+export * from './registry.ts';

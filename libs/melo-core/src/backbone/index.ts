@@ -1,1 +1,6 @@
 export * from './types.ts';
+export { openBackbone, tensorShape } from './open.ts';
+export { canonicalNames, type Spelling } from './tensor-names.ts';
+export * from './fingerprint.ts';
+export * from './memory-source.ts';
+export * from './random-backbone.ts';
