@@ -1,0 +1,69 @@
+/** What the admin commands need of the world: ports, so that specs run them without a network, a terminal or a clock. */
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline/promises';
+
+/** The world as the admin commands see it. */
+export interface AdminEnvironment {
+  readonly fetch: typeof fetch;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  nowMs(): number;
+  readText(path: string): Promise<string>;
+  doesExist(path: string): Promise<boolean>;
+  /** Write a whole file so that nobody ever sees half of it. */
+  writeWhole(path: string, bytes: Uint8Array): Promise<void>;
+  /** Standard output: results. */
+  print(line: string): void;
+  /** Standard error: hints and failures. */
+  tell(line: string): void;
+  /** Ask a person and return the answer; undefined where nobody is there. */
+  ask(question: string): Promise<string | undefined>;
+  setExitCode(exitCode: number): void;
+}
+
+/** The real world. */
+export function nodeEnvironment(): AdminEnvironment {
+  return {
+    fetch: globalThis.fetch,
+    variables: process.env,
+    nowMs: () => Date.now(),
+    readText: (path) => readFile(path, 'utf8'),
+    doesExist,
+    writeWhole,
+    print: (line) => process.stdout.write(`${line}\n`),
+    tell: (line) => process.stderr.write(`${line}\n`),
+    ask,
+    setExitCode: (exitCode) => {
+      process.exitCode = exitCode;
+    },
+  };
+}
+
+async function doesExist(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch {
+    return false; // whatever hinders looking also hinders writing, and that failure is told
+  }
+}
+
+async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const partial = `${path}.partial-${process.pid}`;
+  try {
+    await writeFile(partial, bytes, { flush: true });
+    await rename(partial, path);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+async function ask(question: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
+}

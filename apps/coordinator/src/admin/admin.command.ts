@@ -1,0 +1,26 @@
+/** `melo admin`: the administrator's side of the coordinator, over its REST API. */
+import type { Command } from 'commander';
+import { addAdaptersCommands } from './adapters-commands.ts';
+import { type AdminEnvironment, nodeEnvironment } from './admin-environment.ts';
+import { addRoundsCommands } from './rounds-commands.ts';
+import { addSitesCommands } from './sites-commands.ts';
+import { addTasksCommands } from './tasks-commands.ts';
+
+const exitCodeText = `
+Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 token file unusable, 6 coordinator unreachable,
+7 not allowed, 8 no such thing, 9 not possible in the present state.`;
+
+/** Add `admin` and everything below it to the program. */
+export function registerAdminCommands(
+  program: Command,
+  environment: AdminEnvironment = nodeEnvironment(),
+): void {
+  const admin = program
+    .command('admin')
+    .description('invite sites, create tasks, watch rounds, fetch adapters')
+    .addHelpText('after', exitCodeText);
+  addSitesCommands(admin, environment);
+  addTasksCommands(admin, environment);
+  addRoundsCommands(admin, environment);
+  addAdaptersCommands(admin, environment);
+}

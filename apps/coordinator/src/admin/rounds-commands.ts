@@ -1,0 +1,94 @@
+/** `melo admin rounds`: every attempt, every member, what happened in order. */
+import type { Command } from 'commander';
+import { roundRoutes } from '../rounds/rounds.contract.ts';
+import {
+  type AdminContext,
+  type ConnectionOptions,
+  runAdmin,
+  withConnection,
+} from './admin-command.ts';
+import type { AdminEnvironment } from './admin-environment.ts';
+import { describeRound, formatMembers } from './rounds-text.ts';
+import { formatPairs, formatTable, formatTime } from './text.ts';
+
+type ShowOptions = ConnectionOptions & { readonly attempt?: string };
+type AbandonOptions = ConnectionOptions & { readonly reason: string };
+
+/** Add the commands of rounds to `admin`. */
+export function addRoundsCommands(admin: Command, environment: AdminEnvironment): void {
+  const rounds = admin.command('rounds').description('attempts at rounds and their members');
+  const add = (name: string, description: string) =>
+    withConnection(rounds.command(name).description(description), environment);
+
+  add('list <task>', 'list every attempt at the rounds of a task, newest first').action(
+    (task: string, options: ConnectionOptions) =>
+      runAdmin(options, environment, (context) => listRounds(context, task)),
+  );
+  add('show <task> <round>', 'show the last attempt at a round, its members and events')
+    .option('--attempt <number>', 'another attempt than the last')
+    .action((task: string, round: string, options: ShowOptions) =>
+      runAdmin(options, environment, (context) =>
+        showRound(context, { task, round }, options.attempt),
+      ),
+    );
+  add('abandon <task> <round>', 'abandon the open attempt at a round')
+    .requiredOption('--reason <text>', 'why; it stays in the record')
+    .action((task: string, round: string, { reason, ...options }: AbandonOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const view = await context.client.call(roundRoutes.abandon, {
+          params: { task, round },
+          body: { reason },
+        });
+        context.show(view, `round ${describeRound(view, environment.nowMs())}`);
+      }),
+    );
+}
+
+async function listRounds(context: AdminContext, task: string): Promise<void> {
+  const answer = await context.client.call(roundRoutes.list, { params: { task } });
+  if (answer.rounds.length === 0) {
+    context.show(answer, 'no rounds yet');
+    context.hint(`next: melo admin tasks start ${task}`);
+    return;
+  }
+  const nowMs = context.environment.nowMs();
+  const rows = answer.rounds.map((round) => [
+    String(round.round),
+    String(round.attempt),
+    round.phase,
+    `${round.members.filter(({ status }) => status === 'reported').length} of ${round.members.length}`,
+    formatTime(round.openedAtMs, nowMs),
+    formatTime(round.settledAtMs, nowMs),
+    round.reason ?? '',
+  ]);
+  const headings = ['ROUND', 'ATTEMPT', 'PHASE', 'REPORTED', 'OPENED', 'SETTLED', 'REASON'];
+  context.show(answer, formatTable(headings, rows));
+}
+
+async function showRound(
+  context: AdminContext,
+  params: { readonly task: string; readonly round: string },
+  attempt: string | undefined,
+): Promise<void> {
+  const query = attempt === undefined ? {} : { attempt };
+  const detail = await context.client.call(roundRoutes.get, { params, query });
+  const nowMs = context.environment.nowMs();
+  const facts = formatPairs([
+    ['round', describeRound(detail, nowMs)],
+    ['opened', formatTime(detail.openedAtMs, nowMs)],
+    ['deadline', formatTime(detail.deadlineAtMs, nowMs)],
+    ['settled', formatTime(detail.settledAtMs, nowMs)],
+    ['quorum', `${detail.quorumSites} sites`],
+    ['open digest', detail.openDigest],
+    ['membership', detail.membership === null ? 'not signed yet' : 'signed'],
+  ]);
+  const events = detail.events.map(({ sequence, atMs, event }) => [
+    String(sequence),
+    formatTime(atMs, nowMs),
+    event.type,
+    'site' in event ? event.site : '',
+    'reason' in event ? event.reason : '',
+  ]);
+  const history = formatTable(['EVENT', 'AT', 'WHAT', 'SITE', 'REASON'], events);
+  context.show(detail, [facts, formatMembers(detail.members), history].join('\n\n'));
+}

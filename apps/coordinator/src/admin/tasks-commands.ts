@@ -1,0 +1,191 @@
+/** `melo admin tasks`: write a definition, create, start, pause, resume, cancel, watch. */
+import type { Command } from 'commander';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { InputError } from '#core/errors';
+import { taskDefinitionSchema } from '#core/protocol';
+import { evaluationRoutes, type VersionEvaluation } from '../evaluation/evaluation.contract.ts';
+import { taskRoutes, type TaskView } from '../tasks/tasks.contract.ts';
+import {
+  type AdminContext,
+  type ConnectionOptions,
+  runAdmin,
+  tellFailure,
+  withConnection,
+} from './admin-command.ts';
+import type { AdminEnvironment } from './admin-environment.ts';
+import { describeRound, formatMembers } from './rounds-text.ts';
+import { taskExample } from './task-example.ts';
+import { formatFigure, formatPairs, formatTable, formatTime } from './text.ts';
+
+type CreateOptions = ConnectionOptions & { readonly start: boolean };
+
+/** Add the commands of tasks to `admin`. */
+export function addTasksCommands(admin: Command, environment: AdminEnvironment): void {
+  const tasks = admin.command('tasks').description('what is trained: define, start, pause, watch');
+  const add = (name: string, description: string) =>
+    withConnection(tasks.command(name).description(description), environment);
+
+  tasks
+    .command('example')
+    .description('print a task definition with comments, to be saved and edited')
+    .action(() => {
+      environment.print(taskExample());
+    });
+  add('list', 'list every task').action((options: ConnectionOptions) =>
+    runAdmin(options, environment, listTasks),
+  );
+  add('show <task>', 'show one task: its round, its members, its figures').action(
+    (task: string, options: ConnectionOptions) =>
+      runAdmin(options, environment, (context) => showTask(context, task)),
+  );
+  add('create <file>', 'create a task from a YAML or JSON file; it starts at once')
+    .option('--no-start', 'create it without starting')
+    .action(async (file: string, options: CreateOptions) => {
+      try {
+        const definition = await readDefinition(environment, file);
+        await runAdmin(options, environment, (context) =>
+          createTask(context, definition, options.start),
+        );
+      } catch (error) {
+        tellFailure(error, environment, options.json === true);
+      }
+    });
+  addCommands(add, environment);
+}
+
+const commandSummaries = {
+  start: 'start a task that was created with --no-start',
+  pause: 'let the open round end and open no other',
+  resume: 'go on with a paused or failed task',
+  cancel: 'abandon the open round and end the task',
+} as const;
+const commandNames = ['start', 'pause', 'resume', 'cancel'] as const;
+
+function addCommands(
+  add: (name: string, description: string) => Command,
+  environment: AdminEnvironment,
+): void {
+  for (const name of commandNames) {
+    add(`${name} <task>`, commandSummaries[name]).action(
+      (task: string, options: ConnectionOptions) =>
+        runAdmin(options, environment, async (context) => {
+          const view = await context.client.call(taskRoutes[name], { params: { task } });
+          context.show(view, `${task} is ${view.status}`);
+        }),
+    );
+  }
+}
+
+/** Read a definition, naming the key and the line of what is wrong. */
+async function readDefinition(
+  environment: AdminEnvironment,
+  file: string,
+): Promise<z.input<typeof taskDefinitionSchema>> {
+  const text = await environment.readText(file).catch((cause: unknown) => {
+    throw new InputError(
+      'USAGE',
+      `${file}: expected a task definition, the file cannot be read; "melo admin tasks example" prints one`,
+      {},
+      { cause },
+    );
+  });
+  const document = parseDocument(text, { prettyErrors: true });
+  const [syntaxError] = document.errors;
+  if (syntaxError !== undefined) throw definitionError(file, syntaxError.message);
+  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  const parsed = taskDefinitionSchema.safeParse(value);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      (issue) => `  ${issue.path.join('.') || 'the file'}: ${issue.message}`,
+    );
+    throw definitionError(file, `\n${problems.join('\n')}`);
+  }
+  return parsed.data;
+}
+
+function definitionError(file: string, problem: string): InputError {
+  return new InputError(
+    'CONFIG_INVALID',
+    `${file}: expected a task definition, got: ${problem}\ncompare with "melo admin tasks example"`,
+  );
+}
+
+async function createTask(
+  context: AdminContext,
+  definition: z.input<typeof taskDefinitionSchema>,
+  isStarted: boolean,
+): Promise<void> {
+  const view = await context.client.call(taskRoutes.create, {
+    query: { start: isStarted ? 'true' : 'false' },
+    body: definition,
+  });
+  context.show(view, `${view.task} is ${view.status}: ${describeProgress(view)}`);
+  context.hint(
+    isStarted
+      ? `next: melo admin tasks show ${view.task}`
+      : `next: melo admin tasks start ${view.task}`,
+  );
+}
+
+async function listTasks(context: AdminContext): Promise<void> {
+  const answer = await context.client.call(taskRoutes.list);
+  if (answer.tasks.length === 0) {
+    context.show(answer, 'no tasks yet');
+    context.hint(
+      'next: melo admin tasks example > task.yaml, then melo admin tasks create task.yaml',
+    );
+    return;
+  }
+  const nowMs = context.environment.nowMs();
+  const rows = answer.tasks.map((task) => [
+    task.task,
+    task.status,
+    describeProgress(task),
+    task.currentRound === null ? '' : describeRound(task.currentRound, nowMs),
+    task.title,
+  ]);
+  context.show(answer, formatTable(['TASK', 'STATUS', 'VERSION', 'ROUND', 'TITLE'], rows));
+}
+
+function describeProgress({ latestVersion, rounds }: TaskView): string {
+  return `version ${latestVersion} of ${rounds}`;
+}
+
+async function showTask(context: AdminContext, task: string): Promise<void> {
+  const params = { task };
+  const view = await context.client.call(taskRoutes.get, { params });
+  const { evaluations } = await context.client.call(evaluationRoutes.list, { params });
+  const nowMs = context.environment.nowMs();
+  const { definition, currentRound } = view;
+  const facts = formatPairs([
+    ['task', view.task],
+    ['title', view.title],
+    ['status', view.status],
+    ['reason', view.reason ?? ''],
+    ['version', describeProgress(view)],
+    ['created', formatTime(view.createdAtMs, nowMs)],
+    ['backbone', `${definition.backbone.name} ${definition.backbone.fingerprint}`],
+    ['classes', definition.classes.join(', ')],
+    ['rank', `${definition.rank}, alpha ${definition.alpha}`],
+    ['round', currentRound === null ? '' : describeRound(currentRound, nowMs)],
+  ]);
+  const parts = [facts];
+  if (currentRound !== null) parts.push(formatMembers(currentRound.members));
+  if (evaluations.length > 0) parts.push(formatEvaluations(evaluations));
+  context.show({ ...view, evaluations }, parts.join('\n\n'));
+}
+
+function formatEvaluations(evaluations: readonly VersionEvaluation[]): string {
+  const headings = ['VERSION', 'SITES', 'IMAGES', 'ACCURACY', 'BALANCED', 'MACRO AUC', 'LOSS'];
+  const rows = evaluations.map(({ version, pooled, sites }) => [
+    String(version),
+    String(sites.length),
+    pooled === null ? 'not evaluated yet' : String(pooled.count),
+    pooled === null ? '' : formatFigure(pooled.accuracy),
+    pooled === null ? '' : formatFigure(pooled.balancedAccuracy),
+    pooled === null ? '' : formatFigure(pooled.macroAuc),
+    pooled === null ? '' : formatFigure(pooled.loss),
+  ]);
+  return formatTable(headings, rows);
+}
