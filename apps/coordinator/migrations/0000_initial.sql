@@ -116,10 +116,12 @@ CREATE TABLE "uploads" (
 	"site" text NOT NULL,
 	"bytes" integer NOT NULL,
 	"samples" integer NOT NULL,
-	"training_loss" text NOT NULL,
+	"training_loss" double precision NOT NULL,
 	"manifest_payload" "bytea" NOT NULL,
 	"manifest_signature" "bytea" NOT NULL,
 	"status" text NOT NULL,
+	"rejection_code" text,
+	"rejection_message" text,
 	"created_at_ms" bigint NOT NULL
 );
 --> statement-breakpoint

@@ -252,6 +252,13 @@ export class InvariantError extends MeloError {
   }
 }
 
+/** A refusal that another part decided (the round's reducer, another thread, another process), known by its code. */
+export class RelayedError extends MeloError {
+  constructor(code: ErrorCode, message: string, details?: ErrorDetails, options?: ErrorOptions) {
+    super(code, message, details, options);
+  }
+}
+
 /** Tell whether a value is a code of the catalogue. */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(errorCatalog, value);

@@ -52,9 +52,7 @@ export class CoordinatorClient {
     parts: RequestParts<Contract> = {},
   ): Promise<z.infer<Contract['response']>> {
     const bytes = await this.#send(contract, parts, jsonBytesMax);
-    const parsed = contract.response.safeParse(parseJson(bytes));
-    if (!parsed.success) throw unknownAnswer(contract);
-    return parsed.data;
+    return parseAnswer<Contract['response']>(contract.response, parseJson(bytes), contract);
   }
 
   /** Call a route that answers bytes; `bytesMax` bounds what is taken. */
@@ -115,6 +113,16 @@ export class CoordinatorClient {
     const body = JSON.stringify(parts.body ?? {});
     return new Request(target, { method: 'POST', headers, body, redirect: 'error' });
   }
+}
+
+function parseAnswer<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  contract: RouteContract,
+): z.infer<Schema> {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw unknownAnswer(contract);
+  return parsed.data;
 }
 
 /** Put parameters into a contract's path. */

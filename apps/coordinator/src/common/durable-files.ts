@@ -77,11 +77,7 @@ export async function withFile<T>(
 }
 
 /** Read one range of a file; shorter where the file ends. */
-export async function readRange(
-  path: string,
-  offset: number,
-  length: number,
-): Promise<Uint8Array> {
+export async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
   return withFile(path, 'r', 0, async (handle) => {
     const buffer = new Uint8Array(length);
     let filled = 0;

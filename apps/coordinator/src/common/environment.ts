@@ -1,0 +1,56 @@
+/** What the whole application stands on, made before Nest starts and given to it as one value. */
+import type { Clock } from '#core/clock';
+import type { CoordinatorKeys, DataFolder } from '../config/data-folder.ts';
+import type { Database, Queries } from '../config/database.ts';
+import type { AdapterWork } from '../rounds/adapter-work.ts';
+import type { Logger } from './logger.ts';
+
+/** Dials of a coordinator that an operator may turn. */
+export interface CoordinatorSettings {
+  /** Milliseconds that uploads and the round's key are kept after a round settled; 0 is at once. */
+  readonly retentionMs: number;
+  /** Milliseconds that an enrolment code can be used. */
+  readonly invitationLifetimeMs: number;
+  /** Rounds lost in a row after which a site is suspended. */
+  readonly lostRoundsMax: number;
+  /** Attempts at one round before the task fails. */
+  readonly attemptsMax: number;
+}
+
+/** The defaults of the documentation. */
+export const defaultSettings: CoordinatorSettings = {
+  retentionMs: 7 * 24 * 3_600_000,
+  invitationLifetimeMs: 24 * 3_600_000,
+  lostRoundsMax: 3,
+  attemptsMax: 3,
+};
+
+/** What the whole application stands on. */
+export class Environment {
+  readonly database: Database;
+  readonly folder: DataFolder;
+  readonly keys: CoordinatorKeys;
+  readonly federation: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: CoordinatorSettings;
+  readonly work: AdapterWork;
+  /** Address that enrolment codes carry; known once the port is. */
+  publicUrl = '';
+
+  constructor(parts: Omit<Environment, 'publicUrl' | 'queries'>) {
+    this.database = parts.database;
+    this.folder = parts.folder;
+    this.keys = parts.keys;
+    this.federation = parts.federation;
+    this.clock = parts.clock;
+    this.logger = parts.logger;
+    this.settings = parts.settings;
+    this.work = parts.work;
+  }
+
+  /** Queries outside any transaction. */
+  get queries(): Queries {
+    return this.database.queries;
+  }
+}

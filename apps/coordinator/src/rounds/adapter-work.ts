@@ -1,0 +1,212 @@
+/**
+ * The heavy work on adapters: making version 0, opening and checking an update, aggregating a round.
+ *
+ * Pure functions of data and of files that are only read, so that they run in a worker thread as well as in this one. An
+ * aggregate opens the sealed updates again: nothing decrypted is ever stored.
+ */
+import { readFile } from 'node:fs/promises';
+import {
+  adapterCard,
+  adapterDigest,
+  adapterLayout,
+  decodeAdapterFile,
+  decodeUpdate,
+  encodeAdapterFile,
+  initialAdapter,
+  specificationOf,
+  type AdapterCard,
+} from '#core/adapter';
+import { aggregationMethod } from '#core/aggregation';
+import { toHex } from '#core/bytes';
+import { blake2b256, decryptAdapter, encryptAdapter, openUpdate } from '#core/crypto';
+import { InputError, MeloError, ProtocolError, type ErrorCode } from '#core/errors';
+import type { TaskDefinition } from '#core/protocol';
+
+/** A version that was made: the file itself travels only encrypted. */
+export interface MadeVersion {
+  /** BLAKE2b-256 of the plaintext file. */
+  readonly adapterDigest: string;
+  readonly adapterBytes: number;
+  readonly ciphertext: Uint8Array;
+}
+
+/** What makes version 0. */
+export interface InitialJob {
+  readonly definition: TaskDefinition;
+  readonly library: string;
+  readonly contentKey: Uint8Array;
+}
+
+/** A sealed update that lies in a file, and what it must be. */
+export interface SealedUpdate {
+  readonly path: string;
+  readonly site: string;
+  /** BLAKE2b-256 and length of the ciphertext, as the signed manifest states. */
+  readonly ciphertextDigest: string;
+  readonly ciphertextBytes: number;
+  /** The manifest's ephemeral key, hexadecimal: the ciphertext must begin with it. */
+  readonly ephemeralPublicKey: string;
+}
+
+/** The round that updates were sealed for. */
+export interface RoundSeal {
+  readonly definition: TaskDefinition;
+  readonly federation: string;
+  readonly round: number;
+  readonly attempt: number;
+  readonly openDigest: string;
+  readonly trainedTensors: readonly string[];
+  readonly roundPublicKey: Uint8Array;
+  readonly roundSecretKey: Uint8Array;
+}
+
+/** What checks one update. */
+export interface VerifyJob {
+  readonly seal: RoundSeal;
+  readonly update: SealedUpdate;
+}
+
+/** Why an update is refused. */
+export interface UpdateRejection {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What makes version k from version k - 1 and the members' updates. */
+export interface AggregateJob {
+  readonly seal: RoundSeal;
+  readonly library: string;
+  readonly updates: readonly (SealedUpdate & {
+    readonly weight: number;
+    readonly samples: number;
+  })[];
+  readonly global: {
+    readonly path: string;
+    readonly digest: string;
+    readonly contentKey: Uint8Array;
+  };
+  /** Fresh key of the new version. */
+  readonly contentKey: Uint8Array;
+}
+
+/** Where the heavy work is done. */
+export interface AdapterWork {
+  makeInitial(job: InitialJob): Promise<MadeVersion>;
+  /** Return why the update is refused, or null where it is good. */
+  verifyUpdate(job: VerifyJob): Promise<UpdateRejection | null>;
+  aggregate(job: AggregateJob): Promise<MadeVersion>;
+  close(): Promise<void>;
+}
+
+const aggregationArithmetic = 'float64 sums in site order';
+
+function finish(file: Uint8Array, contentKey: Uint8Array): MadeVersion {
+  return {
+    adapterDigest: adapterDigest(file),
+    adapterBytes: file.length,
+    ciphertext: encryptAdapter({ plaintext: file, contentKey }),
+  };
+}
+
+/** Make version 0: A from the public seed, B and head zero. */
+export function makeInitial(job: InitialJob): MadeVersion {
+  const { definition, library } = job;
+  const specification = specificationOf(definition);
+  const card = adapterCard({
+    definition,
+    version: 0,
+    parentDigest: null,
+    round: null,
+    members: [],
+    software: { library, engine: 'public seed' },
+  });
+  const values = initialAdapter(specification, definition.publicSeed);
+  return finish(encodeAdapterFile({ specification, values, card }), job.contentKey);
+}
+
+/** Open a sealed update and check everything about it; the delta is flat, (P) in layout order. */
+async function openSealedUpdate(seal: RoundSeal, update: SealedUpdate): Promise<Float32Array> {
+  const ciphertext = new Uint8Array(await readFile(update.path));
+  if (
+    ciphertext.length !== update.ciphertextBytes ||
+    toHex(blake2b256(ciphertext)) !== update.ciphertextDigest
+  ) {
+    throw new InputError(
+      'UPLOAD_DIGEST_MISMATCH',
+      `update of ${update.site}: expected ${update.ciphertextBytes} bytes with the digest that names the upload, got others; begin the upload again and send every range at its own index`,
+    );
+  }
+  if (toHex(ciphertext.subarray(0, 32)) !== update.ephemeralPublicKey) {
+    throw new ProtocolError(
+      'MANIFEST_MISMATCH',
+      `update of ${update.site}: expected the ephemeral key that the manifest names, the ciphertext begins with another; sign the manifest of this ciphertext`,
+      {},
+      { sites: [update.site] },
+    );
+  }
+  const { definition, federation, round, attempt } = seal;
+  const layout = adapterLayout(specificationOf(definition));
+  const bytes = openUpdate({
+    ciphertext,
+    roundKeyPair: { publicKey: seal.roundPublicKey, secretKey: seal.roundSecretKey },
+    roundOpenDigest: seal.openDigest,
+    context: {
+      federation,
+      task: definition.task,
+      round,
+      attempt,
+      site: update.site,
+      layoutHash: layout.hash,
+    },
+  });
+  return decodeUpdate({ bytes, layout, trainedTensors: seal.trainedTensors, site: update.site });
+}
+
+/** Check one update; only what the site is to blame for is a rejection. */
+export async function verifyUpdate(job: VerifyJob): Promise<UpdateRejection | null> {
+  try {
+    await openSealedUpdate(job.seal, job.update);
+    return null;
+  } catch (error) {
+    if (!(error instanceof MeloError)) throw error;
+    const { family } = error.catalogEntry;
+    if (family !== 'input' && family !== 'protocol') throw error;
+    return { code: error.code, message: error.message };
+  }
+}
+
+/** Aggregate a round: the same bytes of the file whatever the order of `updates`. */
+export async function aggregate(job: AggregateJob): Promise<MadeVersion> {
+  const { seal, global, library } = job;
+  const plaintext = decryptAdapter({
+    ciphertext: new Uint8Array(await readFile(global.path)),
+    contentKey: global.contentKey,
+    digest: global.digest,
+  });
+  const { specification, values } = decodeAdapterFile(plaintext);
+  const updates = [];
+  for (const update of job.updates) {
+    const delta = await openSealedUpdate(seal, update);
+    updates.push({ site: update.site, weight: update.weight, delta });
+  }
+  const { definition, round } = seal;
+  const method = aggregationMethod(definition.aggregation.method);
+  const next = method.aggregate({ global: values, updates });
+  const card: AdapterCard = adapterCard({
+    definition,
+    version: round,
+    parentDigest: global.digest,
+    round,
+    members: job.updates.map(({ site, weight, samples }) => ({ site, weight, samples })),
+    software: { library, engine: aggregationArithmetic },
+  });
+  return finish(encodeAdapterFile({ specification, values: next, card }), job.contentKey);
+}
+
+/** The heavy work done in this thread: for tests and for layouts that are small. */
+export const inProcessWork: AdapterWork = {
+  makeInitial: (job) => Promise.resolve(makeInitial(job)),
+  verifyUpdate,
+  aggregate,
+  close: () => Promise.resolve(),
+};
