@@ -1,1 +1,3 @@
 export * from './types.ts';
+export * from './create.ts';
+export * from './files.ts';

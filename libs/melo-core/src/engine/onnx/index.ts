@@ -1,0 +1,49 @@
+/** The engine on onnxruntime-node, which is loaded here and nowhere else. */
+import { UnavailableError } from '#core/errors';
+import type { TrainingEngine } from '../types.ts';
+import { loadOnnxModel } from './onnx-model.ts';
+import type { OnnxRuntime } from './onnx-model.ts';
+
+type OnnxModule = typeof import('onnxruntime-node');
+
+interface LoadedRuntime {
+  readonly runtime: OnnxRuntime;
+  readonly version: string;
+}
+
+async function loadRuntime(): Promise<LoadedRuntime> {
+  try {
+    // It is CommonJS: a loader may show it as the default, or its names alone.
+    const loaded: OnnxModule & { readonly default?: OnnxModule } = await import('onnxruntime-node');
+    const runtime = loaded.default ?? loaded;
+    return { runtime, version: runtime.env.versions.node ?? 'of unknown version' };
+  } catch (cause) {
+    throw new UnavailableError(
+      'ENGINE_UNAVAILABLE',
+      `onnxruntime-node: expected it to load on ${process.platform}-${process.arch}, it did not; ` +
+        'install again with npm ci on a platform with glibc (its package has no musl build)',
+      { platform: process.platform, arch: process.arch },
+      { cause },
+    );
+  }
+}
+
+/**
+ * Start the engine.
+ *
+ * @param options - `threads` of one operator; `cacheDirectory` for graphs and weights, see onnx/weights.ts
+ * @throws UnavailableError ENGINE_UNAVAILABLE where onnxruntime-node cannot be loaded
+ */
+export async function createOnnxEngine(options: {
+  readonly threads: number;
+  readonly cacheDirectory: string;
+}): Promise<TrainingEngine> {
+  const { runtime, version } = await loadRuntime();
+  return {
+    name: 'onnx',
+    device: 'cpu',
+    library: `onnxruntime-node ${version}`,
+    load: (backbone, specification) =>
+      loadOnnxModel({ runtime, backbone, specification, ...options }),
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * The loss and its gradient to A, B and the head, derived by hand, as an ONNX graph on top of the forward pass.
+ *
+ * Letters as in vit-forward.ts; dx stands for the derivative of the mean loss by x, of x's shape.
+ *   dA = s (dy B)^T h            (r,D), without a D x D product
+ *   dB = s dy^T (h A^T)          (D,r)
+ *   softmax: dS = P * (dP - rowsum(dO * O)), since rowsum(dP * P) = rowsum(dO * O)   (no T x T reduction)
+ *   layer norm: dx = (dn - mean(dn) - n mean(dn n)) / deviation, n the normalised input, dn = dy * gain
+ * Nothing flows into frozen weights or below the first block.
+ */
+import type { GraphBuilder, Value } from './graph-builder.ts';
+import { tokenCount } from './vit-forward.ts';
+import type {
+  BlockRecord,
+  ForwardRecord,
+  GraphContext,
+  LoraPair,
+  NormRecord,
+} from './vit-forward.ts';
+
+/** dy W for W (out,in): (rows,out) -> (rows,in); `added` (rows,in) is added where given. */
+function throughLinear(graph: GraphBuilder, dy: Value, weight: Value, added?: Value): Value {
+  return graph.op('Gemm', added === undefined ? [dy, weight] : [dy, weight, added]);
+}
+
+/** Layer norm backward, plus what flows past it: (rows,D). */
+function throughNorm(graph: GraphBuilder, norm: NormRecord, dy: Value, past?: Value): Value {
+  const axis = graph.integers([-1]);
+  const dn = graph.op('Mul', [dy, norm.gain]);
+  const centred = graph.op('Sub', [norm.input, norm.mean]);
+  const n = graph.op('Mul', [centred, norm.inverseDeviation]);
+  const meanDn = graph.op('ReduceMean', [dn, axis]);
+  const meanDnN = graph.op('ReduceMean', [graph.op('Mul', [dn, n]), axis]);
+  const projected = graph.op('Sub', [graph.op('Sub', [dn, meanDn]), graph.op('Mul', [n, meanDnN])]);
+  const dx = graph.op('Mul', [projected, norm.inverseDeviation]);
+  return past === undefined ? dx : graph.op('Add', [past, dx]);
+}
+
+/**
+ * GELU backward from the halved derivative: with w = u / sqrt 2,
+ * 2 gelu'(u) = 1 + erf(w) + (2 / sqrt pi) w exp(-w^2), so du = (da / 2) (that).
+ */
+function throughGelu(graph: GraphBuilder, u: Value, halfDa: Value): Value {
+  const w = graph.op('Mul', [u, graph.scalar(Math.SQRT1_2)]);
+  const bell = graph.op('Exp', [graph.op('Mul', [w, graph.op('Neg', [w])])]);
+  const slope = graph.op('Mul', [graph.op('Mul', [w, bell]), graph.scalar(2 / Math.sqrt(Math.PI))]);
+  const doubled = graph.op('Add', [
+    graph.op('Add', [graph.op('Erf', [w]), slope]),
+    graph.scalar(1),
+  ]);
+  return graph.op('Mul', [halfDa, doubled]);
+}
+
+/** Give (Q B, D) rows their heads: (Q,B,H,K). */
+function splitHeads({ graph, configuration }: GraphContext, rows: Value, tokens: number): Value {
+  const { dimension, heads } = configuration;
+  return graph.op('Reshape', [rows, graph.integers([tokens, -1, heads, dimension / heads])]);
+}
+
+/** (B,H,Q,K) -> (Q B, D). */
+function joinHeads({ graph, configuration }: GraphContext, product: Value): Value {
+  const tokensFirst = graph.op('Transpose', [product], { perm: { ints: [2, 0, 1, 3] } });
+  return graph.op('Reshape', [tokensFirst, graph.integers([-1, configuration.dimension])]);
+}
+
+/** Attention backward: dO (Q B, D) -> dq (Q B, D), dv (T B, D), and dk (T B, D) where something lies below. */
+function throughAttention(
+  context: GraphContext,
+  block: BlockRecord,
+  dOutput: Value,
+  isKeyNeeded: boolean,
+): { readonly dq: Value; readonly dk: Value | undefined; readonly dv: Value } {
+  const { graph, configuration } = context;
+  const alpha = { float: 1 / Math.sqrt(configuration.dimension / configuration.heads) };
+  const yes = { int: 1 };
+  const dO = splitHeads(context, dOutput, block.queryTokens); // (Q,B,H,K)
+  const dv = graph.fusedOp('FusedMatMul', [block.attention, dO], {
+    transA: yes,
+    transBatchB: yes,
+  }); // (B,H,Q,T)^T x (B,H,Q,K) -> (B,H,T,K)
+  const dP = graph.fusedOp('FusedMatMul', [dO, block.v], {
+    transBatchA: yes,
+    transBatchB: yes,
+    transB: yes,
+  }); // (B,H,Q,T)
+  const product = graph.op('Mul', [dO, block.attended]);
+  const rowSum = graph.op('ReduceSum', [product, graph.integers([-1])]); // (Q,B,H,1)
+  const rowSumByHead = graph.op('Transpose', [rowSum], { perm: { ints: [1, 2, 0, 3] } }); // (B,H,Q,1)
+  const dS = graph.op('Mul', [block.attention, graph.op('Sub', [dP, rowSumByHead])]);
+  const dq = graph.fusedOp('FusedMatMul', [dS, block.k], { transBatchB: yes, alpha });
+  const dk = isKeyNeeded
+    ? graph.fusedOp('FusedMatMul', [dS, block.q], { transA: yes, transBatchB: yes, alpha })
+    : undefined;
+  return {
+    dq: joinHeads(context, dq),
+    dk: dk === undefined ? undefined : joinHeads(context, dk),
+    dv: joinHeads(context, dv),
+  };
+}
+
+/** Gradients of one low-rank pair from its input h and its output's derivative dy, both (rows,D). */
+function pairGradients(
+  { graph, scale }: GraphContext,
+  pair: LoraPair,
+  h: Value,
+  dy: Value,
+): readonly [Value, Value] {
+  const product = { transA: { int: 1 }, alpha: { float: scale } };
+  const hA = graph.op('Gemm', [h, pair.a], { transB: { int: 1 } }); // (rows,D) x (r,D)^T -> (rows,r)
+  const dyB = graph.op('Gemm', [dy, pair.b]); // (rows,D) x (D,r) -> (rows,r)
+  return [graph.op('Gemm', [dyB, h], product), graph.op('Gemm', [dy, hA], product)];
+}
+
+/** Put zeros behind the CLS rows: (B,D) -> (T B, D). */
+function padTokens({ graph, configuration }: GraphContext, cls: Value): Value {
+  const { dimension } = configuration;
+  const tokens = tokenCount(configuration);
+  const first = graph.op('Reshape', [cls, graph.integers([1, -1, dimension])]);
+  const padded = graph.op('Pad', [first, graph.integers([0, 0, 0, tokens - 1, 0, 0])]); // (T,B,D)
+  return graph.op('Reshape', [padded, graph.integers([-1, dimension])]);
+}
+
+/** Block backward: dx (Q B, D) -> the gradients of its pairs, and dx of its input (T B, D) unless it is the first. */
+function throughBlock(
+  context: GraphContext,
+  block: BlockRecord,
+  index: number,
+  dx: Value,
+): { readonly gradients: readonly Value[]; readonly dInput: Value | undefined } {
+  const { graph, configuration } = context;
+  const { weights } = block;
+  const isFirst = index === 0;
+  const isLast = index === configuration.blocks - 1;
+  const halfDa = graph.op('Gemm', [dx, weights.fc2], { alpha: { float: 0.5 } });
+  const du = throughGelu(graph, block.preactivation, halfDa);
+  const dx1 = throughNorm(graph, block.norm2, throughLinear(graph, du, weights.fc1), dx);
+  const dO = throughLinear(graph, dx1, weights.proj);
+  const { dq, dk, dv } = throughAttention(context, block, dO, !isFirst);
+  const gradients = [
+    ...pairGradients(context, block.loraQ, block.queryInput, dq),
+    ...pairGradients(context, block.loraV, block.norm1.output, dv),
+  ];
+  if (dk === undefined) return { gradients, dInput: undefined };
+  const fromQuery = throughLinear(graph, dq, weights.q);
+  const spread = (rows: Value): Value => (isLast ? padTokens(context, rows) : rows);
+  const fromKey = throughLinear(graph, dk, weights.k, spread(fromQuery));
+  const dh = throughLinear(graph, dv, weights.v, fromKey);
+  return { gradients, dInput: throughNorm(graph, block.norm1, dh, spread(dx1)) };
+}
+
+/** Mean cross-entropy of soft targets, and its derivative by the logits: loss [], dlogits (B,C). */
+function crossEntropy(
+  { graph, classes }: GraphContext,
+  logits: Value,
+): { readonly loss: Value; readonly dLogits: Value } {
+  const targets = graph.input('targets', ['B', classes]);
+  const last = graph.integers([-1]);
+  const logShares = graph.op('LogSoftmax', [logits], { axis: { int: -1 } });
+  const rows = graph.op('ReduceSum', [graph.op('Mul', [targets, logShares]), last]); // (B,1)
+  const loss = graph.op('Neg', [graph.op('ReduceMean', [rows], { keepdims: { int: 0 } })]);
+  const shares = graph.op('Softmax', [logits], { axis: { int: -1 } });
+  const count = graph.op('Cast', [graph.op('Size', [rows])], { to: { int: 1 } }); // B
+  const dLogits = graph.op('Div', [graph.op('Sub', [shares, targets]), count]);
+  return { loss, dLogits };
+}
+
+/**
+ * Add the loss and the backward pass: input `targets` (B,C), outputs `loss` [] and `gradients` (P) in the layout's order.
+ *
+ * @param context - of the forward pass
+ * @param forward - what {@link addForward} returned for the same graph
+ */
+export function addBackward(context: GraphContext, forward: ForwardRecord): void {
+  const { graph, layout } = context;
+  const { loss, dLogits } = crossEntropy(context, forward.logits);
+  const dWeight = graph.op('Gemm', [dLogits, forward.features], { transA: { int: 1 } }); // (C,D)
+  const dBias = graph.op('ReduceSum', [dLogits, graph.integers([0])], { keepdims: { int: 0 } });
+  const dFeatures = throughLinear(graph, dLogits, forward.headWeight);
+  let dx = throughNorm(graph, forward.norm, dFeatures); // (B,D)
+  let gradients: readonly Value[] = [dWeight, dBias];
+  for (const [index, block] of [...forward.blocks.entries()].reverse()) {
+    const below = throughBlock(context, block, index, dx);
+    gradients = [...below.gradients, ...gradients];
+    dx = below.dInput ?? dx;
+  }
+  const flat = gradients.map((gradient) => graph.op('Reshape', [gradient, graph.integers([-1])]));
+  graph.output('loss', loss, []);
+  graph.output('gradients', graph.op('Concat', flat, { axis: { int: 0 } }), [layout.size]);
+}

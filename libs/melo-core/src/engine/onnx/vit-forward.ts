@@ -1,0 +1,289 @@
+/**
+ * The forward pass of a ViT with MeLo at q and v, as an ONNX graph that keeps what the backward pass needs.
+ *
+ * Letters: B images, T tokens, D dimension, H heads, K = D / H, F mlp dimension, r rank, s scale, C classes; Q is the
+ * number of query tokens: T, but 1 in the last block, of whose output only the CLS token is used.
+ *
+ * Tokens stand first, (T,B,D), and are kept as (T B, D): so a head's rows are strided ranges that FusedMatMul reads in
+ * place (transBatchA, transBatchB), no transpose; and the CLS token of all images is one contiguous range.
+ * Weights are (out,in): y = x W^T. The merged W' = W + s B A is made once a run by one D x D product.
+ *
+ * @see Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929; Zhu et al. 2023 (MeLo), https://arxiv.org/abs/2311.08236
+ */
+import type { AdapterLayout } from '#core/adapter';
+import type { BackboneConfiguration } from '#core/backbone';
+import { assert } from '#core/errors';
+import type { GraphBuilder, Value, WeightRange } from './graph-builder.ts';
+
+/** What a graph is built for. */
+export interface GraphContext {
+  readonly graph: GraphBuilder;
+  readonly configuration: BackboneConfiguration;
+  readonly layout: AdapterLayout;
+  /** s in W' = W + s B A. */
+  readonly scale: number;
+  /** C. */
+  readonly classes: number;
+  /** Where a frozen tensor lies, by its canonical name. */
+  readonly weightRange: (name: string) => WeightRange;
+}
+
+/** A layer norm of the forward pass; rows are (Q B) or (T B). */
+export interface NormRecord {
+  readonly input: Value;
+  /** (rows, D). */
+  readonly output: Value;
+  /** (rows, 1). */
+  readonly mean: Value;
+  /** 1 / sqrt(variance + epsilon), (rows, 1). */
+  readonly inverseDeviation: Value;
+  /** (D). */
+  readonly gain: Value;
+}
+
+/** One low-rank pair. */
+export interface LoraPair {
+  /** A, (r,D). */
+  readonly a: Value;
+  /** B, (D,r). */
+  readonly b: Value;
+}
+
+/** What a block leaves for the backward pass. */
+export interface BlockRecord {
+  /** Q. */
+  readonly queryTokens: number;
+  readonly loraQ: LoraPair;
+  readonly loraV: LoraPair;
+  readonly norm1: NormRecord;
+  /** The rows of norm1's output that queries come from, (Q B, D). */
+  readonly queryInput: Value;
+  /** Merged weights of q and v and the frozen ones, (out,in). */
+  readonly weights: {
+    readonly q: Value;
+    readonly k: Value;
+    readonly v: Value;
+    readonly proj: Value;
+    readonly fc1: Value;
+    readonly fc2: Value;
+  };
+  /** (Q,B,H,K). */
+  readonly q: Value;
+  /** (T,B,H,K). */
+  readonly k: Value;
+  readonly v: Value;
+  /** Softmax of the scores, (B,H,Q,T). */
+  readonly attention: Value;
+  /** Attention times v, (Q,B,H,K). */
+  readonly attended: Value;
+  readonly norm2: NormRecord;
+  /** The MLP's values before GELU, (Q B, F). */
+  readonly preactivation: Value;
+}
+
+/** What the forward pass leaves. */
+export interface ForwardRecord {
+  readonly blocks: readonly BlockRecord[];
+  readonly norm: NormRecord;
+  /** The CLS token after the last norm, (B,D). */
+  readonly features: Value;
+  /** (C,D). */
+  readonly headWeight: Value;
+  /** (B,C). */
+  readonly logits: Value;
+}
+
+/** T, tokens of one image, the CLS token counted. */
+export function tokenCount({ imageSize, patchSize }: BackboneConfiguration): number {
+  return (imageSize / patchSize) ** 2 + 1;
+}
+
+/** Take a frozen tensor as it lies in the weights file. */
+function frozen(context: GraphContext, name: string, shape: readonly number[]): Value {
+  return context.graph.weight(name, shape, context.weightRange(name));
+}
+
+/** y = x W^T + b, (rows,in) x (out,in)^T -> (rows,out). */
+function linear(graph: GraphBuilder, x: Value, weight: Value, bias: Value): Value {
+  return graph.op('Gemm', [x, weight, bias], { transB: { int: 1 } });
+}
+
+function layerNorm(context: GraphContext, input: Value, name: string): NormRecord {
+  const { graph, configuration } = context;
+  const gain = frozen(context, `${name}.weight`, [configuration.dimension]);
+  const bias = frozen(context, `${name}.bias`, [configuration.dimension]);
+  const [output, mean, inverseDeviation] = graph.ops(
+    'LayerNormalization',
+    [input, gain, bias],
+    { axis: { int: -1 }, epsilon: { float: configuration.layerNormEpsilon } },
+    3,
+  );
+  assert(
+    output !== undefined && mean !== undefined && inverseDeviation !== undefined,
+    'layer norm: expected three outputs',
+  );
+  return { input, output, mean, inverseDeviation, gain };
+}
+
+/** Keep the CLS token of (T B, D) -> (B, D). */
+function clsRows({ graph, configuration }: GraphContext, x: Value): Value {
+  const { dimension } = configuration;
+  const tokens = graph.op('Reshape', [
+    x,
+    graph.integers([tokenCount(configuration), -1, dimension]),
+  ]);
+  const range = [graph.integers([0]), graph.integers([1]), graph.integers([0])];
+  const cls = graph.op('Slice', [tokens, ...range]); // (1,B,D)
+  return graph.op('Reshape', [cls, graph.integers([-1, dimension])]);
+}
+
+/** Cut the flat adapter (P) into its tensors by name. */
+function adapterTensors({ graph, layout }: GraphContext): ReadonlyMap<string, Value> {
+  const flat = graph.input('adapter', [layout.size]);
+  const sizes = graph.integers(layout.tensors.map(({ size }) => size));
+  const parts = graph.ops('Split', [flat, sizes], { axis: { int: 0 } }, layout.tensors.length);
+  return new Map(
+    layout.tensors.map(({ name, shape }, index) => {
+      const part = parts[index];
+      assert(part !== undefined, `adapter tensor ${name}: expected a part of the split`);
+      return [name, graph.op('Reshape', [part, graph.integers(shape)])];
+    }),
+  );
+}
+
+/** Embed patches (T-1,B,3PP) and add CLS and positions -> (T B, D). */
+function embed(context: GraphContext): Value {
+  const { graph, configuration } = context;
+  const { dimension, patchSize } = configuration;
+  const tokens = tokenCount(configuration);
+  const patchNumbers = 3 * patchSize * patchSize;
+  const patches = graph.input('patches', [tokens - 1, 'B', patchNumbers]);
+  const rows = graph.op('Reshape', [patches, graph.integers([-1, patchNumbers])]);
+  const weight = frozen(context, 'patch_embed.proj.weight', [dimension, patchNumbers]);
+  const bias = frozen(context, 'patch_embed.proj.bias', [dimension]);
+  const embedded = graph.op('Reshape', [
+    linear(graph, rows, weight, bias),
+    graph.integers([tokens - 1, -1, dimension]),
+  ]); // (T-1,B,D)
+  const batch = graph.op('Shape', [patches], { start: { int: 1 }, end: { int: 2 } }); // [B]
+  const clsShape = graph.op('Concat', [graph.integers([1]), batch, graph.integers([dimension])], {
+    axis: { int: 0 },
+  });
+  const cls = graph.op('Expand', [frozen(context, 'cls_token', [1, 1, dimension]), clsShape]);
+  const positions = frozen(context, 'pos_embed', [tokens, 1, dimension]);
+  const joined = graph.op('Concat', [cls, embedded], { axis: { int: 0 } }); // (T,B,D)
+  const placed = graph.op('Add', [joined, positions]);
+  return graph.op('Reshape', [placed, graph.integers([-1, dimension])]);
+}
+
+function required(tensors: ReadonlyMap<string, Value>, name: string): Value {
+  const value = tensors.get(name);
+  assert(value !== undefined, `adapter tensor ${name}: expected it in the layout`);
+  return value;
+}
+
+/** Run one block: x (T B, D) -> (Q B, D). */
+function block(
+  context: GraphContext,
+  adapter: ReadonlyMap<string, Value>,
+  index: number,
+  x: Value,
+): { readonly record: BlockRecord; readonly output: Value } {
+  const { graph, configuration, scale } = context;
+  const { dimension, heads, mlpDimension, blocks } = configuration;
+  const isLast = index === blocks - 1;
+  const queryTokens = isLast ? 1 : tokenCount(configuration);
+  const prefix = `blocks.${index}`;
+  const square = (name: string): Value =>
+    frozen(context, `${prefix}.attn.${name}.weight`, [dimension, dimension]);
+  const bias = (name: string, size = dimension): Value =>
+    frozen(context, `${prefix}.${name}.bias`, [size]);
+  const pair = (projection: string): LoraPair => ({
+    a: required(adapter, `${prefix}.attn.${projection}.lora_A`),
+    b: required(adapter, `${prefix}.attn.${projection}.lora_B`),
+  });
+  const merged = (name: string, { a, b }: LoraPair): Value =>
+    graph.op('Gemm', [b, a, square(name)], { alpha: { float: scale } }); // (D,r) x (r,D) -> (D,D)
+  const split = (rows: Value, tokens: number): Value =>
+    graph.op('Reshape', [rows, graph.integers([tokens, -1, heads, dimension / heads])]);
+
+  const [loraQ, loraV] = [pair('q'), pair('v')];
+  const norm1 = layerNorm(context, x, `${prefix}.norm1`);
+  const queryInput = isLast ? clsRows(context, norm1.output) : norm1.output;
+  const weights = {
+    q: merged('q', loraQ),
+    k: square('k'),
+    v: merged('v', loraV),
+    proj: square('proj'),
+    fc1: frozen(context, `${prefix}.mlp.fc1.weight`, [mlpDimension, dimension]),
+    fc2: frozen(context, `${prefix}.mlp.fc2.weight`, [dimension, mlpDimension]),
+  };
+  const tokens = tokenCount(configuration);
+  const q = split(linear(graph, queryInput, weights.q, bias('attn.q')), queryTokens);
+  const k = split(linear(graph, norm1.output, weights.k, bias('attn.k')), tokens);
+  const v = split(linear(graph, norm1.output, weights.v, bias('attn.v')), tokens);
+  const { attention, attended } = attend(context, { q, k, v });
+  const rows = graph.op('Reshape', [attended, graph.integers([-1, dimension])]); // (Q B, D)
+  const skipped = isLast ? clsRows(context, x) : x;
+  const x1 = graph.op('Add', [skipped, linear(graph, rows, weights.proj, bias('attn.proj'))]);
+  const norm2 = layerNorm(context, x1, `${prefix}.norm2`);
+  const preactivation = linear(graph, norm2.output, weights.fc1, bias('mlp.fc1', mlpDimension));
+  const activated = graph.fusedOp('Gelu', [preactivation]);
+  const output = graph.op('Add', [x1, linear(graph, activated, weights.fc2, bias('mlp.fc2'))]);
+  const record = {
+    queryTokens,
+    loraQ,
+    loraV,
+    norm1,
+    queryInput,
+    weights,
+    q,
+    k,
+    v,
+    attention,
+    attended,
+    norm2,
+    preactivation,
+  };
+  return { record, output };
+}
+
+/** softmax(q k^T / sqrt K) v by head. */
+function attend(
+  { graph, configuration }: GraphContext,
+  { q, k, v }: { readonly q: Value; readonly k: Value; readonly v: Value },
+): { readonly attention: Value; readonly attended: Value } {
+  const headDimension = configuration.dimension / configuration.heads;
+  const scores = graph.fusedOp('FusedMatMul', [q, k], {
+    transBatchA: { int: 1 },
+    transBatchB: { int: 1 },
+    transB: { int: 1 },
+    alpha: { float: 1 / Math.sqrt(headDimension) },
+  }); // (B,H,Q,K) x (B,H,T,K)^T -> (B,H,Q,T)
+  const attention = graph.op('Softmax', [scores], { axis: { int: -1 } });
+  const product = graph.fusedOp('FusedMatMul', [attention, v], { transBatchB: { int: 1 } }); // (B,H,Q,K)
+  const attended = graph.op('Transpose', [product], { perm: { ints: [2, 0, 1, 3] } });
+  return { attention, attended };
+}
+
+/**
+ * Add the forward pass to a graph: inputs `patches` (T-1,B,3PP) and `adapter` (P).
+ *
+ * @param context - the graph and what it is for
+ * @returns names of what was computed, for outputs and the backward pass
+ */
+export function addForward(context: GraphContext): ForwardRecord {
+  const { graph, configuration } = context;
+  const adapter = adapterTensors(context);
+  const blocks: BlockRecord[] = [];
+  let x = embed(context);
+  for (let index = 0; index < configuration.blocks; index++) {
+    const { record, output } = block(context, adapter, index, x);
+    blocks.push(record);
+    x = output;
+  }
+  const norm = layerNorm(context, x, 'norm');
+  const headWeight = required(adapter, 'head.weight');
+  const logits = linear(graph, norm.output, headWeight, required(adapter, 'head.bias')); // (B,C)
+  return { blocks, norm, features: norm.output, headWeight, logits };
+}
