@@ -1,0 +1,327 @@
+import { Command } from 'commander';
+import { parse, stringify } from 'yaml';
+import { adapterDigest } from '#core/adapter';
+import { utf8 } from '#core/bytes';
+import { taskDefinitionSchema } from '#core/protocol';
+import { registerAdminCommands } from './admin.command.ts';
+import type { AdminEnvironment } from './admin-environment.ts';
+import { fingerprintPlaceholder, taskExample } from './task-example.ts';
+
+const token = 'a-token-of-thirty-two-characters';
+const digest = '0123456789abcdef'.repeat(4);
+const nowMs = Date.UTC(2026, 2, 1, 12);
+
+interface Answer {
+  readonly status?: number;
+  readonly body: unknown;
+}
+type Handler = (request: Request, body: unknown) => Answer | Promise<Answer>;
+
+/** A coordinator of a few routes and the world around one command. */
+class World {
+  readonly files = new Map<string, string>([['token', `${token}\n`]]);
+  readonly written = new Map<string, Uint8Array>();
+  readonly requests: Request[] = [];
+  printed = '';
+  told = '';
+  exitCode = 0;
+  answer: string | undefined;
+  readonly handlers: Readonly<Record<string, Handler>>;
+
+  constructor(handlers: Readonly<Record<string, Handler>>) {
+    this.handlers = handlers;
+  }
+
+  async run(...commandArguments: string[]): Promise<void> {
+    const program = new Command().exitOverride();
+    registerAdminCommands(program, this.environment());
+    const connection = ['--token-file', 'token'];
+    await program.parseAsync(['node', 'melo', 'admin', ...commandArguments, ...connection]);
+  }
+
+  environment(): AdminEnvironment {
+    return {
+      fetch: async (input) => this.#fetch(new Request(input)),
+      variables: {},
+      nowMs: () => nowMs,
+      readText: async (path) => {
+        const text = this.files.get(path);
+        if (text === undefined) throw new Error('no such file');
+        return text;
+      },
+      doesExist: async (path) => this.files.has(path),
+      writeWhole: async (path, bytes) => {
+        this.written.set(path, bytes);
+      },
+      print: (line) => {
+        this.printed += `${line}\n`;
+      },
+      tell: (line) => {
+        this.told += `${line}\n`;
+      },
+      ask: async () => this.answer,
+      setExitCode: (exitCode) => {
+        this.exitCode = exitCode;
+      },
+    };
+  }
+
+  async #fetch(request: Request): Promise<Response> {
+    this.requests.push(request.clone());
+    const { pathname } = new URL(request.url);
+    const handler = this.handlers[`${request.method} ${pathname}`];
+    if (handler === undefined) throw new Error(`no route ${request.method} ${pathname}`);
+    const text = await request.text();
+    const { status = 200, body } = await handler(
+      request,
+      text === '' ? undefined : JSON.parse(text),
+    );
+    const content = body instanceof Uint8Array ? body : JSON.stringify(body);
+    return new Response(content, { status });
+  }
+}
+
+const refusal = (status: number, code: string, message: string): Answer => ({
+  status,
+  body: { code, message, retryable: false, correlationId: 'c-1' },
+});
+
+const site = (changes: Readonly<Record<string, unknown>> = {}) => ({
+  site: 'north',
+  status: 'active',
+  reason: null,
+  fingerprint: digest,
+  invitedAtMs: nowMs - 3_600_000,
+  enrolledAtMs: nowMs - 1_800_000,
+  approvedAtMs: null,
+  isConnected: true,
+  lastSeenAtMs: nowMs - 90_000,
+  agentVersion: '0.1.0',
+  lostRounds: 0,
+  capabilities: null,
+  heartbeat: null,
+  ...changes,
+});
+
+describe('melo admin sites', () => {
+  test('an empty federation says what to do next', async () => {
+    const world = new World({ 'GET /v1/sites': () => ({ body: { sites: [] } }) });
+    await world.run('sites', 'list');
+    expect(world.printed).toBe('no sites yet\n');
+    expect(world.told).toContain('melo admin sites invite');
+    expect(world.requests[0]?.headers.get('authorization')).toBe(`Bearer ${token}`);
+  });
+
+  test('a list shows relative times and whom to approve', async () => {
+    const world = new World({
+      'GET /v1/sites': () => ({
+        body: { sites: [site(), site({ site: 'south', status: 'pending' })] },
+      }),
+    });
+    await world.run('sites', 'list');
+    expect(world.printed).toMatch(/north\s+active\s+yes\s+1 min ago/);
+    expect(world.told).toBe('next: melo admin sites approve south\n');
+  });
+
+  test('--json prints the answer alone, as one line', async () => {
+    const world = new World({ 'GET /v1/sites': () => ({ body: { sites: [] } }) });
+    await world.run('sites', 'list', '--json');
+    expect(JSON.parse(world.printed)).toEqual({ sites: [] });
+    expect(world.told).toBe('');
+  });
+
+  test('a fingerprint read out in groups of four is sent as the digest', async () => {
+    const bodies: unknown[] = [];
+    const world = new World({
+      'POST /v1/sites/north/approve': (_, body) => {
+        bodies.push(body);
+        return { body: site() };
+      },
+    });
+    world.answer = digest.toUpperCase().replace(/(.{4})/g, '$1 ');
+    await world.run('sites', 'approve', 'north');
+    expect(bodies).toEqual([{ fingerprint: digest }]);
+    expect(world.exitCode).toBe(0);
+  });
+
+  test('without a terminal the fingerprint must be given', async () => {
+    const world = new World({});
+    await world.run('sites', 'approve', 'north');
+    expect(world.exitCode).toBe(2);
+    expect(world.told).toMatch(/^error USAGE: approve north: expected --fingerprint/);
+    expect(world.requests).toHaveLength(0);
+  });
+
+  test('a command is sent again under the same idempotency key until it gets through', async () => {
+    let failures = 1;
+    const world = new World({
+      'POST /v1/sites/north/suspend': () => {
+        if (failures-- > 0) throw new Error('connection lost');
+        return { body: site({ status: 'suspended', reason: 'audit' }) };
+      },
+    });
+    await world.run('sites', 'suspend', 'north', '--reason', 'audit');
+    const keys = world.requests.map((request) => request.headers.get('idempotency-key'));
+    expect(keys).toHaveLength(2);
+    expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(keys[1]).toBe(keys[0]);
+    expect(world.printed).toBe('north is suspended: audit\n');
+  });
+});
+
+describe('failures of melo admin', () => {
+  test.each([
+    [401, 'UNAUTHENTICATED', 7],
+    [404, 'NOT_FOUND', 8],
+    [409, 'STATE_CONFLICT', 9],
+    [400, 'REQUEST_INVALID', 2],
+    [500, 'A_CODE_OF_A_LATER_RELEASE', 6],
+  ])('status %i with code %s ends with exit code %i', async (status, code, exitCode) => {
+    const world = new World({ 'GET /v1/sites/north': () => refusal(status, code, 'it says why') });
+    await world.run('sites', 'show', 'north');
+    expect(world.exitCode).toBe(exitCode);
+    expect(world.told).toContain('it says why');
+    expect(world.printed).toBe('');
+  });
+
+  test('an answer of another form is refused, not half shown', async () => {
+    const world = new World({
+      'GET /v1/sites/north': () => ({ body: { ...site(), status: 'odd' } }),
+    });
+    await world.run('sites', 'show', 'north');
+    expect(world.told).toMatch(/^error MESSAGE_INVALID: GET \/v1\/sites\/:site/);
+    expect(world.exitCode).toBe(1);
+  });
+
+  test('the token is never sent over plain http to another host', async () => {
+    const world = new World({});
+    await world.run('sites', 'list', '--url', 'http://coordinator.example');
+    expect(world.exitCode).toBe(2);
+    expect(world.requests).toHaveLength(0);
+  });
+
+  test('no message carries the token', async () => {
+    const world = new World({ 'GET /v1/sites': () => refusal(401, 'UNAUTHENTICATED', 'no') });
+    world.files.set('token', 'two tokens\nin one file');
+    await world.run('sites', 'list');
+    expect(world.exitCode).toBe(3);
+    expect(world.told).not.toContain('two tokens');
+    world.files.set('token', token);
+    await world.run('sites', 'list');
+    expect(world.told + world.printed).not.toContain(token);
+  });
+
+  test('a token file that is not there names the option', async () => {
+    const world = new World({});
+    world.files.clear();
+    await world.run('sites', 'list');
+    expect(world.told).toContain('--token-file');
+    expect(world.exitCode).toBe(3);
+  });
+});
+
+describe('melo admin tasks', () => {
+  const example = (): string => taskExample().replace(fingerprintPlaceholder, digest);
+
+  test('the example is a definition once the fingerprint stands in it', () => {
+    expect(taskDefinitionSchema.parse(parse(example())).members).toHaveLength(3);
+    expect(taskDefinitionSchema.safeParse(parse(taskExample())).success).toBe(false);
+    expect(taskExample()).not.toBe(taskExample()); // a public seed of its own
+  });
+
+  test('a definition that does not fit is refused before anything is sent, by key', async () => {
+    const world = new World({});
+    world.files.set('task.yaml', stringify({ ...parse(example()), rank: 0, colour: 'red' }));
+    await world.run('tasks', 'create', 'task.yaml');
+    expect(world.exitCode).toBe(3);
+    expect(world.told).toContain('rank:');
+    expect(world.told).toContain('colour');
+    expect(world.requests).toHaveLength(0);
+  });
+
+  test('YAML that does not parse is told with its line', async () => {
+    const world = new World({});
+    world.files.set('task.yaml', 'version: 1\ntask: [');
+    await world.run('tasks', 'create', 'task.yaml');
+    expect(world.told).toMatch(/line 2/);
+  });
+
+  test('a task is created with the defaults filled in and without starting where asked', async () => {
+    const requests: string[] = [];
+    const world = new World({
+      'POST /v1/tasks': (request, body) => {
+        requests.push(new URL(request.url).search);
+        const definition = taskDefinitionSchema.parse(body);
+        return {
+          status: 201,
+          body: {
+            task: 'chest-xray',
+            title: definition.title,
+            status: 'created',
+            reason: null,
+            latestVersion: 0,
+            rounds: 3,
+            createdAtMs: nowMs,
+            definition,
+            currentRound: null,
+          },
+        };
+      },
+    });
+    world.files.set('task.yaml', example());
+    await world.run('tasks', 'create', 'task.yaml', '--no-start');
+    expect(world.told).toBe('next: melo admin tasks start chest-xray\n');
+    expect(requests).toEqual(['?start=false']);
+    expect(world.printed).toBe('chest-xray is created: version 0 of 3\n');
+  });
+});
+
+describe('melo admin adapters download', () => {
+  const file = utf8('not a real adapter, and the command need not know');
+  const versionOf = (bytes: Uint8Array) => ({
+    version: 2,
+    adapterDigest: adapterDigest(bytes),
+    adapterBytes: bytes.length,
+    createdAtMs: nowMs,
+    round: 2,
+    attempt: 1,
+  });
+  const worldWith = (served: Uint8Array) =>
+    new World({
+      'GET /v1/tasks/chest/versions': () => ({ body: { versions: [versionOf(file)] } }),
+      'GET /v1/tasks/chest/versions/2/adapter': () => ({ body: served }),
+    });
+
+  test('the newest version is written after its digest was checked', async () => {
+    const world = worldWith(file);
+    await world.run('adapters', 'download', 'chest');
+    expect(world.written.get('chest-v2.safetensors')).toEqual(file);
+    expect(world.printed).toContain(adapterDigest(file));
+  });
+
+  test('bytes of another digest are not written', async () => {
+    const changed = Uint8Array.from(file);
+    changed[3] = (changed[3] ?? 0) ^ 1;
+    const world = worldWith(changed);
+    await world.run('adapters', 'download', 'chest', '--out', 'a.safetensors');
+    expect(world.told).toContain('DIGEST_MISMATCH');
+    expect(world.written.size).toBe(0);
+  });
+
+  test('more bytes than the registry names are not taken', async () => {
+    const world = worldWith(new Uint8Array(file.length + 1));
+    await world.run('adapters', 'download', 'chest');
+    expect(world.told).toContain('PAYLOAD_TOO_LARGE');
+    expect(world.written.size).toBe(0);
+  });
+
+  test('a file that is there is kept unless --force is given', async () => {
+    const world = worldWith(file);
+    world.files.set('chest-v2.safetensors', 'old');
+    await world.run('adapters', 'download', 'chest');
+    expect(world.exitCode).toBe(9);
+    expect(world.written.size).toBe(0);
+    await world.run('adapters', 'download', 'chest', '--force');
+    expect(world.written.size).toBe(1);
+  });
+});
