@@ -7,7 +7,7 @@ import { canonicalJson, toHex } from '#core/bytes';
 import { blake2b256 } from '#core/crypto';
 import { InputError } from '#core/errors';
 import { adapterCardSchema, specificationOf, type AdapterCard } from './card.ts';
-import { decodeFloats } from './float-codec.ts';
+import { decodeFloats, firstNonFinite } from './float-codec.ts';
 import { findRepeatedKey } from './json-keys.ts';
 import { adapterLayout, type AdapterLayout, type TensorPlace } from './layout.ts';
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.ts';
@@ -170,7 +170,7 @@ function readTensor(file: SafetensorsFile, place: TensorPlace): Float32Array {
 }
 
 function checkTensorFinite(values: Float32Array, tensor: string): void {
-  const index = values.findIndex((value) => !Number.isFinite(value));
+  const index = firstNonFinite(values);
   if (index < 0) return;
   throw new InputError(
     'NON_FINITE_UPDATE',

@@ -99,6 +99,19 @@ export function encodeFloats(values: Float32Array, dtype: FloatDtype): Uint8Arra
   return new Uint8Array(halves.buffer);
 }
 
+/**
+ * Find the first number that is NaN or infinite.
+ *
+ * @param values - any shape, row-major
+ * @returns its index, or -1 where all are finite
+ */
+export function firstNonFinite(values: Float32Array): number {
+  for (let index = 0; index < values.length; index++) {
+    if (!Number.isFinite(values[index])) return index;
+  }
+  return -1;
+}
+
 /** bfloat16 is the upper half of a float32. */
 function bfloat16Bits(half: number): number {
   return (half << 16) >>> 0;

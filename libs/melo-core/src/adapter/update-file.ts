@@ -4,8 +4,8 @@
  * Metadata: `format` = `melo-update/1`, `layout` = the layout hash. The reader trusts nothing: sizes before memory, then names,
  * shapes, number types, finiteness and norm, each refused by name.
  */
-import { InputError, type ErrorDetails } from '#core/errors';
-import { decodeFloats } from './float-codec.ts';
+import { InputError } from '#core/errors';
+import { decodeFloats, firstNonFinite } from './float-codec.ts';
 import { tensorView, type AdapterLayout, type TensorPlace } from './layout.ts';
 import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.ts';
 import { resolveTrainedTensors } from './trained-tensors.ts';
@@ -98,10 +98,10 @@ export function decodeUpdate(
 
 function checkSize(bytes: number, places: readonly TensorPlace[], where: string): void {
   const valueBytes = places.reduce((sum, { size }) => sum + 4 * size, 0);
-  if (bytes >= valueBytes && bytes <= valueBytes + headerAllowanceBytes) return;
+  if (bytes <= valueBytes + headerAllowanceBytes) return; // one that is too short lacks a tensor, which is named later
   throw new InputError(
     'UPDATE_SHAPE_MISMATCH',
-    `${where}: expected ${valueBytes} bytes of values and a header, got ${bytes} bytes; check that both sides run the same task`,
+    `${where}: expected ${valueBytes} bytes of values and a header of ${headerAllowanceBytes} at most, got ${bytes} bytes; check that both sides run the same task`,
     { expected: valueBytes, actual: bytes },
   );
 }
@@ -161,13 +161,12 @@ function refuse(
 }
 
 function checkTensorFinite(values: Float32Array, tensor: string, where: string): void {
-  const index = values.findIndex((value) => !Number.isFinite(value));
+  const index = firstNonFinite(values);
   if (index < 0) return;
-  const details: ErrorDetails = { tensor, index };
   throw new InputError(
     'NON_FINITE_UPDATE',
     `${where}: tensor ${tensor}: expected finite numbers, entry ${index} of ${values.length} is not; train again with a lower learning rate`,
-    details,
+    { tensor, index },
   );
 }
 

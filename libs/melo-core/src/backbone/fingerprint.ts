@@ -5,7 +5,7 @@
  * and its Hugging Face twin give the same one, and so does a float16 file widened to float32.
  */
 import { canonicalJson, concatBytes, uint64le, utf8 } from '#core/bytes';
-import { encodeFloats } from '#core/adapter';
+import { encodeFloats, firstNonFinite } from '#core/adapter';
 import { encodePieces, sha256 } from '#core/crypto';
 import { unsupported } from './tensor-names.ts';
 import type { Backbone } from './types.ts';
@@ -33,7 +33,7 @@ export async function fingerprintBackbone(
   const tensors = [...backbone.tensors].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [index, [name, { shape }]] of tensors.entries()) {
     const values = await backbone.read(name);
-    if (!values.every((value) => Number.isFinite(value))) {
+    if (firstNonFinite(values) >= 0) {
       throw unsupported(`tensor ${name} has a weight that is not finite`, name);
     }
     const label = utf8(name);
