@@ -97,9 +97,12 @@ async function drawImage(shape: DrawnClass, seed: string): Promise<Buffer> {
   for (let index = 0; index < drawnSize * drawnSize; index++) {
     const x = ((index % drawnSize) - left) / radius;
     const y = (Math.floor(index / drawnSize) - top) / radius;
-    const level = (isInside(shape, x, y) ? 190 : 80) + 25 * rng.nextNormal();
-    for (let channel = 0; channel < 3; channel++)
-      pixels[3 * index + channel] = Math.min(255, Math.max(0, level + 8 * rng.nextNormal()));
+    const word = rng.nextUint32(); // four bytes of noise: one for the grey level, one for each channel
+    const level = (isInside(shape, x, y) ? 190 : 80) + ((word & 0xff) - 128) / 3;
+    for (let channel = 0; channel < 3; channel++) {
+      const tint = (((word >>> (8 * (channel + 1))) & 0xff) - 128) / 10;
+      pixels[3 * index + channel] = Math.min(255, Math.max(0, level + tint));
+    }
   }
   const raw = { width: drawnSize, height: drawnSize, channels: 3 } as const;
   return sharp(pixels, { raw }).png().toBuffer();

@@ -1,0 +1,196 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { AgentTask } from '../support/federation.ts';
+import {
+  collectionTask,
+  drawnCollection,
+  enrollSites,
+  layOutSites,
+  type Collection,
+} from '../support/collections.ts';
+import { Federation } from '../support/federation.ts';
+import { killAllProcesses } from '../support/melo-process.ts';
+import { makeWorkDirectory } from '../support/package-root.ts';
+import { WireTap, type TappedPacket } from '../support/wire-tap.ts';
+
+const sites = ['site-a', 'site-b', 'site-c'];
+const task = 'crash';
+const timeoutMs = 240_000;
+
+const authSchema = z.object({ site: z.string() });
+
+/** The site that a packet's session belongs to, as its connect packet said. */
+function siteOf(tap: WireTap, packet: Pick<TappedPacket, 'session'>): string | undefined {
+  const connect = tap.packets.find(
+    (each) => each.type === 'connect' && each.direction === 'up' && each.session === packet.session,
+  );
+  return authSchema.safeParse(connect?.data[0]).data?.site;
+}
+
+describe('a round that processes are killed in', () => {
+  let directory: string;
+  let removeDirectory: () => Promise<void>;
+  let collection: Collection;
+  let images: Map<string, AgentTask>;
+  let undisturbed: Uint8Array;
+  const taps: WireTap[] = [];
+
+  /** A federation of its own in which nothing has happened yet, all traffic of its agents through a tap. */
+  async function prepare(name: string): Promise<{ federation: Federation; tap: WireTap }> {
+    const federation = new Federation(join(directory, name));
+    await federation.startCoordinator();
+    const tap = await WireTap.open(federation.port);
+    taps.push(tap);
+    await enrollSites({ federation, collection, sites: images, tasks: [task], url: tap.url });
+    return { federation, tap };
+  }
+
+  /** Start the agents and the task: rank 64 makes an update of four ranges. */
+  async function start(federation: Federation): Promise<void> {
+    for (const site of sites) federation.startAgent(site);
+    const overrides = { rank: 64, alpha: 64 };
+    await federation.createTask(
+      collectionTask(collection, { task, members: sites, rounds: 1, overrides }),
+    );
+  }
+
+  beforeAll(async () => {
+    ({ path: directory, remove: removeDirectory } = await makeWorkDirectory('crash'));
+    collection = await drawnCollection(directory, sites, { dimension: 192, blocks: 5 });
+    images = await layOutSites(collection, join(directory, 'images'), 'crash');
+    const { federation } = await prepare('undisturbed');
+    await start(federation);
+    await federation.waitForVersion(task, 1);
+    undisturbed = await federation.download(task, 1);
+    await federation.stop();
+  }, timeoutMs);
+
+  afterAll(async () => {
+    await killAllProcesses();
+    await Promise.all(taps.map((tap) => tap.close()));
+    await removeDirectory();
+  }, timeoutMs);
+
+  /** Ranges sent again although their acknowledgement had gone by before. */
+  const repeated = (tap: WireTap): unknown[] => {
+    const ranges = tap.uploadRanges();
+    return ranges.filter((range) =>
+      ranges.some(
+        (earlier) =>
+          earlier.uploadId === range.uploadId &&
+          earlier.index === range.index &&
+          earlier.acknowledgedAt !== undefined &&
+          earlier.acknowledgedAt < range.sentAt,
+      ),
+    );
+  };
+
+  /** Every update arrived whole: each of its ranges acknowledged, one upload id for a site. */
+  const expectWholeUploads = (tap: WireTap): void => {
+    const acknowledged = tap.uploadRanges().filter((range) => range.acknowledgedAt !== undefined);
+    const indices = new Map<string, Set<number>>();
+    const ids = new Map<string | undefined, Set<string>>();
+    for (const range of tap.uploadRanges()) {
+      const site = siteOf(tap, range);
+      ids.set(site, (ids.get(site) ?? new Set()).add(range.uploadId));
+    }
+    for (const range of acknowledged)
+      indices.set(range.uploadId, (indices.get(range.uploadId) ?? new Set()).add(range.index));
+    expect([...ids].map(([site, of]) => [site, of.size]).sort()).toEqual(
+      sites.map((site) => [site, 1]),
+    );
+    expect([...indices.values()].map((set) => [...set].sort())).toEqual(
+      sites.map(() => [0, 1, 2, 3]),
+    );
+  };
+
+  test(
+    'the coordinator killed amid an upload goes on after a restart, to the same bytes',
+    async () => {
+      const { federation, tap } = await prepare('coordinator-killed');
+      let acknowledgedCount = 0;
+      const killed = new Promise<void>((done, failed) => {
+        tap.onPacket = (packet) => {
+          const isOfRange =
+            packet.type === 'ack' &&
+            tap.uploadRanges().some(({ acknowledgedAt }) => acknowledgedAt !== undefined);
+          acknowledgedCount += isOfRange && packet.direction === 'down' ? 1 : 0;
+          if (acknowledgedCount < 2) return 'forward';
+          tap.onPacket = undefined;
+          federation.coordinator?.kill().then(done, failed);
+          return 'forward';
+        };
+      });
+      await start(federation);
+      await killed;
+      const before = tap.uploadRanges().filter((range) => range.acknowledgedAt !== undefined);
+      expect(before.length).toBeGreaterThan(0);
+      expect(tap.packets.filter(({ event }) => event === 'upload:commit').length).toBeLessThan(3);
+      await federation.startCoordinator();
+      await federation.waitForVersion(task, 1);
+
+      expect(tap.decodeErrors).toEqual([]);
+      expect(repeated(tap)).toEqual([]);
+      expectWholeUploads(tap);
+      const { attempt, members } = await federation.round(task, 1);
+      expect(attempt).toBe(1);
+      expect(members.map(({ status }) => status)).toEqual(sites.map(() => 'reported'));
+      expect(Buffer.compare(await federation.download(task, 1), undisturbed)).toBe(0);
+      await federation.stop();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'an agent killed amid its upload sends only what was not acknowledged, to the same bytes',
+    async () => {
+      const { federation, tap } = await prepare('agent-killed');
+      const victim = 'site-b';
+      const killed = new Promise<void>((done, failed) => {
+        tap.onPacket = (packet) => {
+          if (packet.direction !== 'up' || siteOf(tap, packet) !== victim) return 'forward';
+          if (packet.event !== 'upload:range') return 'forward';
+          const sent = tap.uploadRanges().filter((range) => siteOf(tap, range) === victim);
+          if (sent.length < 3) return 'forward';
+          tap.onPacket = undefined;
+          federation.agents.get(victim)?.kill().then(done, failed);
+          return 'hold'; // the third range never arrives
+        };
+      });
+      await start(federation);
+      await killed;
+      const before = tap.uploadRanges().filter((range) => siteOf(tap, range) === victim);
+      expect(before.some(({ acknowledgedAt }) => acknowledgedAt === undefined)).toBe(true);
+      federation.startAgent(victim);
+      await federation.waitForVersion(task, 1);
+
+      expect(tap.decodeErrors).toEqual([]);
+      expect(repeated(tap)).toEqual([]);
+      expectWholeUploads(tap);
+      const { attempt, members } = await federation.round(task, 1);
+      expect(attempt).toBe(1);
+      expect(members.map(({ status }) => status)).toEqual(sites.map(() => 'reported'));
+      expect(Buffer.compare(await federation.download(task, 1), undisturbed)).toBe(0);
+      await federation.stop();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'an agent killed amid its training goes on after a restart, to the same bytes',
+    async () => {
+      const { federation, tap } = await prepare('trainer-killed');
+      const victim = 'site-c';
+      await start(federation);
+      await federation.agents.get(victim)?.waitForEvent('training');
+      await federation.agents.get(victim)?.kill();
+      federation.startAgent(victim);
+      await federation.waitForVersion(task, 1);
+
+      expectWholeUploads(tap);
+      expect(Buffer.compare(await federation.download(task, 1), undisturbed)).toBe(0);
+      await federation.stop();
+    },
+    timeoutMs,
+  );
+});
