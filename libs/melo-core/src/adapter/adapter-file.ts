@@ -35,7 +35,7 @@ function invalid(what: string, details: Record<string, string> = {}): InputError
 /**
  * Write an adapter file; the same input gives the same bytes.
  *
- * @param file.values - flat, (P) in the layout's order
+ * @param file - `values`: flat, (P) in the layout's order
  * @returns the file's bytes
  * @throws InputError ADAPTER_INVALID if the card describes another specification
  * @throws InputError UPDATE_SHAPE_MISMATCH or NON_FINITE_UPDATE naming the tensor

@@ -100,7 +100,7 @@ export function specificationOf(source: {
 /**
  * Write the card of a version from its task's definition and its lineage.
  *
- * @param options.members - the sites in the aggregate in any order; empty for version 0
+ * @param options - `members`: the sites in the aggregate in any order; empty for version 0
  * @throws z.ZodError where the parts do not fit the schema (our own mistake)
  */
 export function adapterCard(options: {

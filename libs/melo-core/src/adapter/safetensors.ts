@@ -249,8 +249,8 @@ export interface FloatTensor {
  * The header is JSON without white space: `__metadata__` first (left out where it is empty), then the tensors in the given
  * order, which is the order of their bytes too; spaces after it bring its length to a multiple of 8.
  *
- * @param file.tensors  - in the order they are written, every name once
- * @param file.metadata - text to text, written in the order of its keys
+ * @param file - `tensors`: in the order they are written, every name once;
+ *   `metadata`: text to text, written in the order of its keys
  */
 export function encodeSafetensors(file: {
   readonly tensors: readonly FloatTensor[];

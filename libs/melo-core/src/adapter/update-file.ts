@@ -26,7 +26,7 @@ interface UpdateShape {
 /**
  * Write the change of the trained tensors.
  *
- * @param update.delta - local minus global adapter, flat, (P); zero outside `trainedTensors`
+ * @param update - `delta`: local minus global adapter, flat, (P); zero outside `trainedTensors`
  * @returns the file's bytes; the same input gives the same bytes
  * @throws InputError UPDATE_SHAPE_MISMATCH if `delta` is not P long, or a tensor that is not trained has changed
  * @throws InputError NON_FINITE_UPDATE naming the tensor
@@ -59,9 +59,9 @@ export function encodeUpdate(update: UpdateShape & { readonly delta: Float32Arra
 /**
  * Read an update that a site sent.
  *
- * @param update.bytes   - the opened file
- * @param update.site    - who sent it, for the message
- * @param update.normMax - bound on the L2 norm over all tensors, > 0; 10,000 by default
+ * @param update - `bytes`: the opened file;
+ *   `site`: who sent it, for the message;
+ *   `normMax`: bound on the L2 norm over all tensors, > 0; 10,000 by default
  * @returns flat, (P), zero where nothing is trained, a new array
  * @throws InputError SAFETENSORS_INVALID where it is no well-formed safetensors file of this format
  * @throws InputError LAYOUT_MISMATCH if it was made for another layout

@@ -17,7 +17,7 @@ import type { Backbone } from './types.ts';
  * its canonical name: LE64(length of the name) || name || LE64(dimensions) || each dimension as LE64, outermost first || the
  * values as little-endian float32, row-major.
  *
- * @param options.onProgress - told after each tensor; counts are of tensors
+ * @param options - `onProgress`: told after each tensor; counts are of tensors
  * @returns 64 lower-case hexadecimal digits
  * @throws InputError BACKBONE_UNSUPPORTED naming a tensor with a weight that is not finite
  */

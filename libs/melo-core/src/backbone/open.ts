@@ -33,10 +33,10 @@ type FileTensors = ReadonlyMap<string, SafetensorsEntry>;
 /**
  * Open a backbone.
  *
- * @param options.source       - the safetensors file; only its header is read here
- * @param options.config       - parsed `config.json` of timm or Hugging Face
- * @param options.preprocessor - parsed `preprocessor_config.json` of Hugging Face; without it mean and std are 0.5
- * @param options.name         - for people and cards; timm's architecture by default
+ * @param options - `source`: the safetensors file; only its header is read here;
+ *   `config`: parsed `config.json` of timm or Hugging Face;
+ *   `preprocessor`: parsed `preprocessor_config.json` of Hugging Face; without it mean and std are 0.5;
+ *   `name`: for people and cards; timm's architecture by default
  * @throws InputError BACKBONE_UNSUPPORTED naming what a plain ViT does not have
  * @throws InputError TENSOR_MISSING, TENSOR_SHAPE_MISMATCH or TENSOR_DTYPE_UNSUPPORTED naming the tensor
  * @throws InputError SAFETENSORS_INVALID where the file is malformed or truncated

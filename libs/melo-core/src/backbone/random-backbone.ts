@@ -22,9 +22,9 @@ export interface BackboneFiles {
  * Matrices are uniform with variance 1 / inputs, so that activations keep their size; biases, tokens and positions are small;
  * norms are near one.
  *
- * @param options.configuration - timm fixes the layer norm's epsilon at 1e-6, so its spelling needs that
- * @param options.seed          - text
- * @param options.dtype         - how the file stores the weights, F32 by default
+ * @param options - `configuration`: timm fixes the layer norm's epsilon at 1e-6, so its spelling needs that;
+ *   `seed`: text;
+ *   `dtype`: how the file stores the weights, F32 by default
  * @throws RangeError where the timm spelling is asked for with another epsilon
  */
 export function randomBackboneFile(options: {
