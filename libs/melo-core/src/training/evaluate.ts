@@ -1,0 +1,82 @@
+/** Scores labelled images under an adapter: only counts and histograms come out, see evaluation/score-report.ts. */
+import { checkInteger } from '#core/check';
+import { addScores, emptyScoreReport, softmaxScores } from '#core/evaluation';
+import type { ScoreReport } from '#core/evaluation';
+import type { EngineModel } from '#core/engine';
+import { loadedBatches } from './image-batches.ts';
+import type { LabelledImages } from './types.ts';
+
+/** What an evaluation needs. */
+export interface EvaluationOptions {
+  readonly model: EngineModel;
+  readonly images: LabelledImages;
+  /** (P). */
+  readonly adapter: Float32Array;
+  /** C. */
+  readonly classes: number;
+  /** Images of one call, 1 to 512; 16 where it is left out. Any size gives the same report within float32's rounding. */
+  readonly batchSize?: number;
+  readonly onProgress?: (progress: { readonly done: number; readonly count: number }) => void;
+  readonly signal?: AbortSignal;
+}
+
+const batchSizeDefault = 16;
+
+function* inOrder(count: number, batchSize: number): Generator<readonly number[]> {
+  for (let start = 0; start < count; start += batchSize) {
+    const length = Math.min(batchSize, count - start);
+    yield Array.from({ length }, (_, index) => start + index);
+  }
+}
+
+/** Run all images through the model in order: logits (B,C) and labels (B) of each batch. */
+async function* predictions(
+  options: EvaluationOptions,
+): AsyncGenerator<{ readonly logits: Float32Array; readonly labels: readonly number[] }> {
+  const { model, images, adapter, signal } = options;
+  const batchSize = checkInteger(options.batchSize ?? batchSizeDefault, 'batchSize', {
+    minimum: 1,
+    maximum: 512,
+  });
+  let done = 0;
+  for await (const { pixels, labels } of loadedBatches(images, inOrder(images.count, batchSize))) {
+    signal?.throwIfAborted();
+    yield { logits: await model.predict(pixels, labels.length, adapter), labels };
+    done += labels.length;
+    options.onProgress?.({ done, count: images.count });
+  }
+}
+
+/**
+ * Evaluate an adapter on labelled images.
+ *
+ * @param options - see {@link EvaluationOptions}
+ * @returns the report; of no images where there are none
+ * @throws InputError NON_FINITE_UPDATE if a logit is not finite, DATASET_INVALID if a label is not a class
+ * @throws the signal's reason once it is aborted, between two batches
+ */
+export async function evaluate(options: EvaluationOptions): Promise<ScoreReport> {
+  const report = emptyScoreReport(options.classes);
+  for await (const { logits, labels } of predictions(options)) addScores(report, logits, labels);
+  return report;
+}
+
+/**
+ * Predict softmax shares of images; they stay at the site.
+ *
+ * @param options - labels are not used for the prediction
+ * @returns (N,C), row-major, new, in the order of the images
+ * @throws the signal's reason once it is aborted, between two batches
+ */
+export async function predictShares(options: EvaluationOptions): Promise<Float32Array> {
+  const { classes, images } = options;
+  const shares = new Float32Array(images.count * classes);
+  let offset = 0;
+  for await (const { logits } of predictions(options)) {
+    for (let start = 0; start < logits.length; start += classes) {
+      shares.set(softmaxScores(logits.subarray(start, start + classes)).scores, offset + start);
+    }
+    offset += logits.length;
+  }
+  return shares;
+}
