@@ -24,3 +24,6 @@ const packageSchema = z.object({ version: z.string() });
 export const packageVersion = packageSchema.parse(
   JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')),
 ).version;
+
+/** What an adapter's card says made it. */
+export const libraryName = `melo-federation ${packageVersion}`;

@@ -1,0 +1,246 @@
+/** Versions of adapters: stored encrypted once, their content key wrapped; given to sites sealed, to people decrypted. */
+import { Injectable } from '@nestjs/common';
+import { and, asc, eq, gt } from 'drizzle-orm';
+import { z } from 'zod';
+import { decodeAdapterFile } from '#core/adapter';
+import {
+  decryptAdapter,
+  randomBytes,
+  sealContentKey,
+  unwrapSecret,
+  wrapSecret,
+  type SignedEnvelope,
+} from '#core/crypto';
+import { InputError, InvariantError } from '#core/errors';
+import {
+  adapterVersionSchema,
+  decodePayload,
+  digestSchema,
+  roundResultSchema,
+  type AdapterReference,
+} from '#core/protocol';
+import { Environment } from '../common/environment.ts';
+import { toJsonEnvelope } from '../common/json-envelope.ts';
+import type { Queries } from '../config/database.ts';
+import { rounds, tasks, versions } from '../config/schema.ts';
+import type { MadeVersion } from '../rounds/adapter-work.ts';
+import { RoundStore } from '../rounds/round-store.ts';
+import { BlobStore } from './blob-store.ts';
+import type { registryRoutes, VersionView } from './registry.contract.ts';
+import type { RouteOutput } from '../common/contract.ts';
+
+const versionRowSchema = z.object({
+  task: z.string(),
+  version: adapterVersionSchema,
+  adapterDigest: digestSchema,
+  adapterBytes: z.number(),
+  ciphertextDigest: digestSchema,
+  ciphertextBytes: z.number(),
+  wrappedContentKey: z.instanceof(Uint8Array),
+  roundId: z.number().nullable(),
+  resultPayload: z.instanceof(Uint8Array).nullable(),
+  resultSignature: z.instanceof(Uint8Array).nullable(),
+  resultDigest: digestSchema.nullable(),
+  createdAtMs: z.number(),
+});
+/** A version as it is stored. */
+export type VersionRecord = z.infer<typeof versionRowSchema>;
+
+const membersSchema = z.object({ members: z.array(z.string()) });
+
+const contentKeyPurpose = (task: string, version: number): string =>
+  `content-key/${task}/${version}`;
+
+/** Versions of adapters. */
+@Injectable()
+export class VersionsService {
+  readonly #environment: Environment;
+  readonly #blobs: BlobStore;
+  readonly #rounds: RoundStore;
+
+  constructor(environment: Environment, blobs: BlobStore, roundStore: RoundStore) {
+    this.#environment = environment;
+    this.#blobs = blobs;
+    this.#rounds = roundStore;
+  }
+
+  /** Make a fresh content key. */
+  freshContentKey(): Uint8Array {
+    return randomBytes(32);
+  }
+
+  /** Make a version's ciphertext durable, then return what stores its row within a transaction. */
+  async keep(options: {
+    readonly task: string;
+    readonly version: number;
+    readonly made: MadeVersion;
+    readonly contentKey: Uint8Array;
+  }): Promise<
+    (
+      transaction: Queries,
+      published: {
+        readonly roundId: number;
+        readonly result: SignedEnvelope;
+        readonly resultDigest: string;
+      } | null,
+    ) => Promise<void>
+  > {
+    const { task, version, made, contentKey } = options;
+    const ciphertextDigest = await this.#blobs.put(made.ciphertext);
+    const wrappedContentKey = wrapSecret({
+      secret: contentKey,
+      wrappingKey: this.#environment.keys.wrappingKey,
+      purpose: contentKeyPurpose(task, version),
+    });
+    return async (transaction, published) => {
+      await transaction.insert(versions).values({
+        task,
+        version,
+        adapterDigest: made.adapterDigest,
+        adapterBytes: made.adapterBytes,
+        ciphertextDigest,
+        ciphertextBytes: made.ciphertext.length,
+        wrappedContentKey,
+        roundId: published?.roundId ?? null,
+        resultPayload: published?.result.payload ?? null,
+        resultSignature: published?.result.signature ?? null,
+        resultDigest: published?.resultDigest ?? null,
+        createdAtMs: this.#environment.clock.wallTimeMs(),
+      });
+    };
+  }
+
+  /**
+   * Get a version.
+   *
+   * @throws InputError NOT_FOUND
+   */
+  async get(
+    task: string,
+    version: number,
+    queries: Queries = this.#environment.queries,
+  ): Promise<VersionRecord> {
+    const rows = await queries
+      .select()
+      .from(versions)
+      .where(and(eq(versions.task, task), eq(versions.version, version)));
+    if (rows[0] !== undefined) return versionRowSchema.parse(rows[0]);
+    throw new InputError(
+      'NOT_FOUND',
+      `versions: expected a published version of ${task}, ${version} is not one; see its list of versions`,
+      { task, version },
+    );
+  }
+
+  /** Versions after one, oldest first. */
+  async listAfter(task: string, version: number, limit: number): Promise<VersionRecord[]> {
+    const rows = await this.#environment.queries
+      .select()
+      .from(versions)
+      .where(and(eq(versions.task, task), gt(versions.version, version)))
+      .orderBy(asc(versions.version))
+      .limit(limit);
+    return rows.map((row) => versionRowSchema.parse(row));
+  }
+
+  /** The content key of a version. */
+  contentKey(record: VersionRecord): Uint8Array {
+    return unwrapSecret({
+      wrapped: record.wrappedContentKey,
+      wrappingKey: this.#environment.keys.wrappingKey,
+      purpose: contentKeyPurpose(record.task, record.version),
+    });
+  }
+
+  /** Where a version's ciphertext is, and its content key sealed to one site. */
+  referenceFor(record: VersionRecord, agreementPublicKey: Uint8Array): AdapterReference {
+    return {
+      version: record.version,
+      ciphertextDigest: record.ciphertextDigest,
+      ciphertextBytes: record.ciphertextBytes,
+      sealedContentKey: sealContentKey(this.contentKey(record), agreementPublicKey),
+    };
+  }
+
+  /** The adapter file of a version, decrypted and checked. */
+  async file(record: VersionRecord): Promise<Uint8Array> {
+    return decryptAdapter({
+      ciphertext: await this.#blobs.get(record.ciphertextDigest),
+      contentKey: this.contentKey(record),
+      digest: record.adapterDigest,
+    });
+  }
+
+  /**
+   * Read a range of a ciphertext that a site may see: of a version of a task it is a member of.
+   *
+   * @throws InputError NOT_FOUND for any other digest, whether or not there is such a blob
+   */
+  async rangeFor(
+    site: string,
+    digest: string,
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array> {
+    const rows = await this.#environment.queries
+      .select({ definition: tasks.definition })
+      .from(versions)
+      .innerJoin(tasks, eq(tasks.task, versions.task))
+      .where(eq(versions.ciphertextDigest, digest));
+    const isVisible = rows.some(({ definition }) =>
+      membersSchema.parse(definition).members.includes(site),
+    );
+    if (isVisible) return this.#blobs.range(digest, offset, length);
+    throw new InputError(
+      'NOT_FOUND',
+      `blob ${digest.slice(0, 16)}: expected a version of a task of this site; ask with round:get which there are`,
+      { digest },
+    );
+  }
+
+  /** Versions as people see them. */
+  async list(task: string): Promise<VersionView[]> {
+    const rows = await this.#environment.queries
+      .select({ version: versions, round: rounds.round, attempt: rounds.attempt })
+      .from(versions)
+      .leftJoin(rounds, eq(rounds.id, versions.roundId))
+      .where(eq(versions.task, task))
+      .orderBy(asc(versions.version));
+    return rows.map(({ version, round, attempt }) => ({
+      version: version.version,
+      adapterDigest: version.adapterDigest,
+      adapterBytes: version.adapterBytes,
+      createdAtMs: version.createdAtMs,
+      round,
+      attempt,
+    }));
+  }
+
+  /** One version with its card and its place in the chain. */
+  async detail(task: string, version: number): Promise<RouteOutput<typeof registryRoutes.get>> {
+    const record = await this.get(task, version);
+    const { card } = decodeAdapterFile(await this.file(record));
+    const { resultPayload, resultSignature, roundId } = record;
+    const round = roundId === null ? null : await this.#rounds.get(roundId);
+    if (round !== null && (resultPayload === null || resultSignature === null)) {
+      throw new InvariantError(`version ${version} of ${task}: expected a signed result`);
+    }
+    return {
+      version,
+      adapterDigest: record.adapterDigest,
+      adapterBytes: record.adapterBytes,
+      createdAtMs: record.createdAtMs,
+      round: round?.round ?? null,
+      attempt: round?.attempt ?? null,
+      card,
+      result: toJsonEnvelope(resultPayload, resultSignature),
+      resultPayload:
+        resultPayload === null
+          ? null
+          : decodePayload(roundResultSchema, resultPayload, 'stored result'),
+      resultDigest: record.resultDigest,
+      membership:
+        round === null ? null : toJsonEnvelope(round.membershipPayload, round.membershipSignature),
+    };
+  }
+}

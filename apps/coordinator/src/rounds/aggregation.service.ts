@@ -1,0 +1,170 @@
+/** From the updates of a round to the next version: file, ciphertext, signed result and membership in one transaction. */
+import { Injectable } from '@nestjs/common';
+import { envelopeDigest, signDomains, signPayload, type SignedEnvelope } from '#core/crypto';
+import { InvariantError, MeloError } from '#core/errors';
+import { encodePayload, protocolVersion, roundResultSchema } from '#core/protocol';
+import { BackgroundWork } from '../common/background-work.ts';
+import { Environment } from '../common/environment.ts';
+import { libraryName } from '../common/package-info.ts';
+import { BlobStore } from '../registry/blob-store.ts';
+import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
+import { TaskStore, type TaskRecord } from '../tasks/task-store.ts';
+import { UploadStore } from '../uploads/upload-store.ts';
+import type { MadeVersion } from './adapter-work.ts';
+import { RoundSealsService } from './round-seals.service.ts';
+import { RoundStore, type RoundRecord } from './round-store.ts';
+import {
+  membershipEntries,
+  RoundTransitionsService,
+  updateWeight,
+} from './round-transitions.service.ts';
+
+const retryDelayMsMax = 60_000;
+/** Failures that are nobody's disk or database: after so many the attempt is given up. */
+const failuresMax = 5;
+
+/** From the updates of a round to the next version. */
+@Injectable()
+export class AggregationService {
+  readonly #environment: Environment;
+  readonly #background: BackgroundWork;
+  readonly #store: RoundStore;
+  readonly #seals: RoundSealsService;
+  readonly #tasks: TaskStore;
+  readonly #uploads: UploadStore;
+  readonly #versions: VersionsService;
+  readonly #blobs: BlobStore;
+  readonly #transitions: RoundTransitionsService;
+
+  constructor(
+    environment: Environment,
+    background: BackgroundWork,
+    store: RoundStore,
+    seals: RoundSealsService,
+    tasks: TaskStore,
+    uploads: UploadStore,
+    versions: VersionsService,
+    blobs: BlobStore,
+    transitions: RoundTransitionsService,
+  ) {
+    this.#environment = environment;
+    this.#background = background;
+    this.#store = store;
+    this.#seals = seals;
+    this.#tasks = tasks;
+    this.#uploads = uploads;
+    this.#versions = versions;
+    this.#blobs = blobs;
+    this.#transitions = transitions;
+  }
+
+  /** Aggregate a round in the background and try again where it fails. */
+  start(roundId: number): void {
+    this.#background.start('aggregate', () => this.#tryAggregate(roundId, 0));
+  }
+
+  async #tryAggregate(roundId: number, failures: number): Promise<void> {
+    try {
+      await this.#aggregate(roundId);
+    } catch (error) {
+      const isPassing = error instanceof MeloError && error.catalogEntry.family === 'unavailable';
+      const code = error instanceof MeloError ? error.code : 'INTERNAL';
+      this.#environment.logger.error('aggregation failed', { event: 'aggregate', code, error });
+      if (!isPassing && failures + 1 >= failuresMax) {
+        const round = await this.#store.get(roundId);
+        const reason = `the updates could not be aggregated (${code}); the coordinator's log has the details`;
+        await this.#transitions.apply(round, { type: 'abandoned', reason });
+        return;
+      }
+      const delayMs = Math.min(retryDelayMsMax, 250 * 2 ** Math.min(failures, 10));
+      this.#background.startLater('aggregate', delayMs, () =>
+        this.#tryAggregate(roundId, failures + 1),
+      );
+    }
+  }
+
+  async #aggregate(roundId: number): Promise<void> {
+    const round = await this.#store.get(roundId);
+    if (round.state.phase !== 'aggregating') return; // done before, or abandoned since
+    const task = await this.#tasks.get(round.task);
+    const parent = await this.#versions.get(round.task, round.round - 1);
+    const contentKey = this.#versions.freshContentKey();
+    const made = await this.#makeVersion(round, task, parent, contentKey);
+    const version = round.round;
+    const store = await this.#versions.keep({ task: round.task, version, made, contentKey });
+    await this.#transitions.apply(round, { type: 'aggregated' }, async (transaction, next) => {
+      const signed = this.#signResult(next, task, parent, made);
+      await store(transaction, { roundId, ...signed });
+      const isFinal = version === task.definition.rounds;
+      await this.#tasks.update(transaction, round.task, {
+        latestVersion: version,
+        attemptsForgiven: 0,
+        ...(isFinal ? { status: 'finished', reason: null } : {}),
+      });
+    });
+    const { logger } = this.#environment;
+    logger.info('version published', { task: round.task, round: round.round, version });
+  }
+
+  async #makeVersion(
+    round: RoundRecord,
+    task: TaskRecord,
+    parent: VersionRecord,
+    contentKey: Uint8Array,
+  ): Promise<MadeVersion> {
+    const uploads = await this.#uploads.ofRound(round.id);
+    const updates = round.state.members
+      .filter(({ status }) => status === 'reported')
+      .map(({ site, samples, updateDigest }) => {
+        const upload = uploads.find(({ uploadId }) => uploadId === updateDigest);
+        if (upload?.site !== site || samples === null) {
+          throw new InvariantError(`round ${round.round}: expected a committed upload of ${site}`);
+        }
+        const weight = updateWeight(task.definition, samples);
+        return { ...this.#uploads.sealedUpdate(upload), weight, samples };
+      });
+    return this.#environment.work.aggregate({
+      seal: await this.#seals.sealOf(round),
+      library: libraryName,
+      updates,
+      global: {
+        path: this.#blobs.path(parent.ciphertextDigest),
+        digest: parent.adapterDigest,
+        contentKey: this.#versions.contentKey(parent),
+      },
+      contentKey,
+    });
+  }
+
+  /** Sign the next link of the chain. */
+  #signResult(
+    round: RoundRecord,
+    task: TaskRecord,
+    parent: VersionRecord,
+    made: MadeVersion,
+  ): { readonly result: SignedEnvelope; readonly resultDigest: string } {
+    const { definition } = task;
+    const payload = encodePayload(roundResultSchema, {
+      type: 'round-result',
+      protocol: protocolVersion,
+      federation: this.#environment.federation,
+      task: round.task,
+      round: round.round,
+      attempt: round.attempt,
+      roundOpenDigest: round.openDigest,
+      version: round.round,
+      adapterDigest: made.adapterDigest,
+      backboneFingerprint: definition.backbone.fingerprint,
+      layoutHash: this.#tasks.shape(definition).layout.hash,
+      method: definition.aggregation.method,
+      members: membershipEntries(round.state, definition, 'published'),
+      previousResultDigest: parent.resultDigest,
+      isFinal: round.round === definition.rounds,
+    });
+    const { secretKey } = this.#environment.keys.signing;
+    return {
+      result: signPayload(signDomains.roundResult, payload, secretKey),
+      resultDigest: envelopeDigest(signDomains.roundResult, payload),
+    };
+  }
+}

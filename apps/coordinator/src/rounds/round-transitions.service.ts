@@ -1,0 +1,240 @@
+/**
+ * The one place where a round changes: every event is stored before it takes effect, the state in the same transaction.
+ *
+ * Transitions of one task run one at a time. Effects start after the commit; each can be repeated without harm, and a
+ * restart starts them again.
+ */
+import { Injectable } from '@nestjs/common';
+import { eq, inArray, sql } from 'drizzle-orm';
+import { signDomains, signPayload } from '#core/crypto';
+import { RelayedError } from '#core/errors';
+import {
+  encodePayload,
+  isRoundSettled,
+  membershipRecordSchema,
+  protocolVersion,
+  reduceRound,
+  type RoundEffect,
+  type RoundEvent,
+  type RoundState,
+  type SiteId,
+  type TaskDefinition,
+  type TaskId,
+} from '#core/protocol';
+import { AuditService } from '../audit/audit.service.ts';
+import { Environment } from '../common/environment.ts';
+import { KeyedMutex } from '../common/mutex.ts';
+import type { Queries } from '../config/database.ts';
+import { sites } from '../config/schema.ts';
+import { ConnectionsService } from '../sites/connections.service.ts';
+import { RosterService } from '../sites/roster.service.ts';
+import { TaskStore } from '../tasks/task-store.ts';
+import { RoundStore, type RoundRecord } from './round-store.ts';
+
+/** What runs an effect after the commit. */
+export type EffectHandler = (round: RoundRecord, effect: RoundEffect) => void;
+
+/** What a transition came to. */
+export interface TransitionOutcome {
+  readonly round: RoundRecord;
+  /** False for a repeat of what is recorded. */
+  readonly isChanged: boolean;
+}
+
+/** The members of a settled round as they are signed; the weight is null outside the aggregate. */
+export function membershipEntries(
+  state: RoundState,
+  definition: TaskDefinition,
+  outcome: 'published' | 'abandoned',
+) {
+  return state.members.map(({ site, status, reason, samples, updateDigest }) => ({
+    site,
+    status,
+    reason,
+    samples,
+    weight:
+      outcome === 'published' && status === 'reported' && samples !== null
+        ? updateWeight(definition, samples)
+        : null,
+    updateDigest,
+  }));
+}
+
+/** Weight of an update in the aggregate, before it is divided by the sum of all. */
+export function updateWeight(definition: TaskDefinition, samples: number): number {
+  return definition.aggregation.weights === 'samples' ? samples : 1;
+}
+
+/** The one place where a round changes. */
+@Injectable()
+export class RoundTransitionsService {
+  readonly #environment: Environment;
+  readonly #store: RoundStore;
+  readonly #tasks: TaskStore;
+  readonly #roster: RosterService;
+  readonly #connections: ConnectionsService;
+  readonly #audit: AuditService;
+  readonly #mutex = new KeyedMutex();
+  #runEffect: EffectHandler = () => undefined;
+  #onSuspended: (site: SiteId) => void = () => undefined;
+
+  constructor(
+    environment: Environment,
+    store: RoundStore,
+    tasks: TaskStore,
+    roster: RosterService,
+    connections: ConnectionsService,
+    audit: AuditService,
+  ) {
+    this.#environment = environment;
+    this.#store = store;
+    this.#tasks = tasks;
+    this.#roster = roster;
+    this.#connections = connections;
+    this.#audit = audit;
+  }
+
+  /** Name who runs the effects, and who takes a suspended site out of its other rounds. */
+  connect(runEffect: EffectHandler, onSuspended: (site: SiteId) => void): void {
+    this.#runEffect = runEffect;
+    this.#onSuspended = onSuspended;
+  }
+
+  /** Run work on a task while no other transition of it runs. */
+  exclusively<T>(task: TaskId, work: () => Promise<T>): Promise<T> {
+    return this.#mutex.run(task, work);
+  }
+
+  /**
+   * Apply an event to an attempt.
+   *
+   * @param alongside - what else is stored in the same transaction, only where the event changes something
+   * @throws RelayedError with the reducer's code where the event is refused
+   */
+  apply(
+    round: Pick<RoundRecord, 'id' | 'task'>,
+    event: RoundEvent,
+    alongside?: (transaction: Queries, next: RoundRecord) => Promise<void>,
+  ): Promise<TransitionOutcome> {
+    return this.exclusively(round.task, async () => {
+      const outcome = await this.#environment.queries.transaction((transaction) =>
+        this.#applyWithin(transaction, round.id, event, alongside),
+      );
+      await this.finish(outcome.round, outcome.effects, outcome.suspended);
+      return { round: outcome.round, isChanged: outcome.isChanged };
+    });
+  }
+
+  /** Do what follows a commit: roster, sockets, effects. */
+  async finish(
+    round: RoundRecord,
+    effects: readonly RoundEffect[],
+    suspended: readonly SiteId[],
+  ): Promise<void> {
+    if (suspended.length > 0) {
+      await this.#roster.refresh();
+      for (const site of suspended) {
+        this.#connections.cut(site);
+        this.#onSuspended(site);
+      }
+    }
+    for (const effect of effects) this.#runEffect(round, effect);
+  }
+
+  /** Store an event and the state it leads to within a transaction. */
+  async #applyWithin(
+    transaction: Queries,
+    roundId: number,
+    event: RoundEvent,
+    alongside?: (transaction: Queries, next: RoundRecord) => Promise<void>,
+  ): Promise<{
+    readonly round: RoundRecord;
+    readonly isChanged: boolean;
+    readonly effects: readonly RoundEffect[];
+    readonly suspended: readonly SiteId[];
+  }> {
+    const record = await this.#store.get(roundId, transaction);
+    const transition = reduceRound(record.state, event);
+    if (transition.kind === 'refused') {
+      throw new RelayedError(transition.code, transition.message, { event: event.type });
+    }
+    if (transition.kind === 'unchanged') {
+      return { round: record, isChanged: false, effects: [], suspended: [] };
+    }
+    await this.#store.appendEvent(transaction, roundId, event);
+    const next = { ...record, state: transition.state };
+    const suspended = await this.storeState(transaction, record, transition.state);
+    await alongside?.(transaction, next);
+    return { round: next, isChanged: true, effects: transition.effects, suspended };
+  }
+
+  /**
+   * Store a state; where it is the first settled one, with the signed membership record and what follows for the sites.
+   *
+   * @returns the sites that are suspended for the rounds they lost
+   */
+  async storeState(
+    transaction: Queries,
+    before: RoundRecord,
+    state: RoundState,
+  ): Promise<readonly SiteId[]> {
+    if (!isRoundSettled(state) || before.settledAtMs !== null) {
+      await this.#store.update(transaction, before.id, state);
+      return [];
+    }
+    const { definition } = await this.#tasks.get(before.task, transaction);
+    const outcome = state.phase === 'published' ? 'published' : 'abandoned';
+    const payload = encodePayload(membershipRecordSchema, {
+      type: 'membership',
+      protocol: protocolVersion,
+      federation: this.#environment.federation,
+      task: before.task,
+      round: before.round,
+      attempt: before.attempt,
+      outcome,
+      reason: state.reason,
+      isComplete:
+        outcome === 'published' && state.members.every(({ status }) => status === 'reported'),
+      members: membershipEntries(state, definition, outcome),
+    });
+    const { secretKey } = this.#environment.keys.signing;
+    await this.#store.update(transaction, before.id, state, {
+      atMs: this.#environment.clock.wallTimeMs(),
+      membership: signPayload(signDomains.membership, payload, secretKey),
+    });
+    await this.#audit.append(transaction, {
+      actor: 'coordinator',
+      action: `round.${outcome}`,
+      target: `task:${before.task}`,
+      details: { round: before.round, attempt: before.attempt, reason: state.reason },
+    });
+    return this.#countLostRounds(transaction, state);
+  }
+
+  /** After too many lost rounds in a row a site is suspended: shown, and one click back. */
+  async #countLostRounds(transaction: Queries, state: RoundState): Promise<readonly SiteId[]> {
+    const withStatus = (status: string) =>
+      state.members.filter((member) => member.status === status).map((member) => member.site);
+    const reported = withStatus('reported');
+    if (reported.length > 0) {
+      await transaction.update(sites).set({ lostRounds: 0 }).where(inArray(sites.site, reported));
+    }
+    const suspended: SiteId[] = [];
+    for (const site of withStatus('lost')) {
+      const rows = await transaction
+        .update(sites)
+        .set({ lostRounds: sql`${sites.lostRounds} + 1` })
+        .where(eq(sites.site, site))
+        .returning({ lostRounds: sites.lostRounds, status: sites.status });
+      const lostRounds = rows[0]?.lostRounds ?? 0;
+      if (rows[0]?.status !== 'active' || lostRounds < this.#environment.settings.lostRoundsMax) {
+        continue;
+      }
+      const reason = `it lost ${lostRounds} rounds in a row`;
+      const change = { site, status: 'suspended', reason, actor: 'coordinator' } as const;
+      await this.#roster.setStatus(transaction, change);
+      suspended.push(site);
+    }
+    return suspended;
+  }
+}

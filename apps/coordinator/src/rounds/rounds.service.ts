@@ -1,0 +1,251 @@
+/** The life of rounds: what opens next, what an effect does, what a restart goes on with. */
+import { Injectable } from '@nestjs/common';
+import {
+  effectsAfterRestart,
+  plannedRound,
+  reduceRound,
+  isRoundSettled,
+  type RoundEffect,
+  type RoundEvent,
+  type SiteId,
+  type TaskId,
+} from '#core/protocol';
+import { InvariantError, RelayedError } from '#core/errors';
+import { AuditService } from '../audit/audit.service.ts';
+import { BackgroundWork } from '../common/background-work.ts';
+import { Environment } from '../common/environment.ts';
+import type { Queries } from '../config/database.ts';
+import { VersionsService } from '../registry/versions.service.ts';
+import { ConnectionsService } from '../sites/connections.service.ts';
+import { RosterService } from '../sites/roster.service.ts';
+import { TaskStore, type TaskRecord } from '../tasks/task-store.ts';
+import { AggregationService } from './aggregation.service.ts';
+import { DeadlinesService } from './deadlines.service.ts';
+import { signOpening } from './round-opening.ts';
+import { roundNotFound, RoundStore, type RoundRecord } from './round-store.ts';
+import { RoundTransitionsService } from './round-transitions.service.ts';
+
+/** The life of rounds. */
+@Injectable()
+export class RoundsService {
+  readonly #environment: Environment;
+  readonly #background: BackgroundWork;
+  readonly #store: RoundStore;
+  readonly #transitions: RoundTransitionsService;
+  readonly #tasks: TaskStore;
+  readonly #roster: RosterService;
+  readonly #versions: VersionsService;
+  readonly #connections: ConnectionsService;
+  readonly #deadlines: DeadlinesService;
+  readonly #aggregation: AggregationService;
+  readonly #audit: AuditService;
+
+  constructor(
+    environment: Environment,
+    background: BackgroundWork,
+    store: RoundStore,
+    transitions: RoundTransitionsService,
+    tasks: TaskStore,
+    roster: RosterService,
+    versions: VersionsService,
+    connections: ConnectionsService,
+    deadlines: DeadlinesService,
+    aggregation: AggregationService,
+    audit: AuditService,
+  ) {
+    this.#environment = environment;
+    this.#background = background;
+    this.#store = store;
+    this.#transitions = transitions;
+    this.#tasks = tasks;
+    this.#roster = roster;
+    this.#versions = versions;
+    this.#connections = connections;
+    this.#deadlines = deadlines;
+    this.#aggregation = aggregation;
+    this.#audit = audit;
+    transitions.connect(
+      (round, effect) => {
+        this.#runEffect(round, effect);
+      },
+      (site) => {
+        this.#background.start('withdraw', () => this.withdraw(site, 'the site is suspended'));
+      },
+    );
+  }
+
+  /** Go on where the last process ended: effects without a recorded outcome, then whatever opens next. */
+  async resume(): Promise<void> {
+    await this.#deadlines.start();
+    for (const round of await this.#store.unsettled()) {
+      for (const effect of effectsAfterRestart(round.state)) this.#runEffect(round, effect);
+    }
+    for (const { task } of await this.#tasks.list()) await this.advance(task);
+  }
+
+  /** Open the next attempt of a running task that has none open, or end the task. */
+  async advance(task: TaskId): Promise<void> {
+    await this.#transitions.exclusively(task, async () => {
+      const opened = await this.#environment.queries.transaction((transaction) =>
+        this.#advanceWithin(transaction, task),
+      );
+      if (opened !== null) {
+        await this.#transitions.finish(opened.round, opened.effects, opened.suspended);
+      }
+    });
+  }
+
+  async #advanceWithin(transaction: Queries, name: TaskId) {
+    const task = await this.#tasks.get(name, transaction);
+    if (task.status !== 'running') return null;
+    const latest = await this.#store.latest(name, { queries: transaction });
+    if (latest !== null && !isRoundSettled(latest.state)) return null;
+    if (task.latestVersion >= task.definition.rounds) {
+      await this.#tasks.update(transaction, name, { status: 'finished', reason: null });
+      return null;
+    }
+    const round = task.latestVersion + 1;
+    const attempts = latest?.round === round ? latest.attempt : 0;
+    if (attempts - task.attemptsForgiven < this.#environment.settings.attemptsMax) {
+      return this.#open(transaction, task, round, attempts + 1);
+    }
+    const last = latest?.state.reason ?? 'no reason recorded';
+    const reason = `round ${round} was abandoned ${attempts - task.attemptsForgiven} times, at last: ${last}`;
+    await this.#tasks.update(transaction, name, { status: 'failed', reason });
+    await this.#audit.append(transaction, {
+      actor: 'coordinator',
+      action: 'task.failed',
+      target: `task:${name}`,
+      details: { reason },
+    });
+    return null;
+  }
+
+  /** Store a signed attempt with its first events: opened, and withdrawn for every member that may not take part. */
+  async #open(transaction: Queries, task: TaskRecord, round: number, attempt: number) {
+    const { definition } = task;
+    const parent = await this.#versions.get(task.task, round - 1, transaction);
+    const opening = signOpening({
+      federation: this.#environment.federation,
+      keys: this.#environment.keys,
+      definition,
+      shape: this.#tasks.shape(definition),
+      round,
+      attempt,
+      rosterEpoch: await this.#roster.epoch(transaction),
+      globalAdapterDigest: parent.adapterDigest,
+      openedAtMs: this.#environment.clock.wallTimeMs(),
+    });
+    const planned = plannedRound({ members: definition.members, ...definition.rules });
+    const inserted = { task: task.task, round, attempt, state: planned, ...opening };
+    const id = await this.#store.insert(transaction, inserted);
+    const record = await this.#store.get(id, transaction);
+    const { state, effects } = await this.#storeEvents(transaction, record, [
+      { type: 'opened', deadlineAtMs: opening.deadlineAtMs },
+      ...this.#withdrawals(definition.members),
+    ]);
+    const suspended = await this.#transitions.storeState(transaction, record, state);
+    await this.#audit.append(transaction, {
+      actor: 'coordinator',
+      action: 'round.opened',
+      target: `task:${task.task}`,
+      details: { round, attempt, openDigest: opening.openDigest },
+    });
+    return { round: { ...record, state }, effects, suspended };
+  }
+
+  /** Events for members that are suspended or revoked now: nobody is left out silently. */
+  #withdrawals(members: readonly SiteId[]): RoundEvent[] {
+    return members.flatMap((site) => {
+      const status = this.#roster.find(site)?.status;
+      if (status !== 'suspended' && status !== 'revoked') return [];
+      return [{ type: 'withdrawn' as const, site, reason: `the site is ${status}` }];
+    });
+  }
+
+  async #storeEvents(transaction: Queries, record: RoundRecord, events: readonly RoundEvent[]) {
+    let { state } = record;
+    const effects: RoundEffect[] = [];
+    for (const event of events) {
+      if (isRoundSettled(state)) break;
+      const transition = reduceRound(state, event);
+      if (transition.kind !== 'changed') {
+        throw new InvariantError(`round: expected ${event.type} to apply to a planned round`);
+      }
+      await this.#store.appendEvent(transaction, record.id, event);
+      state = transition.state;
+      effects.push(...transition.effects);
+    }
+    return { state, effects };
+  }
+
+  /** Take a site out of every open round, with the reason; an update it reported stays where `keepReported` is set. */
+  async withdraw(site: SiteId, reason: string, keepReported = true): Promise<void> {
+    for (const round of await this.#store.unsettled()) {
+      const member = round.state.members.find((candidate) => candidate.site === site);
+      if (member === undefined || (keepReported && member.status === 'reported')) continue;
+      await this.#applyIfPossible(round, { type: 'withdrawn', site, reason });
+    }
+  }
+
+  /**
+   * Abandon the open attempt at a round.
+   *
+   * @throws StateError ROUND_NOT_FOUND, RelayedError STATE_CONFLICT where it has settled
+   */
+  async abandon(task: TaskId, round: number, reason: string): Promise<RoundRecord> {
+    const record = await this.#store.latest(task, { round });
+    if (record === null) throw roundNotFound(task, round);
+    const outcome = await this.#transitions.apply(record, { type: 'abandoned', reason });
+    return outcome.round;
+  }
+
+  /** Abandon whatever attempt of a task is open. */
+  async abandonOpen(task: TaskId, reason: string): Promise<void> {
+    const latest = await this.#store.latest(task);
+    if (latest === null || isRoundSettled(latest.state)) return;
+    await this.#applyIfPossible(latest, { type: 'abandoned', reason });
+  }
+
+  /** Apply an event that another one may have overtaken. */
+  async #applyIfPossible(round: RoundRecord, event: RoundEvent): Promise<void> {
+    try {
+      await this.#transitions.apply(round, event);
+    } catch (error) {
+      if (!(error instanceof RelayedError)) throw error;
+      const { logger } = this.#environment;
+      logger.info('event overtaken', { task: round.task, round: round.round, event: event.type });
+    }
+  }
+
+  #runEffect(round: RoundRecord, effect: RoundEffect): void {
+    switch (effect.type) {
+      case 'announce':
+        this.#connections.announce();
+        return;
+      case 'schedule-deadline':
+        this.#background.start('schedule', () => this.#scheduleDeadline(round.id));
+        return;
+      case 'aggregate':
+        this.#deadlines.cancel(round.id);
+        this.#aggregation.start(round.id);
+        return;
+      case 'settle':
+        this.#deadlines.cancel(round.id);
+        this.#connections.announce();
+        this.#background.start('advance', () => this.advance(round.task));
+        return;
+    }
+  }
+
+  /** Measure the stored deadline, to which down-time was added, not the one of the event. */
+  async #scheduleDeadline(roundId: number): Promise<void> {
+    const round = await this.#store.get(roundId);
+    if (round.state.phase !== 'inviting' && round.state.phase !== 'training') return;
+    this.#deadlines.schedule(roundId, round.deadlineAtMs, () => {
+      this.#background.start('deadline', () =>
+        this.#applyIfPossible(round, { type: 'deadline-passed' }),
+      );
+    });
+  }
+}
