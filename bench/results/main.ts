@@ -95,8 +95,8 @@ async function main(): Promise<number> {
   const startedAtMs = Date.now();
   const work = await makeWorkDirectory(`results-${wanted.name}`);
   try {
-    const { run } = await wanted.load();
-    const table = await run({
+    const tableModule = await wanted.load();
+    const table = await tableModule.run({
       sharedDirectory: shared,
       workDirectory: work.path,
       seeds: wanted.seeds,
