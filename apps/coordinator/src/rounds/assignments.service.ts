@@ -1,0 +1,98 @@
+/** What a site pulls: its open rounds, and the results that it lacks, oldest first. */
+import { Injectable } from '@nestjs/common';
+import { InvariantError } from '#core/errors';
+import {
+  limits,
+  type Assignment,
+  type ResultNotice,
+  type SiteId,
+  type SiteRequest,
+  type SiteResponse,
+} from '#core/protocol';
+import { VersionsService } from '../registry/versions.service.ts';
+import { ConnectionsService } from '../sites/connections.service.ts';
+import { RosterService } from '../sites/roster.service.ts';
+import { TaskStore } from '../tasks/task-store.ts';
+import { findMember } from './member-status.ts';
+import { RoundStore } from './round-store.ts';
+
+/** What a site pulls. */
+@Injectable()
+export class AssignmentsService {
+  readonly #store: RoundStore;
+  readonly #tasks: TaskStore;
+  readonly #versions: VersionsService;
+  readonly #roster: RosterService;
+  readonly #connections: ConnectionsService;
+
+  constructor(
+    store: RoundStore,
+    tasks: TaskStore,
+    versions: VersionsService,
+    roster: RosterService,
+    connections: ConnectionsService,
+  ) {
+    this.#store = store;
+    this.#tasks = tasks;
+    this.#versions = versions;
+    this.#roster = roster;
+    this.#connections = connections;
+  }
+
+  /** Answer `round:get`. */
+  async pull(site: SiteId, request: SiteRequest<'round:get'>): Promise<SiteResponse<'round:get'>> {
+    const { stateVersion } = this.#connections; // before the reading: a change meanwhile is announced again
+    const { agreementPublicKey } = this.#roster.activeKeys(site);
+    const known = new Map(request.known.map(({ task, version }) => [task, version]));
+    const { results, isComplete } = await this.#results(site, known, agreementPublicKey);
+    const open = await this.#assignments(site, agreementPublicKey);
+    const most = limits.itemsPerMessageMax;
+    return {
+      ok: true,
+      stateVersion,
+      assignments: open.slice(0, most),
+      results,
+      hasMore: !isComplete || open.length > most,
+    };
+  }
+
+  async #results(
+    site: SiteId,
+    known: ReadonlyMap<string, number>,
+    agreementPublicKey: Uint8Array,
+  ): Promise<{ readonly results: ResultNotice[]; readonly isComplete: boolean }> {
+    const results: ResultNotice[] = [];
+    for (const task of await this.#tasks.list()) {
+      if (!task.definition.members.includes(site)) continue;
+      const knownVersion = known.get(task.task) ?? 0;
+      if (task.latestVersion <= knownVersion) continue;
+      const room = limits.itemsPerMessageMax - results.length;
+      const versions = await this.#versions.listAfter(task.task, knownVersion, room + 1);
+      for (const version of versions.slice(0, room)) {
+        const { resultPayload: payload, resultSignature: signature } = version;
+        if (payload === null || signature === null) {
+          throw new InvariantError(`version ${version.version}: expected a signed result`);
+        }
+        const adapter = this.#versions.referenceFor(version, agreementPublicKey);
+        results.push({ result: { payload, signature }, adapter });
+      }
+      if (versions.length > room) return { results, isComplete: false };
+    }
+    return { results, isComplete: true };
+  }
+
+  async #assignments(site: SiteId, agreementPublicKey: Uint8Array): Promise<Assignment[]> {
+    const assignments: Assignment[] = [];
+    for (const round of await this.#store.unsettled()) {
+      const member = findMember(round, site);
+      if (member === undefined) continue;
+      const version = await this.#versions.get(round.task, round.round - 1);
+      assignments.push({
+        open: { payload: round.openPayload, signature: round.openSignature },
+        status: member.status,
+        adapter: this.#versions.referenceFor(version, agreementPublicKey),
+      });
+    }
+    return assignments;
+  }
+}

@@ -1,0 +1,50 @@
+/** The end of retention: a settled round's uploads and its secret key are erased together. */
+import { Injectable } from '@nestjs/common';
+import { BackgroundWork } from '../common/background-work.ts';
+import { Environment } from '../common/environment.ts';
+import { RoundStore } from '../rounds/round-store.ts';
+import { UploadStore } from './upload-store.ts';
+
+const lookIntervalMs = 60_000;
+
+/** The end of retention. */
+@Injectable()
+export class RetentionService {
+  readonly #environment: Environment;
+  readonly #background: BackgroundWork;
+  readonly #rounds: RoundStore;
+  readonly #uploads: UploadStore;
+
+  constructor(
+    environment: Environment,
+    background: BackgroundWork,
+    rounds: RoundStore,
+    uploads: UploadStore,
+  ) {
+    this.#environment = environment;
+    this.#background = background;
+    this.#rounds = rounds;
+    this.#uploads = uploads;
+  }
+
+  /** Look now and then for rounds whose retention has ended; every second where it is "at once". */
+  start(): void {
+    const intervalMs = this.#environment.settings.retentionMs === 0 ? 1000 : lookIntervalMs;
+    this.#background.start('retention', () => this.eraseDue());
+    this.#background.startEvery('retention', intervalMs, () => this.eraseDue());
+  }
+
+  /** Erase what is due: the files first, since the key alone says that they may still be there. */
+  async eraseDue(): Promise<void> {
+    const { clock, settings, logger } = this.#environment;
+    for (const round of await this.#rounds.retained(clock.wallTimeMs() - settings.retentionMs)) {
+      await this.#uploads.eraseFiles(round.id);
+      await this.#rounds.eraseSecretKey(round.id);
+      logger.info('uploads and round key erased', {
+        task: round.task,
+        round: round.round,
+        attempt: round.attempt,
+      });
+    }
+  }
+}

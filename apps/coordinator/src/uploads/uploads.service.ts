@@ -1,0 +1,310 @@
+/**
+ * Uploads of sealed updates: begun with a signed manifest, stored range by range, opened and checked at commit.
+ *
+ * A range is acknowledged when it is durable. A repeat is fine with the same bytes alone. Nothing is said to be good
+ * before the event `reported` is stored.
+ */
+import { Injectable } from '@nestjs/common';
+import { toHex } from '#core/bytes';
+import { blake2b256, signDomains } from '#core/crypto';
+import {
+  AuthError,
+  InputError,
+  isErrorCode,
+  ProtocolError,
+  RelayedError,
+  StateError,
+} from '#core/errors';
+import {
+  limits,
+  manifestSchema,
+  type Manifest,
+  type MemberStatus,
+  type SiteId,
+  type SiteRequest,
+} from '#core/protocol';
+import { Environment } from '../common/environment.ts';
+import { KeyedMutex } from '../common/mutex.ts';
+import { findMember, memberStatus } from '../rounds/member-status.ts';
+import { RoundSealsService } from '../rounds/round-seals.service.ts';
+import { RoundStore, type RoundRecord } from '../rounds/round-store.ts';
+import { RoundTransitionsService } from '../rounds/round-transitions.service.ts';
+import { SignedBySite } from '../rounds/signed-by-site.ts';
+import { TaskStore } from '../tasks/task-store.ts';
+import { UploadStore, type UploadRecord } from './upload-store.ts';
+
+/** Bytes a sealed update may have beyond its values: seal, safetensors header of so much a tensor, metadata. */
+const sealBytes = 72;
+const headerBytesPerTensor = 256;
+const headerBytes = 8192;
+const reasonLengthMax = 500;
+
+/** Uploads of sealed updates. */
+@Injectable()
+export class UploadsService {
+  readonly #environment: Environment;
+  readonly #store: UploadStore;
+  readonly #rounds: RoundStore;
+  readonly #transitions: RoundTransitionsService;
+  readonly #signed: SignedBySite;
+  readonly #seals: RoundSealsService;
+  readonly #tasks: TaskStore;
+  readonly #mutex = new KeyedMutex();
+
+  constructor(
+    environment: Environment,
+    store: UploadStore,
+    rounds: RoundStore,
+    transitions: RoundTransitionsService,
+    signed: SignedBySite,
+    seals: RoundSealsService,
+    tasks: TaskStore,
+  ) {
+    this.#environment = environment;
+    this.#store = store;
+    this.#rounds = rounds;
+    this.#transitions = transitions;
+    this.#signed = signed;
+    this.#seals = seals;
+    this.#tasks = tasks;
+  }
+
+  /** Begin an upload, or go on with it: tell which ranges are there already. */
+  begin(
+    site: SiteId,
+    request: SiteRequest<'upload:begin'>,
+  ): Promise<{ readonly received: [number, number][]; readonly isCommitted: boolean }> {
+    return this.#mutex.run(request.uploadId, async () => {
+      const manifest = this.#signed.open(
+        site,
+        signDomains.manifest,
+        request.manifest,
+        manifestSchema,
+      );
+      const known = await this.#store.find(request.uploadId);
+      if (known === null) await this.#beginNew(site, request, manifest);
+      else this.#checkSame(site, known, request);
+      if (known?.status === 'rejected') throw rejection(known);
+      const ranges = await this.#store.ranges(request.uploadId);
+      return {
+        received: intervals(ranges.map(({ index }) => index)),
+        isCommitted: known?.status === 'committed',
+      };
+    });
+  }
+
+  async #beginNew(
+    site: SiteId,
+    request: SiteRequest<'upload:begin'>,
+    manifest: Manifest,
+  ): Promise<void> {
+    const round = await this.#signed.roundOf(manifest);
+    await this.#checkManifest(site, request, manifest, round);
+    const { uploadId, bytes } = request;
+    const event = { type: 'upload-begun', site, updateDigest: uploadId } as const;
+    await this.#transitions.apply(round, event, (transaction) =>
+      this.#store.insert(transaction, {
+        uploadId,
+        roundId: round.id,
+        site,
+        bytes,
+        samples: manifest.samples,
+        trainingLoss: manifest.trainingLoss,
+        manifest: request.manifest,
+      }),
+    );
+  }
+
+  async #checkManifest(
+    site: SiteId,
+    request: SiteRequest<'upload:begin'>,
+    manifest: Manifest,
+    round: RoundRecord,
+  ): Promise<void> {
+    const { definition } = await this.#tasks.get(round.task);
+    const { layout, trainedTensors } = this.#tasks.shape(definition);
+    if (manifest.layoutHash !== layout.hash) {
+      throw new InputError(
+        'LAYOUT_MISMATCH',
+        `upload:begin: expected layout ${layout.hash.slice(0, 16)}, the manifest names ${manifest.layoutHash.slice(0, 16)}; derive the layout from RoundOpen`,
+      );
+    }
+    if (
+      manifest.ciphertextDigest !== request.uploadId ||
+      manifest.ciphertextBytes !== request.bytes
+    ) {
+      throw mismatch(site, 'digest and length of this upload, the manifest names others');
+    }
+    const trained = new Set(trainedTensors);
+    const values = layout.tensors.reduce(
+      (sum, { name, size }) => sum + (trained.has(name) ? size : 0),
+      0,
+    );
+    const bytesMax = 4 * values + sealBytes + headerBytes + headerBytesPerTensor * trained.size;
+    if (request.bytes > bytesMax) {
+      throw new InputError(
+        'PAYLOAD_TOO_LARGE',
+        `upload:begin: expected at most ${bytesMax} bytes for this task, got ${request.bytes}; send exactly the trained tensors as float32`,
+        { bytesMax, bytes: request.bytes },
+      );
+    }
+    const declared = findMember(round, site)?.samples ?? null;
+    if (declared !== null && manifest.samples > declared) {
+      throw mismatch(
+        site,
+        `at most the ${declared} samples it accepted with, not ${manifest.samples}`,
+      );
+    }
+  }
+
+  #checkSame(site: SiteId, known: UploadRecord, request: SiteRequest<'upload:begin'>): void {
+    if (known.site !== site) throw notYours(site);
+    const isSame =
+      known.bytes === request.bytes &&
+      toHex(known.manifestPayload) === toHex(request.manifest.payload);
+    if (!isSame) throw mismatch(site, 'the manifest that this upload began with');
+  }
+
+  /** Store one range; returns once it is durable. */
+  range(site: SiteId, request: SiteRequest<'upload:range'>): Promise<void> {
+    const { uploadId, index, bytes } = request;
+    return this.#mutex.run(uploadId, async () => {
+      const upload = await this.#getOwn(site, uploadId);
+      if (upload.status === 'rejected') throw rejection(upload);
+      const offset = index * limits.rangeBytes;
+      const expected = Math.min(limits.rangeBytes, upload.bytes - offset);
+      if (expected <= 0 || bytes.length !== expected) {
+        throw new InputError(
+          'UPLOAD_RANGE_INVALID',
+          `upload:range: expected ${Math.max(0, expected)} bytes at index ${index} of ${upload.bytes} in all, got ${bytes.length}; cut the file into ranges of ${limits.rangeBytes} bytes`,
+          { index, expected: Math.max(0, expected), actual: bytes.length },
+        );
+      }
+      const digest = toHex(blake2b256(bytes));
+      const stored = await this.#store.rangeDigest(uploadId, index);
+      if (stored === digest) return;
+      if (stored !== null || upload.status === 'committed') {
+        throw new InputError(
+          'UPLOAD_DIGEST_MISMATCH',
+          `upload:range: expected the bytes that index ${index} had the first time, got others; send the outbox file as it is`,
+          { index },
+        );
+      }
+      await this.#store.writeRange({ uploadId, index, offset, bytes, digest });
+    });
+  }
+
+  /** Open, check and record an update; returns where the member stands then. */
+  commit(site: SiteId, uploadId: string): Promise<MemberStatus> {
+    return this.#mutex.run(uploadId, async () => {
+      const upload = await this.#getOwn(site, uploadId);
+      if (upload.status === 'rejected') throw rejection(upload);
+      const round = await this.#rounds.get(upload.roundId);
+      if (upload.status === 'committed') return memberStatus(round, site);
+      await this.#checkComplete(upload);
+      const refused = await this.#environment.work.verifyUpdate({
+        seal: await this.#seals.sealOf(round),
+        update: this.#store.sealedUpdate(upload),
+      });
+      if (refused?.code === 'UPLOAD_DIGEST_MISMATCH') {
+        // The id is the digest: the bytes changed on their way, and the same upload can be sent again.
+        await this.#store.discardRanges(uploadId);
+        throw new RelayedError(refused.code, refused.message);
+      }
+      if (refused !== null) return this.#reject(upload, round, refused);
+      const { samples } = upload;
+      const event = { type: 'reported', site, updateDigest: uploadId, samples } as const;
+      const outcome = await this.#transitions.apply(round, event, (transaction) =>
+        this.#store.settle(transaction, uploadId, { status: 'committed' }),
+      );
+      this.#environment.logger.info('update taken', { site, task: round.task, round: round.round });
+      return memberStatus(outcome.round, site);
+    });
+  }
+
+  async #reject(
+    upload: UploadRecord,
+    round: RoundRecord,
+    refused: { readonly code: string; readonly message: string },
+  ): Promise<never> {
+    const { site, uploadId } = upload;
+    const settled = {
+      status: 'rejected',
+      rejectionCode: refused.code,
+      rejectionMessage: refused.message.slice(0, 2000),
+    } as const;
+    const reason = `${refused.code}: ${refused.message}`.slice(0, reasonLengthMax);
+    try {
+      await this.#transitions.apply(round, { type: 'rejected', site, reason }, (transaction) =>
+        this.#store.settle(transaction, uploadId, settled),
+      );
+    } catch (error) {
+      // A late update changes nothing of its round any more; it is refused all the same.
+      if (!(error instanceof RelayedError)) throw error;
+      await this.#store.settle(this.#environment.queries, uploadId, settled);
+    }
+    const { logger } = this.#environment;
+    logger.warn('update rejected', {
+      site,
+      task: round.task,
+      round: round.round,
+      code: refused.code,
+    });
+    throw rejection({ ...upload, ...settled });
+  }
+
+  async #getOwn(site: SiteId, uploadId: string): Promise<UploadRecord> {
+    const upload = await this.#store.find(uploadId);
+    if (upload === null) {
+      throw new StateError(
+        'UPLOAD_UNKNOWN',
+        `upload ${uploadId.slice(0, 16)}: expected an upload that was begun, it is unknown; begin it with upload:begin`,
+      );
+    }
+    if (upload.site !== site) throw notYours(site);
+    return upload;
+  }
+
+  async #checkComplete(upload: UploadRecord): Promise<void> {
+    const stored = (await this.#store.ranges(upload.uploadId)).length;
+    const expected = Math.ceil(upload.bytes / limits.rangeBytes);
+    if (stored === expected) return;
+    throw new StateError(
+      'UPLOAD_INCOMPLETE',
+      `upload:commit: expected all ${expected} ranges, ${stored} are stored; send the others first`,
+      { expected, stored },
+    );
+  }
+}
+
+/** Join indices in ascending order into half-open intervals. */
+export function intervals(indices: readonly number[]): [number, number][] {
+  const joined: [number, number][] = [];
+  for (const index of indices) {
+    const last = joined.at(-1);
+    if (last?.[1] === index) last[1] = index + 1;
+    else joined.push([index, index + 1]);
+  }
+  return joined.slice(0, 1024);
+}
+
+function rejection(upload: Pick<UploadRecord, 'rejectionCode' | 'rejectionMessage'>): RelayedError {
+  const { rejectionCode: code, rejectionMessage: message } = upload;
+  return new RelayedError(
+    isErrorCode(code) ? code : 'INTERNAL',
+    message ?? 'update: it was refused',
+  );
+}
+
+function mismatch(site: SiteId, what: string): ProtocolError {
+  return new ProtocolError(
+    'MANIFEST_MISMATCH',
+    `upload:begin: expected ${what}; send the manifest that was signed for this ciphertext`,
+    {},
+    { sites: [site] },
+  );
+}
+
+function notYours(site: SiteId): AuthError {
+  return new AuthError('FORBIDDEN', `upload: expected an upload of site ${site}`);
+}
