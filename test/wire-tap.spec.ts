@@ -1,7 +1,7 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type Server as HttpServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { z } from 'zod';
 import { io } from 'socket.io-client';
 import { Server } from 'socket.io';
 import { ConnectionDecoder, type Direction } from './support/wire/decoder.ts';
@@ -189,6 +189,9 @@ describe('plain HTTP and long polling', () => {
   });
 });
 
+const portOf = (server: HttpServer): number =>
+  z.object({ port: z.number() }).parse(server.address()).port;
+
 describe('the tap between a real client and server', () => {
   test.each([['websocket'], ['polling']] as const)(
     'binary of %s is heard in both directions, and every acknowledgement is matched',
@@ -201,7 +204,7 @@ describe('the tap between a real client and server', () => {
         );
       });
       await new Promise<void>((listening) => http.listen(0, '127.0.0.1', listening));
-      const tap = await WireTap.open((http.address() as AddressInfo).port);
+      const tap = await WireTap.open(portOf(http));
       const client = io(`${tap.url}/sites`, { transports: [transport], reconnection: false });
       const secret = Buffer.from(Array.from({ length: 200_000 }, (_, at) => (at * at) % 256));
       const range = { uploadId: 'u', index: 4, bytes: secret };
@@ -226,7 +229,7 @@ describe('the tap between a real client and server', () => {
     const arrived: string[] = [];
     server.on('connection', (socket) => socket.onAny((name: string) => arrived.push(name)));
     await new Promise<void>((listening) => http.listen(0, '127.0.0.1', listening));
-    const tap = await WireTap.open((http.address() as AddressInfo).port);
+    const tap = await WireTap.open(portOf(http));
     const held = new Promise<void>((done) => {
       tap.onPacket = ({ event }) => {
         if (event === 'second') done();
