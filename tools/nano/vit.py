@@ -67,16 +67,19 @@ def features(weights, images):
     cls = jnp.broadcast_to(weights["cls_token"], (batch, 1, DIMENSION))
     x = jnp.concatenate([cls, x], axis=1) + weights["pos_embed"]  # (B,T,D)
     for n in range(BLOCKS):
-        x = x + _attention(_norm(x, weights, f"blocks.{n}.norm1"), weights, f"blocks.{n}.attn")
+        queries = 1 if n == BLOCKS - 1 else TOKENS  # only the CLS token leaves the last block
+        mixed = _attention(_norm(x, weights, f"blocks.{n}.norm1"), weights, f"blocks.{n}.attn", queries)
+        x = x[:, :queries] + mixed
         hidden = _linear(_norm(x, weights, f"blocks.{n}.norm2"), weights, f"blocks.{n}.mlp.fc1")
         x = x + _linear(jax.nn.gelu(hidden, approximate=False), weights, f"blocks.{n}.mlp.fc2")
     return _norm(x[:, 0], weights, "norm")
 
 
-def _attention(h, weights, name):
+def _attention(h, weights, name, queries):
+    """Self-attention of the first `queries` tokens to all, (B,T,D) -> (B,queries,D)."""
     batch, size = h.shape[0], DIMENSION // HEADS
     qkv = _linear(h, weights, f"{name}.qkv").reshape(batch, TOKENS, 3, HEADS, size)
     q, k, v = qkv.transpose(2, 0, 3, 1, 4)  # (B,H,T,D/H) each
-    shares = jax.nn.softmax(q @ k.transpose(0, 1, 3, 2) / np.sqrt(size), axis=-1)  # (B,H,T,T)
-    mixed = (shares @ v).transpose(0, 2, 1, 3).reshape(batch, TOKENS, DIMENSION)
+    shares = jax.nn.softmax(q[:, :, :queries] @ k.transpose(0, 1, 3, 2) / np.sqrt(size), axis=-1)  # (B,H,queries,T)
+    mixed = (shares @ v).transpose(0, 2, 1, 3).reshape(batch, queries, DIMENSION)
     return _linear(mixed, weights, f"{name}.proj")
