@@ -1,0 +1,133 @@
+/** `melo agent run`: the agent until it is told to stop. */
+import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { fromHex } from '#core/bytes';
+import { InputError } from '#core/errors';
+import { makePrivateDirectory } from '../common/durable-file.ts';
+import type { Logger } from '../common/events.ts';
+import { lockDirectory } from '../common/instance-lock.ts';
+import { loadAgentConfig, type AgentConfig } from '../config/agent-config.ts';
+import { loadEnrollment, type Enrollment } from '../identity/identity.ts';
+import type { KnownBackbone } from '../policy/policy.ts';
+import { SiteAgent } from '../rounds/site-agent.ts';
+import { CoordinatorConnection } from '../transport/connection.ts';
+import { ProcessTrainer, type Trainer } from '../trainer/trainer.ts';
+import { createLogger, eventSink } from './output.ts';
+
+/** How long a stop may take before the process ends anyway; everything on disk is complete at any moment. */
+const stopMaxMs = 5000;
+
+/** Read the extra certificate authority of a configuration; null where there is none. */
+export async function readCertificateAuthority(config: AgentConfig): Promise<string | null> {
+  return config.caFile === null ? null : readFile(config.caFile, 'utf8');
+}
+
+/** Make the trainer of a configuration. */
+export function createTrainer(config: AgentConfig, logger: Logger): Trainer {
+  const processFile = fileURLToPath(new URL('../trainer/trainer-process.js', import.meta.url));
+  if (!existsSync(processFile)) {
+    throw new InputError(
+      'CONFIG_INVALID',
+      `${processFile}: expected the built trainer; run \`npm run build\``,
+    );
+  }
+  const { attempts, restartDelayMs, silenceMaxMs } = config.trainer;
+  return new ProcessTrainer({ processFile, attempts, restartDelayMs, silenceMaxMs, logger });
+}
+
+/**
+ * Inspect every backbone of the configuration.
+ *
+ * @throws InputError BACKBONE_MISMATCH where one is not the one that was pinned
+ */
+export async function inspectBackbones(
+  config: AgentConfig,
+  trainer: Trainer,
+): Promise<KnownBackbone[]> {
+  const known: KnownBackbone[] = [];
+  for (const { path, fingerprint } of config.backbones) {
+    const found = await trainer.inspectBackbone(path);
+    if (fingerprint !== null && found.fingerprint !== fingerprint) {
+      throw new InputError(
+        'BACKBONE_MISMATCH',
+        `${path}: expected the backbone with the pinned fingerprint ${fingerprint.slice(0, 16)}..., it has ${found.fingerprint.slice(0, 16)}...; restore the file or correct the configuration`,
+        { expected: fingerprint, actual: found.fingerprint },
+      );
+    }
+    known.push({ path, ...found });
+  }
+  return known;
+}
+
+function createConnection(
+  config: AgentConfig,
+  { keys, coordinator }: Enrollment,
+  options: {
+    readonly certificateAuthority: string | null;
+    readonly isJson: boolean;
+    readonly logger: Logger;
+  },
+): CoordinatorConnection {
+  const { connection } = config;
+  return new CoordinatorConnection({
+    url: coordinator.url,
+    federation: coordinator.federation,
+    site: coordinator.site,
+    signingSecretKey: keys.signing.secretKey,
+    coordinatorPublicKey: fromHex(coordinator.signingPublicKey),
+    certificateAuthority: options.certificateAuthority,
+    acknowledgementTimeoutMs: connection.acknowledgementTimeoutMs,
+    backoff: { minimumMs: connection.backoffMinimumMs, maximumMs: connection.backoffMaximumMs },
+    slowRetryMs: connection.slowRetryMs,
+    isPollingAllowed: connection.pollingFallback,
+    emit: eventSink(options.isJson),
+    logger: options.logger,
+  });
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve());
+  });
+}
+
+/** Run the agent until SIGINT or SIGTERM. */
+export async function runAgent(options: {
+  readonly config: string;
+  readonly isJson: boolean;
+}): Promise<void> {
+  const config = await loadAgentConfig(options.config);
+  const logger = createLogger(options.isJson, config.logLevel);
+  const enrollment = await loadEnrollment(config.dataDirectory);
+  const unlock = await lockDirectory(await makePrivateDirectory(config.dataDirectory));
+  try {
+    const certificateAuthority = await readCertificateAuthority(config);
+    const trainer = createTrainer(config, logger);
+    const backbones = await inspectBackbones(config, trainer);
+    const connection = createConnection(config, enrollment, {
+      ...options,
+      certificateAuthority,
+      logger,
+    });
+    const agent = await SiteAgent.create({
+      config,
+      ...enrollment,
+      backbones,
+      connection,
+      trainer,
+      emit: eventSink(options.isJson),
+      logger,
+    });
+    connection.onChange = (reason) => {
+      if (reason === 'connected') agent.onConnected();
+      else agent.synchronise();
+    };
+    connection.start();
+    await stopSignal();
+    setTimeout(() => process.exit(0), stopMaxMs).unref();
+    await Promise.all([agent.stop(), connection.stop()]);
+  } finally {
+    await unlock();
+  }
+}

@@ -1,0 +1,101 @@
+/** `melo agent init`, `enroll` and `status`. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline/promises';
+import { formatFingerprint } from '#core/crypto';
+import { InputError, StateError } from '#core/errors';
+import { systemErrorCode } from '../common/durable-file.ts';
+import { silentLogger } from '../common/events.ts';
+import { exampleConfig } from '../config/example-config.ts';
+import { loadAgentConfig } from '../config/agent-config.ts';
+import { enrollSite } from '../identity/enroll.ts';
+import { loadCoordinator, loadSiteKeys } from '../identity/identity.ts';
+import { Outbox } from '../outbox/outbox.ts';
+import { TaskJournal } from '../rounds/task-journal.ts';
+import { createTrainer, inspectBackbones, readCertificateAuthority } from './agent-run.ts';
+import { join } from 'node:path';
+
+const codeCharactersMax = 4096;
+const say = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+/** Write the commented example; an existing file is never touched. */
+export async function initConfig(path: string): Promise<void> {
+  try {
+    await writeFile(path, exampleConfig, { flag: 'wx', mode: 0o600 });
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'EEXIST') throw cause;
+    throw new StateError(
+      'ALREADY_EXISTS',
+      `${path}: expected no file, there is one and it stays as it is; name another with --config`,
+      {},
+      { cause },
+    );
+  }
+  say(`${path}: written. Correct its paths, then run: melo agent enroll --config ${path}`);
+}
+
+/** Read the code where the command line's history cannot keep it: a file, a pipe, or a person's paste. */
+async function readCode(codeFile: string | undefined): Promise<string> {
+  if (codeFile !== undefined) return readFile(codeFile, 'utf8');
+  if (process.stdin.isTTY) {
+    const prompt = createInterface({ input: process.stdin, output: process.stderr });
+    const answer = await prompt.question('Paste the enrolment code, then press Enter: ');
+    prompt.close();
+    return answer;
+  }
+  let text = '';
+  for await (const chunk of process.stdin.setEncoding('utf8')) {
+    text += String(chunk);
+    if (text.length > codeCharactersMax) {
+      throw new InputError(
+        'ENROLLMENT_CODE_MALFORMED',
+        'enrolment code: expected one code, more text came; pipe the code alone',
+      );
+    }
+  }
+  return text;
+}
+
+/** Enrol this site and print what the administrator compares. */
+export async function enroll(options: {
+  readonly config: string;
+  readonly codeFile?: string | undefined;
+}): Promise<void> {
+  const config = await loadAgentConfig(options.config);
+  const summary = await enrollSite({
+    dataDirectory: config.dataDirectory,
+    code: await readCode(options.codeFile),
+    certificateAuthority: await readCertificateAuthority(config),
+    timeoutMs: config.connection.acknowledgementTimeoutMs,
+  });
+  say(`Enrolled as ${summary.site} at ${summary.url}; status: ${summary.status}.`);
+  say('Fingerprint of this site, to be compared by the administrator before approval:');
+  say(`  ${formatFingerprint(summary.fingerprint)}`);
+}
+
+/** Print what this machine knows of the site: enrolment, backbones, tasks, what waits to leave. */
+export async function showStatus(options: { readonly config: string }): Promise<void> {
+  const config = await loadAgentConfig(options.config);
+  const keys = await loadSiteKeys(config.dataDirectory);
+  const coordinator = await loadCoordinator(config.dataDirectory);
+  if (coordinator === null || keys === null) say('site: not enrolled');
+  else {
+    say(`site: ${coordinator.site} at ${coordinator.url}`);
+    say(`fingerprint: ${formatFingerprint(keys.fingerprint)}`);
+  }
+  for (const backbone of await inspectBackbones(config, createTrainer(config, silentLogger))) {
+    say(`backbone: ${backbone.name} ${backbone.fingerprint} (${backbone.path})`);
+  }
+  const journal = await TaskJournal.open(join(config.dataDirectory, 'journal'));
+  for (const task of config.tasks.keys()) {
+    const { known, round } = journal.get(task);
+    const roundText =
+      round === null
+        ? 'no round yet'
+        : `round ${round.key.round} attempt ${round.key.attempt}: ${round.phase}`;
+    say(`task: ${task}, version ${known.version}${known.isFinal ? ' (final)' : ''}, ${roundText}`);
+  }
+  const outbox = await Outbox.open(join(config.dataDirectory, 'outbox'), silentLogger);
+  say(`outbox: ${(await outbox.names()).length} waiting`);
+}

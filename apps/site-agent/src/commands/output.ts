@@ -1,0 +1,77 @@
+/** How the agent speaks: NDJSON or lines for people on standard output, the log on standard error. */
+import { pino } from 'pino';
+import pretty from 'pino-pretty';
+import type { AgentEvent, EmitEvent, Logger } from '../common/events.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+
+const share = (done: number, total: number): string =>
+  total === 0 ? '' : `${Math.floor((100 * done) / total)} %`;
+
+const duration = (seconds: number | null): string => {
+  if (seconds === null) return '';
+  if (seconds < 90) return `, about ${Math.ceil(seconds)} s left`;
+  return `, about ${Math.ceil(seconds / 60)} min left`;
+};
+
+const bytesText = (bytes: number): string =>
+  bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+
+const roundText = (task: string, round: number | null): string =>
+  round === null ? task : `${task} round ${round}`;
+
+/** Write an event as one line for people. */
+export function eventText(event: AgentEvent): string {
+  switch (event.event) {
+    case 'connected':
+      return `connected to ${event.coordinator} as ${event.site}`;
+    case 'disconnected':
+      return `connection lost (${event.reason}); connecting again`;
+    case 'refused':
+      return `not connected: ${event.code}: ${event.message} Trying again every ${Math.ceil(event.retryInMs / 1000)} s.`;
+    case 'waiting':
+      return `waiting ${event.reason}`;
+    case 'round-accepted':
+      return `${roundText(event.task, event.round)}: accepted with ${event.samples} training images`;
+    case 'round-declined':
+      return `${roundText(event.task, event.round)}: declined, ${event.code}: ${event.reason}`;
+    case 'preparing':
+    case 'training':
+    case 'evaluating':
+      return `${roundText(event.task, event.round)}: ${event.event} ${event.step}/${event.steps} ${share(event.step, event.steps)}${duration(event.etaSeconds)}`;
+    case 'upload':
+      return `${roundText(event.task, event.round)}: sent ${bytesText(event.bytesSent)} of ${bytesText(event.bytes)}`;
+    case 'uploaded':
+      return `${roundText(event.task, event.round)}: update of ${bytesText(event.bytes)} is with the coordinator (${event.status}); ${bytesText(event.egressBytes)} left this site for it in all`;
+    case 'evaluated':
+      return `${event.task}: ${event.subject} version ${event.version} evaluated on the held-out images`;
+    case 'version':
+      return `${event.task}: version ${event.version} published${event.isFinal ? ', the last one' : ''}`;
+    case 'trainer-failed':
+      return `${roundText(event.task, event.round)}: training failed, ${event.code}: ${event.message}`;
+    case 'round-dropped':
+      return `${roundText(event.task, event.round)}: the update was not taken, ${event.reason}`;
+  }
+}
+
+/** Make the sink of events. */
+export function eventSink(isJson: boolean): EmitEvent {
+  const write = (line: string): void => {
+    process.stdout.write(`${line}\n`);
+  };
+  if (isJson) {
+    return (event) => {
+      write(JSON.stringify(event));
+    };
+  }
+  return (event) => {
+    write(`${new Date().toISOString().slice(11, 19)} ${eventText(event)}`);
+  };
+}
+
+/** Make the log: JSON lines under --json and where nobody watches, else readable; always on standard error. */
+export function createLogger(isJson: boolean, level: AgentConfig['logLevel']): Logger {
+  if (!isJson && process.stderr.isTTY) {
+    return pino({ level: 'warn' }, pretty({ destination: 2, sync: true, colorize: true }));
+  }
+  return pino({ level, base: null }, pino.destination({ fd: 2, sync: true }));
+}

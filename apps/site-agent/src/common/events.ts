@@ -1,0 +1,101 @@
+/** What the agent tells the outside: events for people and programs, and a log for operators. */
+
+/** A line of NDJSON under --json; `event` names it. */
+export type AgentEvent =
+  | { readonly event: 'connected'; readonly site: string; readonly coordinator: string }
+  | { readonly event: 'disconnected'; readonly reason: string }
+  | {
+      readonly event: 'refused';
+      readonly code: string;
+      readonly message: string;
+      readonly retryInMs: number;
+    }
+  | { readonly event: 'waiting'; readonly reason: string }
+  | RoundDecisionEvent
+  | {
+      readonly event: 'preparing' | 'training' | 'evaluating';
+      readonly task: string;
+      readonly round: number | null;
+      readonly step: number;
+      readonly steps: number;
+      readonly etaSeconds: number | null;
+    }
+  | {
+      readonly event: 'upload';
+      readonly task: string;
+      readonly round: number;
+      readonly bytesSent: number;
+      readonly bytes: number;
+      readonly resumedFromRange: number;
+    }
+  | {
+      readonly event: 'uploaded';
+      readonly task: string;
+      readonly round: number;
+      readonly bytes: number;
+      /** Bytes of this update that left in all, repeats counted. */
+      readonly bytesSent: number;
+      /** Bytes of all messages of this site since the last update: what a firewall sees, frames apart. */
+      readonly egressBytes: number;
+      readonly status: string;
+    }
+  | {
+      readonly event: 'evaluated';
+      readonly task: string;
+      readonly version: number;
+      readonly subject: string;
+    }
+  | {
+      readonly event: 'version';
+      readonly task: string;
+      readonly version: number;
+      readonly digest: string;
+      readonly isFinal: boolean;
+    }
+  | {
+      readonly event: 'trainer-failed';
+      readonly task: string;
+      readonly round: number;
+      readonly code: string;
+      readonly message: string;
+    }
+  | {
+      readonly event: 'round-dropped';
+      readonly task: string;
+      readonly round: number;
+      readonly reason: string;
+    };
+
+type RoundDecisionEvent =
+  | {
+      readonly event: 'round-accepted';
+      readonly task: string;
+      readonly round: number;
+      readonly attempt: number;
+      readonly samples: number;
+    }
+  | {
+      readonly event: 'round-declined';
+      readonly task: string;
+      readonly round: number;
+      readonly attempt: number;
+      readonly code: string;
+      readonly reason: string;
+    };
+
+/** Takes events. */
+export type EmitEvent = (event: AgentEvent) => void;
+
+/** The part of pino's interface that the agent uses. */
+export interface Logger {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+/** A log that keeps nothing. */
+export const silentLogger: Logger = {
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};

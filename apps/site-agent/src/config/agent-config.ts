@@ -1,0 +1,201 @@
+/** The agent's configuration: one YAML file, which is also the site's policy. What it does not list is declined. */
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { LineCounter, parseDocument, type Document } from 'yaml';
+import { z } from 'zod';
+import { InputError } from '#core/errors';
+import { classNameSchema, digestSchema, limits, taskIdSchema } from '#core/protocol';
+
+const pathSchema = z.string().min(1).max(4096);
+const durationMs = (standard: number): z.ZodDefault<z.ZodNumber> =>
+  z.number().int().min(1).max(86_400_000).default(standard);
+
+const taskSchema = z
+  .strictObject({
+    /** Folder of images: a folder for each class, or folders mapped by `classFolders`. */
+    images: pathSchema,
+    /** CSV with the columns path, group and (may be left out) split: train or held-out. */
+    manifest: pathSchema.optional(),
+    /** A preset's name, or a regular expression whose first group names the patient. */
+    groupRegex: z.string().min(1).max(500).optional(),
+    heldOutShare: z.number().min(0.01).max(0.9).default(0.2),
+    splitSeed: z.string().min(1).max(200).default('melo'),
+    classFolders: z.record(z.string().min(1).max(500), classNameSchema).optional(),
+  })
+  .refine((task) => task.manifest === undefined || task.groupRegex === undefined, {
+    path: ['groupRegex'],
+    message: 'expected either manifest or groupRegex, not both',
+  });
+
+const backboneSchema = z.union([
+  pathSchema.transform((path) => ({ path })),
+  z.strictObject({ path: pathSchema, fingerprint: digestSchema.optional() }),
+]);
+
+const connectionSchema = z.strictObject({
+  heartbeatIntervalMs: durationMs(limits.heartbeatIntervalMs),
+  acknowledgementTimeoutMs: durationMs(limits.acknowledgementTimeoutMs),
+  backoffMinimumMs: durationMs(1000),
+  backoffMaximumMs: durationMs(60_000),
+  /** Between tries after a refusal that waiting alone may not mend: pending, suspended, revoked, other version. */
+  slowRetryMs: durationMs(60_000),
+  /** Long polling where a proxy blocks WebSocket. */
+  pollingFallback: z.boolean().default(true),
+});
+
+const trainerSchema = z.strictObject({
+  /** Starts of the trainer process for one round before the long wait. */
+  attempts: z.number().int().min(1).max(20).default(3),
+  restartDelayMs: durationMs(2000),
+  longRetryMs: durationMs(300_000),
+  checkpointIntervalMs: durationMs(10_000),
+  /** A trainer that says nothing for so long is killed. */
+  silenceMaxMs: durationMs(300_000),
+  batchSizeEvaluation: z.number().int().min(1).max(256).default(16),
+});
+
+/** The configuration file, before paths are made absolute. */
+export const agentConfigSchema = z.strictObject({
+  dataDirectory: pathSchema,
+  caFile: pathSchema.optional(),
+  backbones: z.array(backboneSchema).min(1).max(64),
+  engine: z
+    .strictObject({
+      name: z.literal('onnx').default('onnx'),
+      threads: z.number().int().min(1).max(256).optional(),
+    })
+    .prefault({}),
+  tasks: z.record(taskIdSchema, taskSchema).default({}),
+  imageCacheBytesMax: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 50)
+    .default(2 * 1024 ** 3),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+  connection: connectionSchema.prefault({}),
+  trainer: trainerSchema.prefault({}),
+});
+type ParsedConfig = z.infer<typeof agentConfigSchema>;
+
+/** One task as the site allows it, with absolute paths. */
+export type TaskConfig = z.infer<typeof taskSchema>;
+/** Waits and intervals of the connection. */
+export type ConnectionConfig = z.infer<typeof connectionSchema>;
+/** Bounds of the trainer process. */
+export type TrainerConfig = z.infer<typeof trainerSchema>;
+
+/** The configuration with absolute paths. */
+export interface AgentConfig {
+  readonly file: string;
+  readonly dataDirectory: string;
+  readonly caFile: string | null;
+  readonly backbones: readonly { readonly path: string; readonly fingerprint: string | null }[];
+  readonly engine: { readonly name: 'onnx'; readonly threads: number };
+  readonly tasks: ReadonlyMap<string, TaskConfig>;
+  readonly imageCacheBytesMax: number;
+  readonly logLevel: ParsedConfig['logLevel'];
+  readonly connection: ConnectionConfig;
+  readonly trainer: TrainerConfig;
+}
+
+function invalid(where: string, what: string, cause?: unknown): InputError {
+  return new InputError(
+    'CONFIG_INVALID',
+    `${where}: ${what}; \`melo agent init\` writes an example with every key`,
+    {},
+    { cause },
+  );
+}
+
+/** Find the line of the innermost part of `path` that the document has. */
+function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true);
+    const range = z.object({ range: z.array(z.number()).min(1) }).safeParse(node);
+    const offset = range.success ? range.data.range[0] : undefined;
+    if (offset !== undefined) return lines.linePos(offset).line;
+  }
+  return 1;
+}
+
+/** A union reports its branches: the first issue inside is the one a person can act on. */
+function firstIssue(error: z.ZodError): { path: PropertyKey[]; message: string } {
+  const issue = error.issues[0];
+  if (issue?.code === 'unrecognized_keys') {
+    return {
+      path: [...issue.path, ...issue.keys.slice(0, 1)],
+      message: `unknown key ${issue.keys.join(', ')}`,
+    };
+  }
+  return { path: issue?.path ?? [], message: issue?.message ?? 'not valid' };
+}
+
+/**
+ * Parse a configuration's text; relative paths start at the file's own folder.
+ *
+ * @throws InputError CONFIG_INVALID naming the key and the line
+ */
+export function parseAgentConfig(text: string, file: string): AgentConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const syntaxError = document.errors[0];
+  if (syntaxError !== undefined) {
+    const line = lines.linePos(syntaxError.pos[0]).line;
+    throw invalid(`${file}:${line}`, 'expected YAML, it does not parse', syntaxError);
+  }
+  const parsed = agentConfigSchema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  if (!parsed.success) {
+    const { path, message } = firstIssue(parsed.error);
+    throw invalid(
+      `${file}:${lineOf(document, lines, path)}`,
+      `${path.join('.') || 'file'}: ${message}`,
+      parsed.error,
+    );
+  }
+  return resolvePaths(parsed.data, file);
+}
+
+function resolvePaths(config: ParsedConfig, file: string): AgentConfig {
+  const base = dirname(resolve(file));
+  const absolute = (path: string): string => resolve(base, path);
+  const tasks = Object.entries(config.tasks).map(([task, entry]): [string, TaskConfig] => [
+    task,
+    {
+      ...entry,
+      images: absolute(entry.images),
+      ...(entry.manifest === undefined ? {} : { manifest: absolute(entry.manifest) }),
+    },
+  ]);
+  return {
+    ...config,
+    file: resolve(file),
+    dataDirectory: absolute(config.dataDirectory),
+    caFile: config.caFile === undefined ? null : absolute(config.caFile),
+    backbones: config.backbones.map((backbone) => ({
+      path: absolute(backbone.path),
+      fingerprint: 'fingerprint' in backbone ? (backbone.fingerprint ?? null) : null,
+    })),
+    engine: {
+      name: config.engine.name,
+      threads: config.engine.threads ?? Math.max(1, availableParallelism()),
+    },
+    tasks: new Map(tasks),
+  };
+}
+
+/**
+ * Read and parse the configuration file.
+ *
+ * @throws InputError CONFIG_INVALID
+ */
+export async function loadAgentConfig(file: string): Promise<AgentConfig> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw invalid(file, 'expected a configuration file, it cannot be read', cause);
+  }
+  return parseAgentConfig(text, file);
+}

@@ -1,0 +1,55 @@
+/** The commented example that `melo agent init` writes. */
+
+/** Every key with its meaning; what is commented out shows the default. */
+export const exampleConfig = `# MeLo Federation: configuration of this hospital's site agent, and its policy.
+# Only the tasks and backbones listed here are ever worked on; everything else is declined.
+# Relative paths start at the folder of this file.
+
+# Keys, pinned coordinator, journal, outbox and caches; readable by the agent's user alone.
+dataDirectory: data
+
+# An extra certificate authority for TLS, if the coordinator's certificate is not signed by a public one.
+# caFile: hospital-ca.pem
+
+# Frozen backbones on this machine (a folder with model.safetensors and its configuration).
+# With a fingerprint the agent refuses to start on any other file.
+backbones:
+  - path: backbones/vit_tiny_patch16_224
+    # fingerprint: 64 hexadecimal digits, as \`melo agent status\` prints them
+
+engine:
+  name: onnx
+  # threads: 4            # default: every core this process may use
+
+# One entry for each task this hospital takes part in, under the task's name in the federation.
+tasks:
+  chest-xray:
+    # Folder for each class: images/normal/..., images/pneumonia/...
+    images: images/chest-xray
+    # Folders that are not named like the class:
+    # classFolders: { NORMAL: normal, PNEUMONIA: pneumonia }
+    # Images of one patient must stand in one split. Either a CSV with the columns path,group,split ...
+    # manifest: images/chest-xray.csv
+    # ... or a preset (chest-xray) or a regular expression whose first group names the patient.
+    groupRegex: chest-xray
+    # heldOutShare: 0.2     # share of the patients kept for evaluation
+    # splitSeed: melo       # another seed gives another split
+
+# imageCacheBytesMax: 2147483648
+# logLevel: info
+
+# connection:
+#   heartbeatIntervalMs: 15000
+#   acknowledgementTimeoutMs: 30000
+#   backoffMinimumMs: 1000
+#   backoffMaximumMs: 60000
+#   slowRetryMs: 60000
+#   pollingFallback: true
+# trainer:
+#   attempts: 3
+#   restartDelayMs: 2000
+#   longRetryMs: 300000
+#   checkpointIntervalMs: 10000
+#   silenceMaxMs: 300000
+#   batchSizeEvaluation: 16
+`;

@@ -1,0 +1,122 @@
+/** Entry of `melo agent ...` and `melo adapter ...`: parses the command line, maps errors to exit codes. */
+import { Command, CommanderError } from 'commander';
+import { z } from 'zod';
+import { MeloError } from '#core/errors';
+import { agentVersion } from './common/agent-version.ts';
+
+const exitCodes = { ok: 0, other: 1, usage: 2, configuration: 3 } as const;
+const configurationCodes: ReadonlySet<string> = new Set([
+  'CONFIG_INVALID',
+  'SITE_NOT_ENROLLED',
+  'KEY_FILE_INVALID',
+  'BACKBONE_MISMATCH',
+]);
+const exitHelp = `
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration or not enrolled.`;
+
+const configOptions = z.object({ config: z.string() });
+const runOptions = configOptions.extend({ json: z.boolean().default(false) });
+const enrollOptions = configOptions.extend({ codeFile: z.string().optional() });
+const showOptions = z.object({ json: z.boolean().default(false) });
+const predictOptions = showOptions.extend({ backbone: z.string() });
+
+function agentCommand(): Command {
+  const agent = new Command('agent').description(
+    'the agent of one site: trains here, sends updates alone',
+  );
+  agent
+    .command('init')
+    .description('write a commented example of the configuration')
+    .option('--config <file>', 'file to write; an existing one stays as it is', 'agent.yaml')
+    .action(async (options: unknown) => {
+      const { initConfig } = await import('./commands/agent-setup.ts');
+      await initConfig(configOptions.parse(options).config);
+    });
+  agent
+    .command('enroll')
+    .description('enrol this site; the one-time code comes on standard input, or from a file')
+    .requiredOption('--config <file>', 'configuration of the agent')
+    .option('--code-file <file>', 'file with the code (delete it afterwards)')
+    .action(async (options: unknown) => {
+      const { enroll } = await import('./commands/agent-setup.ts');
+      await enroll(enrollOptions.parse(options));
+    });
+  agent
+    .command('run')
+    .description('connect to the coordinator and work until stopped')
+    .requiredOption('--config <file>', 'configuration of the agent')
+    .option('--json', 'events as NDJSON on standard output, the log as JSON on standard error')
+    .action(async (options: unknown) => {
+      const { runAgent } = await import('./commands/agent-run.ts');
+      const { config, json } = runOptions.parse(options);
+      await runAgent({ config, isJson: json });
+    });
+  agent
+    .command('status')
+    .description('print what this machine knows of the site')
+    .requiredOption('--config <file>', 'configuration of the agent')
+    .action(async (options: unknown) => {
+      const { showStatus } = await import('./commands/agent-setup.ts');
+      await showStatus(configOptions.parse(options));
+    });
+  return agent;
+}
+
+function adapterCommand(): Command {
+  const adapter = new Command('adapter').description('look at an adapter, use it on images');
+  adapter
+    .command('show')
+    .description("print an adapter's card")
+    .argument('<file>', 'adapter file')
+    .option('--json', 'the card as one line of JSON')
+    .action(async (file: string, options: unknown) => {
+      const { showAdapter } = await import('./commands/adapter.ts');
+      await showAdapter(file, showOptions.parse(options).json);
+    });
+  adapter
+    .command('predict')
+    .description('print class probabilities of images (investigational, not a medical device)')
+    .argument('<adapter>', 'adapter file')
+    .argument('<images...>', 'image files')
+    .requiredOption('--backbone <directory>', 'the frozen backbone the adapter was trained on')
+    .option('--json', 'one line of JSON for each image')
+    .action(async (file: string, images: string[], options: unknown) => {
+      const { predictImages } = await import('./commands/adapter.ts');
+      const { backbone, json } = predictOptions.parse(options);
+      const failed = await predictImages({ adapter: file, images, backbone, isJson: json });
+      if (failed > 0) process.exitCode = exitCodes.other;
+    });
+  return adapter;
+}
+
+/** Commander's own errors never reach `process.exit` of their own: subcommands inherit this. */
+function withExitOverride(command: Command): Command {
+  command.exitOverride().addHelpText('after', exitHelp).showHelpAfterError('(--help tells more)');
+  for (const child of command.commands) withExitOverride(child);
+  return command;
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  if (error instanceof MeloError) {
+    process.stderr.write(`${error.code}: ${error.message}\n`);
+    return configurationCodes.has(error.code) ? exitCodes.configuration : exitCodes.other;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`INTERNAL: ${text}\n`);
+  return exitCodes.other;
+}
+
+/** Run the command line. */
+export async function main(argumentsGiven: readonly string[]): Promise<void> {
+  const program = new Command('melo').version(agentVersion).helpCommand(false);
+  program.addCommand(agentCommand()).addCommand(adapterCommand());
+  withExitOverride(program);
+  try {
+    await program.parseAsync([...argumentsGiven], { from: 'user' });
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,112 @@
+/** Sends what the outbox holds, one entry after the other, for as long as it takes; beside training, never blocking it. */
+import { RefusedError } from '../transport/refused-error.ts';
+import { isLinkError, type CoordinatorCommands } from '../transport/connection.ts';
+import { uploadSealed, type UploadOutcome, type UploadProgress } from '../transport/upload.ts';
+import { sleep } from '../common/retry.ts';
+import type { Logger } from '../common/events.ts';
+import type { EvaluationEntry, Outbox, OutboxEntry, UpdateEntry } from './outbox.ts';
+
+/** What the pump tells the agent. */
+export interface PumpEvents {
+  onProgress(entry: UpdateEntry, progress: UploadProgress): void;
+  /** The coordinator has the update, or had it before. Called before the entry is removed. */
+  onUploaded(entry: UpdateEntry, outcome: UploadOutcome): Promise<void>;
+  /** The coordinator will never take the entry. Called before the entry is removed. */
+  onDropped(entry: OutboxEntry, refusal: RefusedError): Promise<void>;
+}
+
+/** Sends the outbox. */
+export class OutboxPump {
+  readonly #outbox: Outbox;
+  readonly #commands: CoordinatorCommands;
+  readonly #events: PumpEvents;
+  readonly #logger: Logger;
+  readonly #retryDelayMs: number;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | null = null;
+  #isKicked = false;
+
+  constructor(options: {
+    readonly outbox: Outbox;
+    readonly commands: CoordinatorCommands;
+    readonly events: PumpEvents;
+    readonly logger: Logger;
+    readonly retryDelayMs: number;
+  }) {
+    this.#outbox = options.outbox;
+    this.#commands = options.commands;
+    this.#events = options.events;
+    this.#logger = options.logger;
+    this.#retryDelayMs = options.retryDelayMs;
+  }
+
+  /** Send what waits now; returns at once. */
+  kick(): void {
+    this.#isKicked = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+      if (this.#isKicked && !this.#stop.signal.aborted) this.kick();
+    });
+  }
+
+  /** Stop after the entry under way fails or ends; what waits stays in the outbox. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#isKicked && !this.#stop.signal.aborted) {
+      this.#isKicked = false;
+      let hasFailed = false;
+      for (const name of await this.#outbox.names()) {
+        if (this.#stop.signal.aborted) return;
+        hasFailed = !(await this.#send(name)) || hasFailed;
+      }
+      if (!hasFailed) continue;
+      await sleep(this.#retryDelayMs, this.#stop.signal);
+      this.#isKicked = true;
+    }
+  }
+
+  /** Send one entry; tells whether it is dealt with. */
+  async #send(name: string): Promise<boolean> {
+    const entry = await this.#outbox.read(name);
+    if (entry === null) return true;
+    try {
+      await (entry.kind === 'update' ? this.#sendUpdate(entry) : this.#sendEvaluation(entry));
+    } catch (error) {
+      if (this.#stop.signal.aborted) return false;
+      if (!(error instanceof RefusedError) || error.isRetryable || error.code === 'INTERNAL') {
+        this.#logger.warn({ entry: name, error: String(error) }, 'outbox: sent again later');
+        return false;
+      }
+      await this.#events.onDropped(entry, error);
+    }
+    await this.#outbox.remove(name);
+    return true;
+  }
+
+  async #sendUpdate(entry: UpdateEntry): Promise<void> {
+    const outcome = await uploadSealed(this.#commands, entry, {
+      signal: this.#stop.signal,
+      retryDelayMs: this.#retryDelayMs,
+      onProgress: (progress) => {
+        this.#events.onProgress(entry, progress);
+      },
+    });
+    await this.#events.onUploaded(entry, outcome);
+  }
+
+  async #sendEvaluation(entry: EvaluationEntry): Promise<void> {
+    for (;;) {
+      await this.#commands.whenConnected(this.#stop.signal);
+      try {
+        await this.#commands.command('evaluation', { evaluation: entry.evaluation });
+        return;
+      } catch (error) {
+        if (!isLinkError(error) || this.#stop.signal.aborted) throw error;
+      }
+    }
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The site's own say: a round is accepted only if its task and backbone are listed here, it describes exactly what this
+ * agent would compute, and it continues the chain of versions that this site knows. Pure; everything else declines.
+ */
+import { adapterLayout, adapterSpecification, resolveTrainedTensors } from '#core/adapter';
+import type { AdapterLayout, AdapterSpecification } from '#core/adapter';
+import { isErrorCode, MeloError, errorCatalog, type ErrorCode } from '#core/errors';
+import { planDigest, preprocessingDigest, type RoundOpen } from '#core/protocol';
+import type { TaskConfig } from '../config/agent-config.ts';
+
+/** A backbone on this machine, as its inspection found it. */
+export interface KnownBackbone {
+  readonly path: string;
+  readonly name: string;
+  readonly fingerprint: string;
+  readonly dimension: number;
+  readonly blocks: number;
+  readonly imageSize: number;
+}
+
+/** What this site knows of a task's versions. */
+export interface KnownVersion {
+  readonly version: number;
+  /** Digest of the version's file; null for version 0, which is derived from the public seed. */
+  readonly adapterDigest: string | null;
+}
+
+/** What the site allows. */
+export interface SitePolicy {
+  readonly site: string;
+  readonly federation: string;
+  readonly tasks: ReadonlyMap<string, TaskConfig>;
+  readonly backbones: readonly KnownBackbone[];
+}
+
+/** A round this site may work on, with what follows from RoundOpen. */
+export interface ApprovedRound {
+  readonly open: RoundOpen;
+  readonly task: TaskConfig;
+  readonly backbone: KnownBackbone;
+  readonly specification: AdapterSpecification;
+  readonly layout: AdapterLayout;
+}
+
+/** Why a round is declined, in words that may leave the site. */
+export interface Decline {
+  readonly code: ErrorCode;
+  readonly reason: string;
+}
+
+/** What the policy says. */
+export type Judgement =
+  | { readonly isApproved: true; readonly round: ApprovedRound }
+  | { readonly isApproved: false; readonly decline: Decline };
+
+const decline = (code: ErrorCode, reason: string): Judgement => ({
+  isApproved: false,
+  decline: { code, reason },
+});
+
+function checkDescription(open: RoundOpen, layout: AdapterLayout): Decline | null {
+  if (layout.hash !== open.layoutHash) {
+    return { code: 'LAYOUT_MISMATCH', reason: 'this site derives another layout of the adapter' };
+  }
+  if (planDigest(open.plan) !== open.planDigest) {
+    return { code: 'PLAN_INVALID', reason: 'the plan does not have the digest that was signed' };
+  }
+  if (preprocessingDigest(open.preprocessing) !== open.preprocessingDigest) {
+    return {
+      code: 'PLAN_INVALID',
+      reason: 'the preprocessing does not have the digest that was signed',
+    };
+  }
+  resolveTrainedTensors(open.trainedTensors, layout); // throws on a name that the layout lacks
+  return null;
+}
+
+/** Check that the round starts from the version this site knows as the newest: a rolled-back coordinator is seen here. */
+function checkChain(open: RoundOpen, known: KnownVersion): Decline | null {
+  const isContinued =
+    open.round === open.globalVersion + 1 &&
+    open.globalVersion === known.version &&
+    (known.adapterDigest === null || known.adapterDigest === open.globalAdapterDigest);
+  if (isContinued) return null;
+  return {
+    code: 'VERSION_FORK',
+    reason: `round ${open.round} starts from version ${open.globalVersion}, this site knows version ${known.version}, or another file under that number`,
+  };
+}
+
+/** Judge a RoundOpen whose signature was verified. */
+export function judgeRoundOpen(
+  open: RoundOpen,
+  policy: SitePolicy,
+  known: KnownVersion,
+): Judgement {
+  if (
+    open.federation !== policy.federation ||
+    !open.members.some((member) => member === policy.site)
+  ) {
+    return decline('NOT_A_MEMBER', 'this site is not a member of the round');
+  }
+  const task = policy.tasks.get(open.task);
+  if (task === undefined) {
+    return decline(
+      'TASK_NOT_ALLOWED',
+      `the policy of this site does not list the task ${open.task}`,
+    );
+  }
+  const backbone = policy.backbones.find((each) => each.fingerprint === open.backboneFingerprint);
+  if (backbone === undefined) {
+    return decline('BACKBONE_MISMATCH', 'this site has no allowed backbone with that fingerprint');
+  }
+  if (open.preprocessing.imageSize !== backbone.imageSize) {
+    return decline(
+      'BACKBONE_MISMATCH',
+      `the backbone takes images of ${backbone.imageSize} pixels`,
+    );
+  }
+  try {
+    const specification = adapterSpecification({
+      rank: open.rank,
+      alpha: open.alpha,
+      classes: open.classes,
+      dimension: backbone.dimension,
+      blocks: backbone.blocks,
+    });
+    const layout = adapterLayout(specification);
+    const fault = checkDescription(open, layout) ?? checkChain(open, known);
+    if (fault !== null) return { isApproved: false, decline: fault };
+    return { isApproved: true, round: { open, task, backbone, specification, layout } };
+  } catch (error) {
+    return { isApproved: false, decline: declineForError(error) };
+  }
+}
+
+/**
+ * Say why a local failure declines a round, in words that may leave the site: the code's public sentence, never a message
+ * that could name files, folders or patients.
+ */
+export function declineForError(error: unknown): Decline {
+  const code =
+    error instanceof MeloError && isErrorCode(error.code) ? error.code : ('INTERNAL' as const);
+  return {
+    code,
+    reason: `${errorCatalog[code].publicMessage} The log of the site's agent says more.`,
+  };
+}

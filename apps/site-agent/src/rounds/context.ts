@@ -1,0 +1,36 @@
+/** What the parts of the agent share while it runs. */
+import type { SiteKeys } from '../identity/identity.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import type { EmitEvent, Logger } from '../common/events.ts';
+import type { Outbox } from '../outbox/outbox.ts';
+import type { OutboxPump } from '../outbox/outbox-pump.ts';
+import type { SitePolicy } from '../policy/policy.ts';
+import type { CoordinatorCommands } from '../transport/connection.ts';
+import type { Trainer } from '../trainer/trainer.ts';
+import type { SiteId, RoundKey } from '#core/protocol';
+import type { Heartbeat } from './heartbeat.ts';
+import type { TaskJournal } from './task-journal.ts';
+import type { VersionStore } from './version-store.ts';
+
+/** Everything a round needs at this site. */
+export interface AgentContext {
+  readonly site: SiteId;
+  readonly federation: string;
+  readonly coordinatorPublicKey: Uint8Array;
+  readonly keys: SiteKeys;
+  readonly config: AgentConfig;
+  readonly policy: SitePolicy;
+  readonly commands: CoordinatorCommands;
+  readonly trainer: Trainer;
+  readonly journal: TaskJournal;
+  readonly outbox: Outbox;
+  readonly pump: OutboxPump;
+  readonly versions: VersionStore;
+  readonly heartbeat: Heartbeat;
+  readonly emit: EmitEvent;
+  readonly logger: Logger;
+}
+
+/** Name an attempt of a round, for the queue and the log. */
+export const roundName = ({ task, round, attempt }: RoundKey): string =>
+  `${task}/round-${round}/attempt-${attempt}`;

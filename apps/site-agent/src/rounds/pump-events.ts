@@ -1,0 +1,67 @@
+/** What follows when the outbox delivered or dropped an entry: the journal, the events, the end of the round's files. */
+import { join } from 'node:path';
+import type { RoundKey } from '#core/protocol';
+import type { EmitEvent, Logger } from '../common/events.ts';
+import type { PumpEvents } from '../outbox/outbox-pump.ts';
+import { WorkFiles } from '../trainer/work-files.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import type { RoundState, TaskJournal } from './task-journal.ts';
+
+/** Make the pump's listener. */
+export function pumpEvents(options: {
+  readonly journal: TaskJournal;
+  readonly heartbeat: Heartbeat;
+  readonly emit: EmitEvent;
+  readonly logger: Logger;
+  readonly connection: { readonly bytesSent: number };
+  readonly dataDirectory: string;
+}): PumpEvents {
+  const { journal, emit, logger, connection } = options;
+  let egressBefore = connection.bytesSent;
+
+  const settle = async (key: RoundKey, phase: RoundState['phase']): Promise<void> => {
+    const { round } = journal.get(key.task);
+    const isPresent = round?.key.round === key.round && round.key.attempt === key.attempt;
+    if (isPresent) await journal.update(key.task, { round: { ...round, phase } });
+    const name = `round-${key.round}-attempt-${key.attempt}`;
+    await new WorkFiles(join(options.dataDirectory, 'work', key.task, name)).removeAll();
+  };
+
+  return {
+    onProgress: ({ key, ciphertext }, { bytesSent, resumedFromRange }) => {
+      const { task, round } = key;
+      const progress = Math.min(1, bytesSent / ciphertext.length);
+      options.heartbeat.set({ phase: 'uploading', task, round, progress });
+      const bytes = ciphertext.length;
+      emit({ event: 'upload', task, round, bytesSent, bytes, resumedFromRange });
+    },
+    onUploaded: async ({ key, ciphertext }, { bytesSent, status }) => {
+      const { task, round } = key;
+      await settle(key, 'uploaded');
+      options.heartbeat.set({ phase: 'waiting', task, round, progress: null });
+      const egressBytes = connection.bytesSent - egressBefore;
+      egressBefore = connection.bytesSent;
+      const bytes = ciphertext.length;
+      emit({
+        event: 'uploaded',
+        task,
+        round,
+        bytes,
+        bytesSent,
+        egressBytes,
+        status: status ?? 'committed before',
+      });
+    },
+    onDropped: async (entry, refusal) => {
+      const { code } = refusal;
+      if (entry.kind === 'evaluation') {
+        logger.warn({ code, task: entry.task }, `score report not taken: ${refusal.message}`);
+        return;
+      }
+      const { task, round } = entry.key;
+      await settle(entry.key, 'dropped');
+      emit({ event: 'round-dropped', task, round, reason: `${code}: ${refusal.message}` });
+      logger.warn({ code, task, round }, `update not taken: ${refusal.message}`);
+    },
+  };
+}

@@ -1,0 +1,244 @@
+/** The site agent while it runs: one connection, one trainer, an outbox; synchronises on every announcement. */
+import { join } from 'node:path';
+import { availableParallelism, totalmem } from 'node:os';
+import { fromHex } from '#core/bytes';
+import { MeloError } from '#core/errors';
+import { taskIdSchema, type SiteId } from '#core/protocol';
+import { agentVersion } from '../common/agent-version.ts';
+import { makePrivateDirectory } from '../common/durable-file.ts';
+import type { EmitEvent, Logger } from '../common/events.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import type { CoordinatorRecord, SiteKeys } from '../identity/identity.ts';
+import { Outbox } from '../outbox/outbox.ts';
+import { OutboxPump } from '../outbox/outbox-pump.ts';
+import type { KnownBackbone } from '../policy/policy.ts';
+import { isLinkError, type CoordinatorCommands } from '../transport/connection.ts';
+import type { Trainer } from '../trainer/trainer.ts';
+import { roundName, type AgentContext } from './context.ts';
+import { FinalEvaluation } from './final-evaluation.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { pumpEvents } from './pump-events.ts';
+import { failureOf, RoundWorker, type AcceptedRound } from './round-worker.ts';
+import { Synchroniser, type NewVersion } from './synchroniser.ts';
+import { TaskJournal } from './task-journal.ts';
+import { VersionStore } from './version-store.ts';
+import { WorkQueue } from './work-queue.ts';
+
+/** What the agent is made of; a spec hands in a fake connection and a fake trainer. */
+export interface SiteAgentOptions {
+  readonly config: AgentConfig;
+  readonly keys: SiteKeys;
+  readonly coordinator: CoordinatorRecord & { readonly site: SiteId };
+  readonly backbones: readonly KnownBackbone[];
+  readonly connection: CoordinatorCommands & { readonly bytesSent: number };
+  readonly trainer: Trainer;
+  readonly emit: EmitEvent;
+  readonly logger: Logger;
+}
+
+async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
+  const { config, keys, coordinator, connection, logger, emit } = options;
+  const directory = await makePrivateDirectory(config.dataDirectory);
+  const journal = await TaskJournal.open(join(directory, 'journal'));
+  const outbox = await Outbox.open(join(directory, 'outbox'), logger);
+  const heartbeat = new Heartbeat(connection, config.connection.heartbeatIntervalMs, logger);
+  const events = pumpEvents({
+    journal,
+    heartbeat,
+    emit,
+    logger,
+    connection,
+    dataDirectory: directory,
+  });
+  const retryDelayMs = config.connection.backoffMinimumMs;
+  return {
+    site: coordinator.site,
+    federation: coordinator.federation,
+    coordinatorPublicKey: fromHex(coordinator.signingPublicKey),
+    keys,
+    config,
+    policy: {
+      site: coordinator.site,
+      federation: coordinator.federation,
+      tasks: config.tasks,
+      backbones: options.backbones,
+    },
+    commands: connection,
+    trainer: options.trainer,
+    journal,
+    outbox,
+    pump: new OutboxPump({ outbox, commands: connection, events, logger, retryDelayMs }),
+    versions: new VersionStore({
+      directory: join(directory, 'adapters'),
+      commands: connection,
+      keyPair: keys.agreement,
+    }),
+    heartbeat,
+    emit,
+    logger,
+  };
+}
+
+/** One hospital's agent. */
+export class SiteAgent {
+  readonly #context: AgentContext;
+  readonly #synchroniser: Synchroniser;
+  readonly #queue = new WorkQueue();
+  readonly #stop = new AbortController();
+  /** Failed rounds wait here until their time: monotonic milliseconds by name. */
+  readonly #notBeforeMs = new Map<string, number>();
+  #isWanted = false;
+  #isHelloDue = true;
+  #running: Promise<void> | null = null;
+
+  private constructor(context: AgentContext) {
+    this.#context = context;
+    this.#synchroniser = new Synchroniser(context);
+  }
+
+  /** Make an agent from what its data folder remembers; nothing is sent yet. */
+  static async create(options: SiteAgentOptions): Promise<SiteAgent> {
+    return new SiteAgent(await createContext(options));
+  }
+
+  /** A connection stands: introduce this site, then pull. */
+  onConnected(): void {
+    this.#isHelloDue = true;
+    this.#context.pump.kick();
+    this.synchronise();
+  }
+
+  /** Pull now, or once more if a pull is under way; returns at once. */
+  synchronise(): void {
+    this.#isWanted = true;
+    if (this.#stop.signal.aborted) return;
+    this.#running ??= this.#synchroniseAll().finally(() => {
+      this.#running = null;
+      if (this.#isWanted) this.synchronise();
+    });
+  }
+
+  /** Stop: what is half done goes on at the next start. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#context.heartbeat.stop();
+    await this.#queue.stop();
+    await this.#context.pump.stop();
+    await this.#running;
+  }
+
+  async #synchroniseAll(): Promise<void> {
+    while (this.#isWanted && !this.#stop.signal.aborted) {
+      this.#isWanted = false;
+      try {
+        if (this.#isHelloDue) await this.#hello();
+        const { accepted, newVersions } = await this.#synchroniser.synchronise();
+        this.#arrange(accepted);
+        for (const found of newVersions) await this.#keepVersion(found);
+        this.#evaluateFinalVersions();
+        if (!this.#queue.isBusy) this.#context.emit({ event: 'waiting', reason: 'for a round' });
+      } catch (error) {
+        this.#afterFailure(error);
+      }
+    }
+  }
+
+  /** After a lost link the next connection pulls again; anything else is tried again in a while. */
+  #afterFailure(error: unknown): void {
+    if (this.#stop.signal.aborted || isLinkError(error)) return;
+    const { code, message } = failureOf(error);
+    this.#context.logger.error({ code }, `synchronisation: ${message}`);
+    this.#later(this.#context.config.connection.slowRetryMs);
+  }
+
+  #later(delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.synchronise();
+    }, delayMs);
+    this.#stop.signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+    });
+  }
+
+  async #hello(): Promise<void> {
+    const { commands, policy, config } = this.#context;
+    await commands.command('hello', {
+      agentVersion,
+      node: process.version,
+      engines: [{ name: config.engine.name, device: 'cpu' }],
+      backbones: policy.backbones.map(({ fingerprint }) => fingerprint),
+      memoryBytes: totalmem(),
+      cores: availableParallelism(),
+      approvedTasks: [...policy.tasks.keys()].map((task) => taskIdSchema.parse(task)),
+    });
+    this.#isHelloDue = false;
+    this.#context.heartbeat.beat();
+  }
+
+  /** Line up the rounds to work on, and call off those that are over. */
+  #arrange(accepted: readonly AcceptedRound[]): void {
+    const names = new Set(accepted.map(({ key }) => roundName(key)));
+    this.#queue.keepOnly((key) => names.has(key) || key.startsWith('final/'));
+    for (const round of accepted) {
+      const key = roundName(round.key);
+      if ((this.#notBeforeMs.get(key) ?? 0) > performance.now()) continue;
+      this.#queue.add({ key, run: (signal) => this.#work(round, signal) });
+    }
+  }
+
+  async #work(round: AcceptedRound, signal: AbortSignal): Promise<void> {
+    const { emit, logger, config, heartbeat } = this.#context;
+    try {
+      await new RoundWorker(this.#context, round).run(signal);
+    } catch (error) {
+      if (signal.aborted || isLinkError(error)) {
+        if (!signal.aborted) this.synchronise();
+      } else {
+        const { code, message } = failureOf(error);
+        const { task, round: number } = round.key;
+        emit({ event: 'trainer-failed', task, round: number, code, message });
+        logger.error({ code, round: roundName(round.key) }, message);
+        const delayMs = config.trainer.longRetryMs;
+        this.#notBeforeMs.set(roundName(round.key), performance.now() + delayMs);
+        this.#later(delayMs);
+      }
+    }
+    heartbeat.set({
+      phase: 'waiting',
+      task: round.key.task,
+      round: round.key.round,
+      progress: null,
+    });
+  }
+
+  async #keepVersion({ result, notice }: NewVersion): Promise<void> {
+    const { policy, versions, emit, logger } = this.#context;
+    const { task, version, adapterDigest: digest, isFinal } = result;
+    if (policy.tasks.has(task)) {
+      try {
+        await versions.ensure(task, notice.adapter, digest, this.#stop.signal);
+      } catch (error) {
+        if (isLinkError(error) || !(error instanceof MeloError)) throw error;
+        logger.error({ code: error.code, task, version }, error.message);
+      }
+    }
+    emit({ event: 'version', task, version, digest, isFinal });
+  }
+
+  #evaluateFinalVersions(): void {
+    for (const state of this.#context.journal.list()) {
+      const evaluation = new FinalEvaluation(this.#context, state);
+      if (!evaluation.isDue) continue;
+      const key = `final/${state.task}/${state.known.version}`;
+      if ((this.#notBeforeMs.get(key) ?? 0) > performance.now()) continue;
+      this.#queue.add({
+        key,
+        run: async (signal) => {
+          const isDone = await evaluation.run(signal);
+          if (isDone || signal.aborted) return;
+          this.#notBeforeMs.set(key, performance.now() + this.#context.config.trainer.longRetryMs);
+        },
+      });
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/** What the agent remembers of each task: the chain of versions it knows and where the present round stands. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { adapterVersionSchema, digestSchema, roundKeySchema, taskIdSchema } from '#core/protocol';
+import {
+  makePrivateDirectory,
+  readJsonIfPresent,
+  writeJsonDurably,
+} from '../common/durable-file.ts';
+
+const knownSchema = z.strictObject({
+  version: adapterVersionSchema,
+  /** Digest of the newest result's payload; the next one must name it. Null before the first. */
+  resultDigest: digestSchema.nullable(),
+  adapterDigest: digestSchema.nullable(),
+  isFinal: z.boolean(),
+});
+/** The newest version of a task that this site knows. */
+export type KnownState = z.infer<typeof knownSchema>;
+
+const roundStateSchema = z.strictObject({
+  key: roundKeySchema,
+  roundOpenDigest: digestSchema,
+  phase: z.enum(['accepted', 'declined', 'sealed', 'uploaded', 'dropped']),
+});
+/** Where the newest round of a task stands at this site. */
+export type RoundState = z.infer<typeof roundStateSchema>;
+
+const taskStateSchema = z.strictObject({
+  version: z.literal(1),
+  task: taskIdSchema,
+  known: knownSchema,
+  /** Newest version whose evaluation was signed and put into the outbox; -1 for none. */
+  evaluatedVersion: z.number().int().min(-1),
+  round: roundStateSchema.nullable(),
+});
+/** What the agent remembers of a task. */
+export type TaskState = z.infer<typeof taskStateSchema>;
+
+/** The journal: one file a task, written durably before what it says takes effect elsewhere. */
+export class TaskJournal {
+  readonly #directory: string;
+  readonly #states = new Map<string, TaskState>();
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Open the folder and read every task's state. */
+  static async open(directory: string): Promise<TaskJournal> {
+    await makePrivateDirectory(directory);
+    const journal = new TaskJournal(directory);
+    for (const name of (await readdir(directory)).sort()) {
+      if (!name.endsWith('.json')) continue;
+      const state = await readJsonIfPresent(join(directory, name), taskStateSchema);
+      if (state !== null) journal.#states.set(state.task, state);
+    }
+    return journal;
+  }
+
+  /** Every task there is a state of. */
+  list(): readonly TaskState[] {
+    return [...this.#states.values()];
+  }
+
+  /** The state of a task; a fresh one where nothing is known yet. */
+  get(task: string): TaskState {
+    return (
+      this.#states.get(task) ?? {
+        version: 1,
+        task: taskIdSchema.parse(task),
+        known: { version: 0, resultDigest: null, adapterDigest: null, isFinal: false },
+        evaluatedVersion: -1,
+        round: null,
+      }
+    );
+  }
+
+  /** Change a task's state: on disk first, then in memory. */
+  async update(
+    task: string,
+    change: Partial<Pick<TaskState, 'known' | 'evaluatedVersion' | 'round'>>,
+  ): Promise<TaskState> {
+    const state = taskStateSchema.parse({ ...this.get(task), ...change });
+    await writeJsonDurably(join(this.#directory, `${task}.json`), state);
+    this.#states.set(task, state);
+    return state;
+  }
+}

@@ -1,0 +1,58 @@
+/** One piece of work at a time, in order of arrival, over all tasks; each can be called off by its key. */
+
+/** One piece of work. */
+export interface WorkItem {
+  /** Two items of one key are one. */
+  readonly key: string;
+  /** Never rejects: it reports its failures itself. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** A queue with one consumer. */
+export class WorkQueue {
+  readonly #waiting: WorkItem[] = [];
+  #active: { readonly key: string; readonly abort: AbortController } | null = null;
+  #running: Promise<void> | null = null;
+  #isStopped = false;
+
+  /** Add an item unless one of its key waits or runs. */
+  add(item: WorkItem): void {
+    if (this.#isStopped || this.has(item.key)) return;
+    this.#waiting.push(item);
+    this.#running ??= this.#consume();
+  }
+
+  /** Whether anything waits or runs. */
+  get isBusy(): boolean {
+    return this.#active !== null || this.#waiting.length > 0;
+  }
+
+  /** Whether an item of this key waits or runs. */
+  has(key: string): boolean {
+    return this.#active?.key === key || this.#waiting.some((item) => item.key === key);
+  }
+
+  /** Call off every item that `isWanted` does not want. */
+  keepOnly(isWanted: (key: string) => boolean): void {
+    const wanted = this.#waiting.filter((item) => isWanted(item.key));
+    this.#waiting.splice(0, this.#waiting.length, ...wanted);
+    if (this.#active !== null && !isWanted(this.#active.key)) this.#active.abort.abort();
+  }
+
+  /** Call off everything and take nothing more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.keepOnly(() => false);
+    await this.#running;
+  }
+
+  async #consume(): Promise<void> {
+    for (let item = this.#waiting.shift(); item !== undefined; item = this.#waiting.shift()) {
+      const abort = new AbortController();
+      this.#active = { key: item.key, abort };
+      await item.run(abort.signal);
+      this.#active = null;
+    }
+    this.#running = null;
+  }
+}

@@ -1,0 +1,206 @@
+/** The work of one round in the trainer process: prepare images, evaluate, train, evaluate; done parts are skipped. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { adapterDelta, decodeAdapterFile, encodeFloats, encodeUpdate } from '#core/adapter';
+import type { AdapterFile } from '#core/adapter';
+import { canonicalJson, toHex, utf8 } from '#core/bytes';
+import { blake2b256, encodePieces } from '#core/crypto';
+import { assert, StateError } from '#core/errors';
+import type { EngineModel } from '#core/engine';
+import { decodeCheckpoint, encodeCheckpoint, evaluate, trainLocally } from '#core/training';
+import type { TrainingCheckpoint } from '#core/training';
+import { makePrivateDirectory } from '../common/durable-file.ts';
+import { checkClasses, findDataset, type DatasetImage } from '../data/dataset.ts';
+import { ImageCache } from '../data/image-cache.ts';
+import { prepareImages, type DecodeImage, type PreparedImages } from '../data/labelled-images.ts';
+import type {
+  RoundJob,
+  RoundPart,
+  TrainerMessage,
+  TrainerProgress,
+  TrainingSettings,
+} from './messages.ts';
+import { WorkFiles } from './work-files.ts';
+
+/** What the work needs from outside: the process hands in sharp and the engine, a spec hands in fakes. */
+export interface RoundJobPorts {
+  readonly decode: DecodeImage;
+  /** Load the backbone under the adapter's specification; called only when something is left to compute. */
+  readonly loadModel: (adapter: AdapterFile) => Promise<EngineModel>;
+  readonly send: (message: TrainerMessage) => void;
+  readonly monotonicTimeMs: () => number;
+}
+
+/** Progress is sent at most so often: the agent's loop stays free. */
+const progressIntervalMs = 500;
+/** Steps between two offers of a checkpoint by the loop; the clock decides which are written. */
+const checkpointEverySteps = 5;
+
+class RoundWork {
+  readonly #job: RoundJob;
+  readonly #ports: RoundJobPorts;
+  readonly #files: WorkFiles;
+  readonly #adapter: AdapterFile;
+  #model: EngineModel | null = null;
+  #training: PreparedImages | null = null;
+  #heldOut: PreparedImages | null = null;
+  #lastProgressMs = -Infinity;
+
+  constructor(job: RoundJob, ports: RoundJobPorts, adapter: AdapterFile) {
+    this.#job = job;
+    this.#ports = ports;
+    this.#adapter = adapter;
+    this.#files = new WorkFiles(job.workDirectory);
+  }
+
+  async runPart(part: RoundPart): Promise<void> {
+    if (part === 'train') await this.#train();
+    else await this.#evaluate(part === 'evaluate-global' ? 'global' : 'local');
+    this.#ports.send({ type: 'finished', part });
+  }
+
+  async dispose(): Promise<void> {
+    await this.#model?.dispose();
+  }
+
+  async #loadModel(): Promise<EngineModel> {
+    this.#model ??= await this.#ports.loadModel(this.#adapter);
+    return this.#model;
+  }
+
+  #progress(phase: TrainerProgress['phase'], done: number, total: number): void {
+    const now = this.#ports.monotonicTimeMs();
+    if (now - this.#lastProgressMs < progressIntervalMs && done > 0 && done < total) return;
+    this.#lastProgressMs = now;
+    this.#ports.send({ type: 'progress', phase, done, total });
+  }
+
+  /** Decode both splits once; what cannot be read is named in a local file and counted to the agent. */
+  async #prepare(): Promise<{ training: PreparedImages; heldOut: PreparedImages }> {
+    if (this.#training !== null && this.#heldOut !== null)
+      return { training: this.#training, heldOut: this.#heldOut };
+    const { task, imageCache, preprocessing, engine, unreadableFile } = this.#job;
+    const classes = this.#adapter.specification.classes;
+    const dataset = await findDataset(task, classes);
+    const cache = await ImageCache.open(imageCache.directory, imageCache.bytesMax);
+    const total = dataset.training.length + dataset.heldOut.length;
+    const prepare = (list: readonly DatasetImage[], before: number): Promise<PreparedImages> =>
+      prepareImages(list, {
+        cache,
+        decode: this.#ports.decode,
+        preprocessing,
+        concurrency: Math.min(4, engine.threads),
+        onProgress: (done) => {
+          this.#progress('preparing', before + done, total);
+        },
+      });
+    const training = await prepare(dataset.training, 0);
+    const heldOut = await prepare(dataset.heldOut, dataset.training.length);
+    const unreadable = [...training.unreadable, ...heldOut.unreadable];
+    await writeFile(unreadableFile, unreadable.map((path) => `${path}\n`).join(''), {
+      mode: 0o600,
+    });
+    if (unreadable.length > 0) this.#ports.send({ type: 'unreadable', count: unreadable.length });
+    checkClasses(training.images, classes);
+    this.#training = training;
+    this.#heldOut = heldOut;
+    return { training, heldOut };
+  }
+
+  async #evaluate(subject: 'global' | 'local'): Promise<void> {
+    if ((await this.#files.readReport(subject)) !== null) return;
+    const { heldOut } = await this.#prepare();
+    const model = await this.#loadModel();
+    const report = await evaluate({
+      model,
+      images: heldOut.labelled,
+      adapter: subject === 'global' ? this.#adapter.values : await this.#files.readLocal(),
+      classes: this.#adapter.specification.classes.length,
+      batchSize: this.#job.evaluationBatchSize,
+      onProgress: ({ done, count }) => {
+        this.#progress('evaluating', done, count);
+      },
+    });
+    await this.#files.writeReport(subject, { heldOutImages: heldOut.labelled.count, report });
+  }
+
+  async #train(): Promise<void> {
+    if ((await this.#files.readTrained()) !== null) return;
+    const { training } = await this.#prepare();
+    const settings = this.#job.training;
+    assert(settings !== null, 'round job: expected settings to train with');
+    const global = this.#adapter.values;
+    const binding = this.#binding(training, settings);
+    const checkpoint = await this.#readCheckpoint(binding);
+    const result = await trainLocally({
+      model: await this.#loadModel(),
+      ...settings,
+      images: training.labelled,
+      global,
+      ...(checkpoint === null ? {} : { resumeFrom: checkpoint }),
+      onCheckpoint: this.#checkpointWriter(binding),
+      checkpointEverySteps,
+      onProgress: ({ step, steps }) => {
+        this.#progress('training', step, steps);
+      },
+    });
+    const { layout } = this.#adapter;
+    const { trainedTensors } = settings;
+    const delta = adapterDelta(result.values, global);
+    await this.#files.writeTrained(
+      {
+        samples: training.images.length,
+        steps: result.steps,
+        meanLoss: result.meanLoss,
+        localDigest: toHex(blake2b256(encodeFloats(result.values, 'F32'))),
+      },
+      { local: result.values, update: encodeUpdate({ layout, trainedTensors, delta }) },
+    );
+  }
+
+  async #readCheckpoint(binding: Uint8Array): Promise<TrainingCheckpoint | null> {
+    const stored = await this.#files.readCheckpoint(binding);
+    try {
+      return stored === null ? null : decodeCheckpoint(stored, this.#adapter.layout.size);
+    } catch (error) {
+      if (error instanceof StateError && error.code === 'CHECKPOINT_INVALID') return null; // trained afresh
+      throw error;
+    }
+  }
+
+  #checkpointWriter(binding: Uint8Array): (checkpoint: TrainingCheckpoint) => Promise<void> {
+    let lastMs = this.#ports.monotonicTimeMs();
+    return async (checkpoint) => {
+      if (this.#ports.monotonicTimeMs() - lastMs < this.#job.checkpointIntervalMs) return;
+      await this.#files.writeCheckpoint(binding, encodeCheckpoint(checkpoint));
+      lastMs = this.#ports.monotonicTimeMs();
+    };
+  }
+
+  /** What a checkpoint belongs to: start, plan, order and images; anything else would not give the same bytes. */
+  #binding(training: PreparedImages, settings: TrainingSettings): Uint8Array {
+    const { preprocessing } = this.#job;
+    return blake2b256(
+      encodePieces([
+        utf8('checkpoint'),
+        encodeFloats(this.#adapter.values, 'F32'),
+        utf8(canonicalJson({ ...settings, preprocessing })),
+        ...training.images.flatMap(({ path, classIndex }) => [
+          utf8(path),
+          utf8(String(classIndex)),
+        ]),
+      ]),
+    );
+  }
+}
+
+/** Do a round's work part by part. */
+export async function runRoundJob(job: RoundJob, ports: RoundJobPorts): Promise<void> {
+  await makePrivateDirectory(job.workDirectory);
+  const adapter = decodeAdapterFile(new Uint8Array(await readFile(job.adapterFile)));
+  const work = new RoundWork(job, ports, adapter);
+  try {
+    for (const part of job.parts) await work.runPart(part);
+  } finally {
+    await work.dispose();
+  }
+}

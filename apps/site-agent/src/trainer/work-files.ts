@@ -1,0 +1,99 @@
+/** The files that a round's work leaves in its folder: each complete or absent, so that a killed trainer just goes on. */
+import { join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { decodeFloats, encodeFloats } from '#core/adapter';
+import { concatBytes } from '#core/bytes';
+import { digestSchema, limits } from '#core/protocol';
+import { scoreReportSchema, type ScoreReport } from '#core/evaluation';
+import {
+  readIfPresent,
+  readJsonIfPresent,
+  writeDurably,
+  writeJsonDurably,
+} from '../common/durable-file.ts';
+
+const trainedSchema = z.strictObject({
+  version: z.literal(1),
+  /** Training images used. */
+  samples: z.number().int().min(1).max(limits.samplesMax),
+  steps: z.number().int().min(0),
+  meanLoss: z.number(),
+  /** BLAKE2b-256 of the local adapter's numbers. */
+  localDigest: digestSchema,
+});
+/** What is known of a local round that has ended. */
+export type TrainedRecord = z.infer<typeof trainedSchema>;
+
+const reportFileSchema = z.strictObject({
+  version: z.literal(1),
+  heldOutImages: z.number().int().min(0).max(limits.samplesMax),
+  report: scoreReportSchema,
+});
+
+/** A score report and the number of images behind it. */
+export interface StoredReport {
+  readonly heldOutImages: number;
+  readonly report: ScoreReport;
+}
+
+/** The files of one round's work. */
+export class WorkFiles {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  #path(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  async readReport(subject: 'global' | 'local'): Promise<StoredReport | null> {
+    return readJsonIfPresent(this.#path(`${subject}-report.json`), reportFileSchema);
+  }
+
+  async writeReport(subject: 'global' | 'local', report: StoredReport): Promise<void> {
+    await writeJsonDurably(this.#path(`${subject}-report.json`), { version: 1, ...report });
+  }
+
+  /** What the local round gave, once all of it is on disk. */
+  readTrained(): Promise<TrainedRecord | null> {
+    return readJsonIfPresent(this.#path('trained.json'), trainedSchema);
+  }
+
+  /** Keep a local round's result; the record comes last and makes the rest valid. */
+  async writeTrained(
+    record: Omit<TrainedRecord, 'version'>,
+    files: { readonly local: Float32Array; readonly update: Uint8Array },
+  ): Promise<void> {
+    await writeDurably(this.#path('local.f32'), encodeFloats(files.local, 'F32'));
+    await writeDurably(this.#path('update.safetensors'), files.update);
+    await writeJsonDurably(this.#path('trained.json'), { version: 1, ...record });
+    await rm(this.#path('checkpoint'), { force: true });
+  }
+
+  async readLocal(): Promise<Float32Array> {
+    return decodeFloats(await readFile(this.#path('local.f32')), 'F32');
+  }
+
+  async readUpdate(): Promise<Uint8Array> {
+    return new Uint8Array(await readFile(this.#path('update.safetensors')));
+  }
+
+  /** The checkpoint of exactly this work, or null: one of other images, plan or adapter is no checkpoint of it. */
+  async readCheckpoint(binding: Uint8Array): Promise<Uint8Array | null> {
+    const content = await readIfPresent(this.#path('checkpoint'));
+    if (content === null || !content.subarray(0, binding.length).equals(binding)) return null;
+    return new Uint8Array(content.subarray(binding.length));
+  }
+
+  async writeCheckpoint(binding: Uint8Array, checkpoint: Uint8Array): Promise<void> {
+    await writeDurably(this.#path('checkpoint'), concatBytes(binding, checkpoint));
+  }
+
+  /** Remove the whole folder: the round is over. */
+  async removeAll(): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,148 @@
+/** Send a sealed file range by range: what the coordinator has already is never sent again. */
+import { limits } from '#core/protocol';
+import type { MemberStatus } from '#core/protocol';
+import type { SignedEnvelope } from '#core/crypto';
+import { sleep } from '../common/retry.ts';
+import { isLinkError, type CoordinatorCommands } from './connection.ts';
+import { RefusedError } from './refused-error.ts';
+
+/** Ranges on their way at a time: enough to fill a slow line, little enough for the coordinator's window. */
+const inFlightMax = 4;
+/** Starts over without any range getting through, before the refusal is taken for final. */
+const fruitlessBeginsMax = 5;
+
+/** A sealed file that is ready to go. */
+export interface SealedUpload {
+  /** BLAKE2b-256 of the ciphertext. */
+  readonly uploadId: string;
+  readonly ciphertext: Uint8Array;
+  readonly manifest: SignedEnvelope;
+}
+
+/** How far an upload is. */
+export interface UploadProgress {
+  /** Bytes sent by this call so far, repeats counted. */
+  readonly bytesSent: number;
+  /** First range this call had to send; 0 where nothing was there before. */
+  readonly resumedFromRange: number;
+}
+
+/** How an upload ended. */
+export interface UploadOutcome extends UploadProgress {
+  readonly status: MemberStatus | null;
+}
+
+/** List the indices of ranges that none of the half-open intervals covers. */
+export function missingRanges(
+  rangeCount: number,
+  received: readonly (readonly [number, number])[],
+): number[] {
+  const isThere = new Uint8Array(rangeCount);
+  for (const [from, to] of received)
+    isThere.fill(1, Math.min(from, rangeCount), Math.min(to, rangeCount));
+  return [...isThere.keys()].filter((index) => isThere[index] === 0);
+}
+
+/** Refusals after which the upload is begun again: the coordinator lost or lacks ranges, or is busy. */
+const beginAgainCodes: ReadonlySet<string> = new Set([
+  'UPLOAD_UNKNOWN',
+  'UPLOAD_INCOMPLETE',
+  'RATE_LIMITED',
+  'STORE_UNAVAILABLE',
+  'DISK_FULL',
+  'SHUTTING_DOWN',
+  'INTERNAL',
+  'TIMEOUT',
+]);
+
+/**
+ * Upload until the coordinator has committed; waits for a connection for as long as `signal` allows.
+ *
+ * @throws RefusedError where the coordinator will not have it (e.g. ROUND_CLOSED)
+ */
+export async function uploadSealed(
+  commands: CoordinatorCommands,
+  upload: SealedUpload,
+  options: {
+    readonly signal?: AbortSignal;
+    readonly retryDelayMs?: number;
+    readonly onProgress?: (progress: UploadProgress) => void;
+  } = {},
+): Promise<UploadOutcome> {
+  const session = new UploadSession(commands, upload, options.onProgress ?? (() => undefined));
+  for (let fruitless = 0; ;) {
+    await commands.whenConnected(options.signal);
+    const sentBefore = session.bytesSent;
+    try {
+      return await session.attempt();
+    } catch (error) {
+      if (options.signal?.aborted === true) throw error;
+      if (isLinkError(error)) continue;
+      if (!(error instanceof RefusedError) || !beginAgainCodes.has(error.code)) throw error;
+      fruitless = session.bytesSent > sentBefore ? 0 : fruitless + 1;
+      if (fruitless >= fruitlessBeginsMax) throw error;
+      await sleep((options.retryDelayMs ?? 2000) * (fruitless + 1), options.signal);
+    }
+  }
+}
+
+class UploadSession {
+  readonly #commands: CoordinatorCommands;
+  readonly #upload: SealedUpload;
+  readonly #onProgress: (progress: UploadProgress) => void;
+  #resumedFromRange = 0;
+  bytesSent = 0;
+
+  constructor(
+    commands: CoordinatorCommands,
+    upload: SealedUpload,
+    onProgress: (progress: UploadProgress) => void,
+  ) {
+    this.#commands = commands;
+    this.#upload = upload;
+    this.#onProgress = onProgress;
+  }
+
+  async attempt(): Promise<UploadOutcome> {
+    const { uploadId, ciphertext, manifest } = this.#upload;
+    const { received, isCommitted } = await this.#commands.command('upload:begin', {
+      uploadId,
+      bytes: ciphertext.length,
+      manifest,
+    });
+    if (isCommitted) return this.#outcome(null);
+    const missing = missingRanges(Math.ceil(ciphertext.length / limits.rangeBytes), received);
+    this.#resumedFromRange = missing[0] ?? 0;
+    await this.#sendAll(missing);
+    const { status } = await this.#commands.command('upload:commit', { uploadId });
+    return this.#outcome(status);
+  }
+
+  async #sendAll(missing: readonly number[]): Promise<void> {
+    const queue = [...missing];
+    const worker = async (): Promise<void> => {
+      for (let index = queue.shift(); index !== undefined; index = queue.shift()) {
+        await this.#sendRange(index).catch((error: unknown) => {
+          queue.length = 0; // the other workers stop too: the coordinator is asked again what it has
+          throw error;
+        });
+      }
+    };
+    const workers = Array.from({ length: Math.min(inFlightMax, missing.length) }, worker);
+    const failed = (await Promise.allSettled(workers)).find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async #sendRange(index: number): Promise<void> {
+    const { uploadId, ciphertext } = this.#upload;
+    const from = index * limits.rangeBytes;
+    const bytes = ciphertext.subarray(from, from + limits.rangeBytes);
+    this.bytesSent += bytes.length;
+    await this.#commands.command('upload:range', { uploadId, index, bytes });
+    this.#onProgress({ bytesSent: this.bytesSent, resumedFromRange: this.#resumedFromRange });
+  }
+
+  #outcome(status: MemberStatus | null): UploadOutcome {
+    return { bytesSent: this.bytesSent, resumedFromRange: this.#resumedFromRange, status };
+  }
+}
