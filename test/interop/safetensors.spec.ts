@@ -18,7 +18,7 @@ import {
   initialAdapter,
   specificationOf,
 } from '#core/adapter';
-import { randomBackboneFile } from '#core/backbone';
+import { type BackboneConfiguration, randomBackboneFile } from '#core/backbone';
 import { taskDefinitionSchema } from '#core/protocol';
 import {
   fingerprintPlaceholder,
@@ -121,17 +121,12 @@ describe('what we wrote', () => {
   });
 
   test('as a backbone in half precision, Python reads with its own shapes', () => {
-    const configuration = {
+    const configuration: BackboneConfiguration = {
       ...{ dimension: 12, heads: 3, blocks: 1, mlpDimension: 24, patchSize: 8, imageSize: 16 },
-      ...{
-        channels: 3,
-        activation: 'gelu',
-        pooling: 'cls',
-        layerNormEpsilon: 1e-6,
-        mean: [0.5, 0.5, 0.5],
-        std: [0.5, 0.5, 0.5],
-      },
-    } as const;
+      ...{ channels: 3, activation: 'gelu', pooling: 'cls', layerNormEpsilon: 1e-6 },
+      mean: [0.5, 0.5, 0.5],
+      std: [0.5, 0.5, 0.5],
+    };
     const spelling = 'timm' as const;
     const { bytes } = randomBackboneFile({
       configuration,
