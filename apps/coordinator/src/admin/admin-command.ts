@@ -6,7 +6,7 @@ import { CoordinatorClient } from './coordinator-client.ts';
 import { adminExitCode } from './exit-codes.ts';
 
 const defaultUrl = 'http://127.0.0.1:8440';
-const defaultTokenFile = 'melo-coordinator/administrator-token';
+const defaultTokenFile = 'melo-coordinator/administrator.token';
 const loopbackHosts: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** Options that every admin command has. */
