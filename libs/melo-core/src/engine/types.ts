@@ -39,6 +39,13 @@ export interface EngineModel {
   dispose(): Promise<void>;
 }
 
+/** What was taken, and why what stood before it was not. */
+export interface EngineSelection {
+  readonly chosen: string;
+  /** Candidates that were tried first, in order, each with why it cannot be used here. */
+  readonly reasons: readonly { readonly candidate: string; readonly reason: string }[];
+}
+
 /** A way to run models. */
 export interface TrainingEngine {
   readonly name: 'onnx' | 'tfjs';

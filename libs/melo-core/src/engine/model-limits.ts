@@ -1,0 +1,23 @@
+/** What every engine asks of a backbone, a specification and a call. */
+import type { AdapterSpecification } from '#core/adapter';
+import type { Backbone } from '#core/backbone';
+import { InputError } from '#core/errors';
+
+/** Most images in one call: far above any batch, low enough that a slip cannot ask for all of memory. */
+export const imagesPerCallMax = 4096;
+
+/**
+ * Refuse a specification that is not of this backbone's width and depth.
+ *
+ * @throws InputError ADAPTER_SPEC_INVALID naming both
+ */
+export function checkFits(backbone: Backbone, specification: AdapterSpecification): void {
+  const { dimension, blocks } = backbone.configuration;
+  if (specification.dimension === dimension && specification.blocks === blocks) return;
+  throw new InputError(
+    'ADAPTER_SPEC_INVALID',
+    `adapter specification: expected dimension ${dimension} and ${blocks} blocks as ${backbone.name} has, ` +
+      `got ${specification.dimension} and ${specification.blocks}; use the backbone that the task names`,
+    { dimension: specification.dimension, blocks: specification.blocks },
+  );
+}
