@@ -1,0 +1,114 @@
+/** Everything of the coordinator, put together. */
+import { Module, type DynamicModule, type OnApplicationBootstrap } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { AuditController } from './audit/audit.controller.ts';
+import { AuditService } from './audit/audit.service.ts';
+import { AccessGuard } from './common/access.guard.ts';
+import { AnswersInterceptor } from './common/answers.interceptor.ts';
+import { BackgroundWork } from './common/background-work.ts';
+import { Environment } from './common/environment.ts';
+import { ErrorFilter } from './common/error.filter.ts';
+import { EvaluationController } from './evaluation/evaluation.controller.ts';
+import { EvaluationsService } from './evaluation/evaluations.service.ts';
+import { HealthController } from './health/health.controller.ts';
+import { BlobStore } from './registry/blob-store.ts';
+import { RegistryController } from './registry/registry.controller.ts';
+import { VersionsService } from './registry/versions.service.ts';
+import { AggregationService } from './rounds/aggregation.service.ts';
+import { AssignmentsService } from './rounds/assignments.service.ts';
+import { DeadlinesService } from './rounds/deadlines.service.ts';
+import { DecisionsService } from './rounds/decisions.service.ts';
+import { RoundSealsService } from './rounds/round-seals.service.ts';
+import { RoundStore } from './rounds/round-store.ts';
+import { RoundTransitionsService } from './rounds/round-transitions.service.ts';
+import { RoundViewsService } from './rounds/round-views.service.ts';
+import { RoundsController } from './rounds/rounds.controller.ts';
+import { RoundsService } from './rounds/rounds.service.ts';
+import { SignedBySite } from './rounds/signed-by-site.ts';
+import { ConnectionsService } from './sites/connections.service.ts';
+import { EnrollmentService } from './sites/enrollment.service.ts';
+import { NoncesService } from './sites/nonces.service.ts';
+import { RosterService } from './sites/roster.service.ts';
+import { SiteCommandsService } from './sites/site-commands.service.ts';
+import { SitesController } from './sites/sites.controller.ts';
+import { SitesGateway } from './sites/sites.gateway.ts';
+import { SitesService } from './sites/sites.service.ts';
+import { TaskStore } from './tasks/task-store.ts';
+import { TasksController } from './tasks/tasks.controller.ts';
+import { TasksService } from './tasks/tasks.service.ts';
+import { RetentionService } from './uploads/retention.service.ts';
+import { UploadStore } from './uploads/upload-store.ts';
+import { UploadsService } from './uploads/uploads.service.ts';
+
+const services = [
+  AggregationService,
+  AssignmentsService,
+  AuditService,
+  BackgroundWork,
+  BlobStore,
+  ConnectionsService,
+  DeadlinesService,
+  DecisionsService,
+  EnrollmentService,
+  EvaluationsService,
+  NoncesService,
+  RetentionService,
+  RosterService,
+  RoundSealsService,
+  RoundStore,
+  RoundTransitionsService,
+  RoundViewsService,
+  RoundsService,
+  SignedBySite,
+  SiteCommandsService,
+  SitesGateway,
+  SitesService,
+  TaskStore,
+  TasksService,
+  UploadStore,
+  UploadsService,
+  VersionsService,
+];
+
+/** Everything of the coordinator, put together. */
+@Module({})
+export class AppModule implements OnApplicationBootstrap {
+  readonly #roster: RosterService;
+  readonly #rounds: RoundsService;
+  readonly #retention: RetentionService;
+
+  constructor(roster: RosterService, rounds: RoundsService, retention: RetentionService) {
+    this.#roster = roster;
+    this.#rounds = rounds;
+    this.#retention = retention;
+  }
+
+  static with(environment: Environment): DynamicModule {
+    return {
+      module: AppModule,
+      controllers: [
+        AuditController,
+        EvaluationController,
+        HealthController,
+        RegistryController,
+        RoundsController,
+        SitesController,
+        TasksController,
+      ],
+      providers: [
+        { provide: Environment, useValue: environment },
+        { provide: APP_GUARD, useClass: AccessGuard },
+        { provide: APP_INTERCEPTOR, useClass: AnswersInterceptor },
+        { provide: APP_FILTER, useClass: ErrorFilter },
+        ...services,
+      ],
+    };
+  }
+
+  /** Go on where the last process ended, before the port opens. */
+  async onApplicationBootstrap(): Promise<void> {
+    await this.#roster.refresh();
+    await this.#rounds.resume();
+    this.#retention.start();
+  }
+}

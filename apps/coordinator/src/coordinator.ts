@@ -1,0 +1,199 @@
+/** One running coordinator: data folder, lock, keys, database and application, started and stopped in order. */
+import type { Server as HttpServer } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { eq } from 'drizzle-orm';
+import { z } from 'zod';
+import type { Clock } from '#core/clock';
+import { toHex } from '#core/bytes';
+import { randomBytes } from '#core/crypto';
+import { InputError, UnavailableError } from '#core/errors';
+import { federationIdSchema } from '#core/protocol';
+import { AppModule } from './app.module.ts';
+import { systemClock } from './common/clock.ts';
+import { systemErrorCode } from './common/durable-files.ts';
+import { defaultSettings, Environment, type CoordinatorSettings } from './common/environment.ts';
+import { Logger } from './common/logger.ts';
+import { ensureAdministratorToken } from './config/administrator-token.ts';
+import { loadKeys, prepareDataFolder } from './config/data-folder.ts';
+import { openDatabase, type Queries } from './config/database.ts';
+import { takePidLock } from './config/pid-lock.ts';
+import { settings } from './config/schema.ts';
+import type { AdapterWork } from './rounds/adapter-work.ts';
+import { WorkerAdapterWork } from './rounds/worker-adapter-work.ts';
+import { SitesIoAdapter } from './sites/sites-io-adapter.ts';
+
+/** How a coordinator is started. */
+export interface CoordinatorOptions {
+  readonly dataFolder: string;
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Address that enrolment codes carry; the one it listens on by default. */
+  readonly publicUrl?: string;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly databaseUrl?: string;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly work?: AdapterWork;
+  readonly settings?: Partial<CoordinatorSettings>;
+}
+
+/** One running coordinator. */
+export interface Coordinator {
+  readonly url: string;
+  readonly tokenFile: string;
+  close(): Promise<void>;
+}
+
+/** What is undone at the end, the last thing first. */
+class Undo {
+  readonly #steps: (() => Promise<void> | void)[] = [];
+
+  add(step: () => Promise<void> | void): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) await step();
+  }
+}
+
+/**
+ * Start a coordinator; nothing is left behind where it fails.
+ *
+ * @throws StateError DATA_FOLDER_LOCKED, UnavailableError PORT_TAKEN
+ */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const undo = new Undo();
+  try {
+    return await start(options, undo);
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+}
+
+async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinator> {
+  const environment = await makeEnvironment(options, undo);
+  const httpsOptions =
+    options.tls === undefined
+      ? undefined
+      : {
+          cert: await readTlsFile('--tls-cert', options.tls.certFile),
+          key: await readTlsFile('--tls-key', options.tls.keyFile),
+        };
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(environment), {
+    logger: false,
+    abortOnError: false,
+    bodyParser: false,
+    ...(httpsOptions === undefined ? {} : { httpsOptions }),
+  });
+  undo.add(() => app.close());
+  configure(app);
+  const url = await listen(app, options);
+  environment.publicUrl = options.publicUrl ?? url;
+  environment.logger.info('listening', { event: 'listening', url });
+  return { url, tokenFile: environment.folder.tokenFile, close: () => undo.run() };
+}
+
+async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise<Environment> {
+  const { clock = systemClock, logger = new Logger('info') } = options;
+  const folder = await prepareDataFolder(options.dataFolder);
+  const lock = takePidLock(folder.path);
+  undo.add(() => {
+    lock.release();
+  });
+  const keys = await loadKeys(folder);
+  const database = await openDatabase({
+    folder: folder.database,
+    url: options.databaseUrl,
+    onIdleError: (error) => {
+      logger.warn('idle database connection lost', { error });
+    },
+  });
+  undo.add(() => database.close());
+  const { queries } = database;
+  await ensureAdministratorToken({ path: folder.tokenFile, queries, clock });
+  const work = options.work ?? new WorkerAdapterWork();
+  undo.add(() => work.close());
+  return new Environment({
+    database,
+    folder,
+    keys,
+    federation: await loadFederationId(queries),
+    clock,
+    logger,
+    settings: { ...defaultSettings, ...options.settings },
+    work,
+  });
+}
+
+/** The federation's own name: made once, at the first start. */
+async function loadFederationId(queries: Queries): Promise<string> {
+  await queries
+    .insert(settings)
+    .values({ key: 'federation', value: toHex(randomBytes(16)) })
+    .onConflictDoNothing();
+  const rows = await queries.select().from(settings).where(eq(settings.key, 'federation'));
+  return federationIdSchema.parse(rows[0]?.value);
+}
+
+async function readTlsFile(option: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new InputError(
+      'CONFIG_INVALID',
+      `${option}: expected a readable PEM file (${systemErrorCode(cause) ?? 'unreadable'}); check the path and its rights`,
+      {},
+      { cause },
+    );
+  }
+}
+
+/** Limits and headers of HTTP. */
+function configure(app: NestExpressApplication): void {
+  app.useWebSocketAdapter(new SitesIoAdapter(app));
+  app.useBodyParser('json', { limit: '1mb', strict: true });
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(
+    (
+      _request: unknown,
+      response: { setHeader(name: string, value: string): void },
+      next: () => void,
+    ) => {
+      response.setHeader('X-Content-Type-Options', 'nosniff');
+      response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+      response.setHeader('Referrer-Policy', 'no-referrer');
+      response.setHeader('Cache-Control', 'no-store');
+      next();
+    },
+  );
+  const server: HttpServer = app.getHttpServer();
+  server.headersTimeout = 20_000;
+  server.requestTimeout = 60_000;
+}
+
+const addressSchema = z.object({ port: z.number(), address: z.string(), family: z.string() });
+
+async function listen(app: NestExpressApplication, options: CoordinatorOptions): Promise<string> {
+  const server: HttpServer = app.getHttpServer();
+  try {
+    await app.listen(options.port, options.host);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'EADDRINUSE') throw cause;
+    throw new UnavailableError(
+      'PORT_TAKEN',
+      `port ${options.port}: expected it to be free, another program listens on it; stop that one or choose another with --port`,
+      { port: options.port },
+      { cause },
+    );
+  }
+  const { port } = addressSchema.parse(server.address());
+  const scheme = options.tls === undefined ? 'http' : 'https';
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return `${scheme}://${host}:${port}`;
+}

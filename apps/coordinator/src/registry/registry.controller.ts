@@ -1,0 +1,49 @@
+/** REST of the registry. */
+import { Controller, Res, StreamableFile } from '@nestjs/common';
+import type { Response } from 'express';
+import type { RouteInput, RouteOutput } from '../common/contract.ts';
+import { Input, Route } from '../common/route.ts';
+import { TaskStore } from '../tasks/task-store.ts';
+import { registryRoutes } from './registry.contract.ts';
+import { VersionsService } from './versions.service.ts';
+
+type In<Name extends keyof typeof registryRoutes> = RouteInput<(typeof registryRoutes)[Name]>;
+type Out<Name extends keyof typeof registryRoutes> = RouteOutput<(typeof registryRoutes)[Name]>;
+
+@Controller()
+export class RegistryController {
+  readonly #versions: VersionsService;
+  readonly #tasks: TaskStore;
+
+  constructor(versions: VersionsService, tasks: TaskStore) {
+    this.#versions = versions;
+    this.#tasks = tasks;
+  }
+
+  @Route(registryRoutes.list)
+  async list(@Input(registryRoutes.list) { params }: In<'list'>): Promise<Out<'list'>> {
+    await this.#tasks.get(params.task);
+    return { versions: await this.#versions.list(params.task) };
+  }
+
+  @Route(registryRoutes.get)
+  get(@Input(registryRoutes.get) { params }: In<'get'>): Promise<Out<'get'>> {
+    return this.#versions.detail(params.task, params.version);
+  }
+
+  @Route(registryRoutes.download)
+  async download(
+    @Input(registryRoutes.download) { params }: In<'download'>,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<StreamableFile> {
+    const record = await this.#versions.get(params.task, params.version);
+    const file = await this.#versions.file(record);
+    response.setHeader('ETag', `"${record.adapterDigest}"`);
+    response.setHeader('Cache-Control', 'private, no-cache');
+    return new StreamableFile(file, {
+      type: 'application/octet-stream',
+      disposition: 'attachment; filename="adapter.safetensors"',
+      length: file.length,
+    });
+  }
+}

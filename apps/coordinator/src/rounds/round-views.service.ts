@@ -1,0 +1,97 @@
+/** Rounds as people see them: nobody is left out silently. */
+import { Injectable } from '@nestjs/common';
+import type { TaskId } from '#core/protocol';
+import type { RouteOutput } from '../common/contract.ts';
+import { toJson, toJsonEnvelope } from '../common/json-envelope.ts';
+import { ConnectionsService } from '../sites/connections.service.ts';
+import { TaskStore } from '../tasks/task-store.ts';
+import { UploadStore } from '../uploads/upload-store.ts';
+import { roundNotFound, RoundStore, type RoundRecord } from './round-store.ts';
+import type { roundRoutes, RoundView } from './rounds.contract.ts';
+
+/** Rounds as people see them. */
+@Injectable()
+export class RoundViewsService {
+  readonly #store: RoundStore;
+  readonly #uploads: UploadStore;
+  readonly #tasks: TaskStore;
+  readonly #connections: ConnectionsService;
+
+  constructor(
+    store: RoundStore,
+    uploads: UploadStore,
+    tasks: TaskStore,
+    connections: ConnectionsService,
+  ) {
+    this.#store = store;
+    this.#uploads = uploads;
+    this.#tasks = tasks;
+    this.#connections = connections;
+  }
+
+  /** One attempt. */
+  async view(round: RoundRecord): Promise<RoundView> {
+    const uploads = await this.#uploads.ofRound(round.id);
+    const received = await this.#uploads.receivedBytes(uploads.map(({ uploadId }) => uploadId));
+    return {
+      task: round.task,
+      round: round.round,
+      attempt: round.attempt,
+      phase: round.state.phase,
+      reason: round.state.reason,
+      openedAtMs: round.openedAtMs,
+      deadlineAtMs: round.deadlineAtMs,
+      settledAtMs: round.settledAtMs,
+      quorumSites: round.state.quorumSites,
+      members: round.state.members.map((member) => {
+        const upload = uploads.find(({ site }) => site === member.site);
+        const heartbeat = this.#connections.heartbeatOf(member.site);
+        const isAboutThis = heartbeat?.task === round.task && heartbeat.round === round.round;
+        return {
+          ...member,
+          progress: isAboutThis ? heartbeat.progress : null,
+          bytesReceived: upload === undefined ? 0 : (received.get(upload.uploadId) ?? 0),
+          bytesTotal: upload?.bytes ?? null,
+          trainingLoss: upload?.trainingLoss ?? null,
+        };
+      }),
+    };
+  }
+
+  /** The last attempt at the last round of a task; null before the first. */
+  async current(task: string): Promise<RoundView | null> {
+    const latest = await this.#store.latest(task);
+    return latest === null ? null : this.view(latest);
+  }
+
+  /** Every attempt of a task, newest first. */
+  async list(task: TaskId): Promise<RoundView[]> {
+    await this.#tasks.get(task);
+    return Promise.all((await this.#store.list(task)).map((round) => this.view(round)));
+  }
+
+  /** One attempt with its signed records and its events. */
+  async detail(
+    task: TaskId,
+    round: number,
+    attempt: number | undefined,
+  ): Promise<RouteOutput<typeof roundRoutes.get>> {
+    await this.#tasks.get(task);
+    const record =
+      attempt === undefined
+        ? await this.#store.latest(task, { round })
+        : await this.#store.find(task, round, attempt);
+    if (record === null) throw roundNotFound(task, round);
+    return {
+      ...(await this.view(record)),
+      open: toJson({ payload: record.openPayload, signature: record.openSignature }),
+      openDigest: record.openDigest,
+      membership: toJsonEnvelope(record.membershipPayload, record.membershipSignature),
+      events: await this.#eventsOf(record.id),
+    };
+  }
+
+  async #eventsOf(id: number): Promise<RouteOutput<typeof roundRoutes.get>['events']> {
+    return (await this.#store.events(id)).map((stored) => ({ ...stored }));
+  }
+}

@@ -1,0 +1,38 @@
+/** REST of rounds. */
+import { Controller } from '@nestjs/common';
+import type { RouteInput, RouteOutput } from '../common/contract.ts';
+import { Input, Route } from '../common/route.ts';
+import { RoundViewsService } from './round-views.service.ts';
+import { roundRoutes } from './rounds.contract.ts';
+import { RoundsService } from './rounds.service.ts';
+
+type In<Name extends keyof typeof roundRoutes> = RouteInput<(typeof roundRoutes)[Name]>;
+type Out<Name extends keyof typeof roundRoutes> = RouteOutput<(typeof roundRoutes)[Name]>;
+
+@Controller()
+export class RoundsController {
+  readonly #rounds: RoundsService;
+  readonly #views: RoundViewsService;
+
+  constructor(rounds: RoundsService, views: RoundViewsService) {
+    this.#rounds = rounds;
+    this.#views = views;
+  }
+
+  @Route(roundRoutes.list)
+  async list(@Input(roundRoutes.list) { params }: In<'list'>): Promise<Out<'list'>> {
+    return { rounds: await this.#views.list(params.task) };
+  }
+
+  @Route(roundRoutes.get)
+  get(@Input(roundRoutes.get) { params, query }: In<'get'>): Promise<Out<'get'>> {
+    return this.#views.detail(params.task, params.round, query.attempt);
+  }
+
+  @Route(roundRoutes.abandon)
+  async abandon(
+    @Input(roundRoutes.abandon) { params, body }: In<'abandon'>,
+  ): Promise<Out<'abandon'>> {
+    return this.#views.view(await this.#rounds.abandon(params.task, params.round, body.reason));
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The socket.io namespace `/sites`. A socket is checked in `io.use`, before any of its events is handled; every packet
+ * then goes through the dispatch, which always acknowledges. Nothing here relies on `handleConnection`.
+ */
+import { WebSocketGateway, type OnGatewayInit } from '@nestjs/websockets';
+import type { Namespace, Socket } from 'socket.io';
+import { fromHex } from '#core/bytes';
+import { verifyHandshake } from '#core/crypto';
+import { toPublicError } from '#core/errors';
+import { parseMessage, protocolVersion, socketAuthSchema, type SiteId } from '#core/protocol';
+import { BackgroundWork } from '../common/background-work.ts';
+import { Environment } from '../common/environment.ts';
+import { toCoordinatorError } from '../common/store-errors.ts';
+import { ConnectionsService } from './connections.service.ts';
+import { versionMismatch } from './enrollment.service.ts';
+import { NoncesService } from './nonces.service.ts';
+import { RosterService } from './roster.service.ts';
+import { SiteCommandsService } from './site-commands.service.ts';
+import { SiteDispatch } from './site-dispatch.ts';
+
+/** The sites' end of the coordinator. */
+@WebSocketGateway({ namespace: '/sites' })
+export class SitesGateway implements OnGatewayInit<Namespace> {
+  readonly #environment: Environment;
+  readonly #nonces: NoncesService;
+  readonly #roster: RosterService;
+  readonly #connections: ConnectionsService;
+  readonly #commands: SiteCommandsService;
+  readonly #background: BackgroundWork;
+  readonly #dispatch: SiteDispatch;
+  /** Sites of the sockets that passed the handshake. */
+  readonly #sites = new WeakMap<Socket, SiteId>();
+
+  constructor(
+    environment: Environment,
+    nonces: NoncesService,
+    roster: RosterService,
+    connections: ConnectionsService,
+    commands: SiteCommandsService,
+    background: BackgroundWork,
+  ) {
+    this.#environment = environment;
+    this.#nonces = nonces;
+    this.#roster = roster;
+    this.#connections = connections;
+    this.#commands = commands;
+    this.#background = background;
+    this.#dispatch = new SiteDispatch({
+      handlers: commands.handlers,
+      checkActive: (site) => {
+        roster.activeKeys(site);
+      },
+      logger: environment.logger,
+      clock: environment.clock,
+    });
+  }
+
+  afterInit(namespace: Namespace): void {
+    namespace.use((socket, next) => {
+      try {
+        const site = this.#authenticate(socket);
+        this.#sites.set(socket, site);
+        this.#answerPackets(socket, site);
+        next();
+      } catch (error) {
+        next(this.#refusal(error));
+      }
+    });
+    namespace.on('connection', (socket) => {
+      this.#onConnected(socket);
+    });
+  }
+
+  /** Check a socket's signature over a nonce, which is spent whether or not it verifies. */
+  #authenticate(socket: Socket): SiteId {
+    const { federation, keys } = this.#environment;
+    const auth = parseMessage(socketAuthSchema, socket.handshake.auth, 'handshake');
+    if (auth.protocol !== protocolVersion) throw versionMismatch(auth.protocol);
+    const nonce = this.#nonces.spend(auth.nonce);
+    const { signingPublicKey } = this.#roster.activeKeys(auth.site);
+    const coordinatorPublicKey = keys.signing.publicKey;
+    verifyHandshake(
+      { federation, site: auth.site, nonce, coordinatorPublicKey },
+      fromHex(auth.signature),
+      signingPublicKey,
+    );
+    return auth.site;
+  }
+
+  /** Let the dispatch answer every packet of the socket, from the first one on. */
+  #answerPackets(socket: Socket, site: SiteId): void {
+    socket.use(([name, ...rest]) => {
+      const last: unknown = rest.at(-1);
+      const hasAcknowledgement = typeof last === 'function';
+      const request: unknown = rest.length > (hasAcknowledgement ? 1 : 0) ? rest[0] : undefined;
+      void this.#dispatch.answer(site, name, request).then((response) => {
+        if (hasAcknowledgement) last(response);
+      });
+    });
+  }
+
+  /** Take an authenticated socket as its site's connection, unless the site lost its place in the meantime. */
+  #onConnected(socket: Socket): void {
+    const site = this.#sites.get(socket);
+    if (site === undefined || this.#roster.find(site)?.status !== 'active') {
+      socket.disconnect(true);
+      return;
+    }
+    this.#connections.add(site, socket);
+    this.#environment.logger.info('site connected', { site });
+    socket.on('disconnect', () => {
+      this.#connections.remove(site, socket);
+      this.#environment.logger.info('site disconnected', { site });
+      this.#background.start('last-seen', () => this.#commands.recordLastSeen(site));
+    });
+  }
+
+  #refusal(error: unknown): Error {
+    const data = toPublicError(toCoordinatorError(error));
+    this.#environment.logger.warn('connection refused', { code: data.code });
+    return Object.assign(new Error(data.message), { data });
+  }
+}

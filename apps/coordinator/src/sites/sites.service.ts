@@ -1,0 +1,172 @@
+/** What administrators do with sites; each touches one site alone. */
+import { Injectable } from '@nestjs/common';
+import { fromHex } from '#core/bytes';
+import { constantTimeEqual } from '#core/crypto';
+import { AuthError, StateError } from '#core/errors';
+import { limits, type SiteId } from '#core/protocol';
+import { Environment } from '../common/environment.ts';
+import { KeyedMutex } from '../common/mutex.ts';
+import { sites } from '../config/schema.ts';
+import { RoundsService } from '../rounds/rounds.service.ts';
+import { ConnectionsService } from './connections.service.ts';
+import { EnrollmentService } from './enrollment.service.ts';
+import { RosterService, type SiteRecord } from './roster.service.ts';
+import type { InvitationView, SiteStatus, SiteView } from './sites.contract.ts';
+
+const actor = 'administrator';
+
+/** What administrators do with sites. */
+@Injectable()
+export class SitesService {
+  readonly #environment: Environment;
+  readonly #roster: RosterService;
+  readonly #enrollment: EnrollmentService;
+  readonly #connections: ConnectionsService;
+  readonly #rounds: RoundsService;
+  readonly #mutex = new KeyedMutex();
+
+  constructor(
+    environment: Environment,
+    roster: RosterService,
+    enrollment: EnrollmentService,
+    connections: ConnectionsService,
+    rounds: RoundsService,
+  ) {
+    this.#environment = environment;
+    this.#roster = roster;
+    this.#enrollment = enrollment;
+    this.#connections = connections;
+    this.#rounds = rounds;
+  }
+
+  list(): SiteView[] {
+    return this.#roster.list().map((record) => this.#view(record));
+  }
+
+  get(site: SiteId): SiteView {
+    return this.#view(this.#roster.get(site));
+  }
+
+  /** Make a site and its one-time code. */
+  invite(site: SiteId, url: string | undefined): Promise<InvitationView> {
+    return this.#mutex.run('roster', async () => {
+      if (this.#roster.find(site) !== undefined) {
+        throw new StateError(
+          'ALREADY_EXISTS',
+          `sites: expected a new name, ${site} is there already; ask for a new code at /v1/sites/${site}/invitations`,
+        );
+      }
+      const count = this.#roster.list().filter(({ status }) => status !== 'revoked').length;
+      if (count >= limits.membersMax) {
+        throw new StateError(
+          'STATE_CONFLICT',
+          `sites: expected at most ${limits.membersMax} sites, there are ${count}; revoke one that left`,
+        );
+      }
+      const invitation = await this.#environment.queries.transaction(async (transaction) => {
+        const invitedAtMs = this.#environment.clock.wallTimeMs();
+        await transaction.insert(sites).values({ site, status: 'invited', invitedAtMs });
+        return this.#enrollment.createCode(transaction, site, url);
+      });
+      await this.#roster.refresh();
+      return invitation;
+    });
+  }
+
+  /** Make a new one-time code: after a lost one, or to renew the keys of a site. */
+  inviteAgain(site: SiteId, url: string | undefined): Promise<InvitationView> {
+    return this.#mutex.run(site, async () => {
+      const { status } = this.#roster.get(site);
+      if (status === 'revoked') throw conflict(site, status, 'be invited again');
+      return this.#environment.queries.transaction((transaction) =>
+        this.#enrollment.createCode(transaction, site, url),
+      );
+    });
+  }
+
+  /** Approve a site whose fingerprint the administrator compared. */
+  approve(site: SiteId, fingerprint: string): Promise<SiteView> {
+    return this.#mutex.run(site, async () => {
+      const record = this.#roster.get(site);
+      if (record.fingerprint === null) throw conflict(site, record.status, 'be approved');
+      if (!constantTimeEqual(fromHex(record.fingerprint), fromHex(fingerprint))) {
+        throw new AuthError(
+          'FORBIDDEN',
+          `site ${site}: the fingerprint is not the one it enrolled with`,
+        );
+      }
+      if (record.status === 'active') return this.#view(record);
+      if (record.status !== 'pending') throw conflict(site, record.status, 'be approved');
+      return this.#setStatus(site, 'active', null);
+    });
+  }
+
+  /** Suspend a site: cut at once, withdrawn from open rounds; what it reported already stays. */
+  suspend(site: SiteId, reason: string): Promise<SiteView> {
+    return this.#mutex.run(site, async () => {
+      const record = this.#roster.get(site);
+      if (record.status === 'suspended') return this.#view(record);
+      if (record.status !== 'active') throw conflict(site, record.status, 'be suspended');
+      const view = await this.#setStatus(site, 'suspended', reason);
+      await this.#rounds.withdraw(site, `the site was suspended: ${reason}`.slice(0, 500));
+      return view;
+    });
+  }
+
+  /** Let a suspended site take part again. */
+  resume(site: SiteId): Promise<SiteView> {
+    return this.#mutex.run(site, async () => {
+      const record = this.#roster.get(site);
+      if (record.status === 'active') return this.#view(record);
+      if (record.status !== 'suspended') throw conflict(site, record.status, 'be resumed');
+      return this.#setStatus(site, 'active', null);
+    });
+  }
+
+  /** Revoke a site for good: cut at once and withdrawn from open rounds with all it sent. */
+  revoke(site: SiteId, reason: string): Promise<SiteView> {
+    return this.#mutex.run(site, async () => {
+      const record = this.#roster.get(site);
+      if (record.status === 'revoked') return this.#view(record);
+      const view = await this.#setStatus(site, 'revoked', reason);
+      await this.#rounds.withdraw(site, `the site was revoked: ${reason}`.slice(0, 500), false);
+      return view;
+    });
+  }
+
+  async #setStatus(site: SiteId, status: SiteStatus, reason: string | null): Promise<SiteView> {
+    await this.#environment.queries.transaction((transaction) =>
+      this.#roster.setStatus(transaction, { site, status, reason, actor }),
+    );
+    await this.#roster.refresh();
+    if (status !== 'active') this.#connections.cut(site);
+    return this.get(site);
+  }
+
+  #view(record: SiteRecord): SiteView {
+    const { site } = record;
+    return {
+      site,
+      status: record.status,
+      reason: record.reason,
+      fingerprint: record.fingerprint,
+      invitedAtMs: record.invitedAtMs,
+      enrolledAtMs: record.enrolledAtMs,
+      approvedAtMs: record.approvedAtMs,
+      isConnected: this.#connections.isConnected(site),
+      lastSeenAtMs: this.#connections.heartbeatOf(site)?.atMs ?? record.lastSeenAtMs,
+      agentVersion: record.agentVersion,
+      lostRounds: record.lostRounds,
+      capabilities: record.capabilities,
+      heartbeat: this.#connections.heartbeatOf(site),
+    };
+  }
+}
+
+function conflict(site: SiteId, status: SiteStatus, what: string): StateError {
+  return new StateError(
+    'STATE_CONFLICT',
+    `site ${site}: it is ${status} and cannot ${what}; see GET /v1/sites/${site}`,
+    { status },
+  );
+}

@@ -1,0 +1,190 @@
+/** The life of tasks: created with version 0, running, paused, finished, failed or cancelled. */
+import { Injectable } from '@nestjs/common';
+import { InputError, StateError } from '#core/errors';
+import type { TaskDefinition, TaskId } from '#core/protocol';
+import { AuditService } from '../audit/audit.service.ts';
+import { Environment } from '../common/environment.ts';
+import { KeyedMutex } from '../common/mutex.ts';
+import { libraryName } from '../common/package-info.ts';
+import { tasks } from '../config/schema.ts';
+import { VersionsService } from '../registry/versions.service.ts';
+import { RoundStore } from '../rounds/round-store.ts';
+import { RoundsService } from '../rounds/rounds.service.ts';
+import { RoundViewsService } from '../rounds/round-views.service.ts';
+import { RosterService } from '../sites/roster.service.ts';
+import { taskShape, TaskStore, type TaskRecord } from './task-store.ts';
+import type { TaskStatus, TaskView } from './tasks.contract.ts';
+
+/** Bytes of a definition in JSON: a row stays below 64 KiB. */
+const definitionBytesMax = 49_152;
+
+/** The life of tasks. */
+@Injectable()
+export class TasksService {
+  readonly #environment: Environment;
+  readonly #store: TaskStore;
+  readonly #roster: RosterService;
+  readonly #versions: VersionsService;
+  readonly #rounds: RoundsService;
+  readonly #roundStore: RoundStore;
+  readonly #views: RoundViewsService;
+  readonly #audit: AuditService;
+  readonly #mutex = new KeyedMutex();
+
+  constructor(
+    environment: Environment,
+    store: TaskStore,
+    roster: RosterService,
+    versions: VersionsService,
+    rounds: RoundsService,
+    roundStore: RoundStore,
+    views: RoundViewsService,
+    audit: AuditService,
+  ) {
+    this.#environment = environment;
+    this.#store = store;
+    this.#roster = roster;
+    this.#versions = versions;
+    this.#rounds = rounds;
+    this.#roundStore = roundStore;
+    this.#views = views;
+    this.#audit = audit;
+  }
+
+  async list(): Promise<TaskView[]> {
+    return Promise.all((await this.#store.list()).map((record) => this.#view(record)));
+  }
+
+  async get(task: TaskId): Promise<TaskView> {
+    return this.#view(await this.#store.get(task));
+  }
+
+  /** Create a task with its version 0, and start it. */
+  create(definition: TaskDefinition, isStarted: boolean): Promise<TaskView> {
+    const { task } = definition;
+    return this.#mutex.run(task, async () => {
+      if ((await this.#store.find(task)) !== null) {
+        throw new StateError(
+          'ALREADY_EXISTS',
+          `tasks: expected a new name, ${task} is there already; a definition never changes, choose another name`,
+        );
+      }
+      this.#checkDefinition(definition);
+      const contentKey = this.#versions.freshContentKey();
+      const job = { definition, library: libraryName, contentKey };
+      const made = await this.#environment.work.makeInitial(job);
+      const keepVersion = await this.#versions.keep({ task, version: 0, made, contentKey });
+      await this.#environment.queries.transaction(async (transaction) => {
+        const createdAtMs = this.#environment.clock.wallTimeMs();
+        const status: TaskStatus = isStarted ? 'running' : 'created';
+        await transaction
+          .insert(tasks)
+          .values({ task, definition, status, createdAtMs, latestVersion: 0 });
+        await keepVersion(transaction, null);
+        await this.#audit.append(transaction, {
+          actor: 'administrator',
+          action: 'task.created',
+          target: `task:${task}`,
+          details: { adapterDigest: made.adapterDigest, members: definition.members.length },
+        });
+      });
+      await this.#rounds.advance(task);
+      return this.get(task);
+    });
+  }
+
+  /** Check what the schema alone cannot: members are sites of this federation, the adapter can be laid out. */
+  #checkDefinition(definition: TaskDefinition): void {
+    for (const site of definition.members) {
+      if (this.#roster.get(site).status !== 'revoked') continue;
+      throw new InputError(
+        'REQUEST_INVALID',
+        `tasks: expected members that can take part, site ${site} is revoked; leave it out`,
+        { site },
+      );
+    }
+    taskShape(definition);
+    const bytes = Buffer.byteLength(JSON.stringify(definition));
+    if (bytes <= definitionBytesMax) return;
+    throw new InputError(
+      'PAYLOAD_TOO_LARGE',
+      `tasks: expected a definition of at most ${definitionBytesMax} bytes, got ${bytes}; select tensors by 'all' or 'head'`,
+      { bytes, bytesMax: definitionBytesMax },
+    );
+  }
+
+  start(task: TaskId): Promise<TaskView> {
+    return this.#change(task, ['created'], 'running');
+  }
+
+  pause(task: TaskId): Promise<TaskView> {
+    return this.#change(task, ['running'], 'paused');
+  }
+
+  /** Go on; after a failure the attempts that failed are forgiven. */
+  resume(task: TaskId): Promise<TaskView> {
+    return this.#change(task, ['paused', 'failed'], 'running');
+  }
+
+  /** End a task for good: its open round is abandoned. */
+  async cancel(task: TaskId): Promise<TaskView> {
+    await this.#change(
+      task,
+      ['created', 'running', 'paused', 'failed'],
+      'cancelled',
+      'cancelled by an administrator',
+    );
+    await this.#rounds.abandonOpen(task, 'the task was cancelled by an administrator');
+    return this.get(task);
+  }
+
+  #change(
+    task: TaskId,
+    from: readonly TaskStatus[],
+    status: TaskStatus,
+    reason: string | null = null,
+  ): Promise<TaskView> {
+    return this.#mutex.run(task, async () => {
+      const record = await this.#store.get(task);
+      if (record.status === status) return this.#view(record);
+      if (!from.includes(record.status)) {
+        throw new StateError(
+          'STATE_CONFLICT',
+          `task ${task}: expected it to be ${from.join(' or ')}, it is ${record.status}; see GET /v1/tasks/${task}`,
+          { status: record.status },
+        );
+      }
+      const attemptsForgiven =
+        record.status === 'failed' ? await this.#attemptsSoFar(record) : record.attemptsForgiven;
+      await this.#environment.queries.transaction(async (transaction) => {
+        await this.#store.update(transaction, task, { status, reason, attemptsForgiven });
+        await this.#audit.append(transaction, {
+          actor: 'administrator',
+          action: `task.${status}`,
+          target: `task:${task}`,
+        });
+      });
+      await this.#rounds.advance(task);
+      return this.get(task);
+    });
+  }
+
+  async #attemptsSoFar(record: TaskRecord): Promise<number> {
+    const latest = await this.#roundStore.latest(record.task, { round: record.latestVersion + 1 });
+    return latest?.attempt ?? 0;
+  }
+
+  async #view(record: TaskRecord): Promise<TaskView> {
+    return {
+      task: record.task,
+      title: record.definition.title,
+      status: record.status,
+      reason: record.reason,
+      latestVersion: record.latestVersion,
+      rounds: record.definition.rounds,
+      createdAtMs: record.createdAtMs,
+      definition: record.definition,
+      currentRound: await this.#views.current(record.task),
+    };
+  }
+}
