@@ -10,7 +10,8 @@ import { adapterCardSchema, specificationOf, type AdapterCard } from './card.ts'
 import { decodeFloats, firstNonFinite } from './float-codec.ts';
 import { findRepeatedKey } from './json-keys.ts';
 import { adapterLayout, type AdapterLayout, type TensorPlace } from './layout.ts';
-import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.ts';
+import { encodeSafetensors } from './safetensors-writer.ts';
+import { decodeSafetensors, type SafetensorsFile } from './safetensors.ts';
 import type { AdapterSpecification } from './specification.ts';
 
 const format = 'melo-adapter/1';

@@ -107,7 +107,8 @@ export function encodeFloats(values: Float32Array, dtype: FloatDtype): Uint8Arra
  */
 export function firstNonFinite(values: Float32Array): number {
   for (let index = 0; index < values.length; index++) {
-    if (!Number.isFinite(values[index])) return index;
+    const value = values[index] ?? 0;
+    if (value - value !== 0) return index; // NaN for infinities and NaN: no call in a loop over a whole backbone
   }
   return -1;
 }

@@ -1,20 +1,15 @@
 /**
- * The safetensors codec: an 8-byte little-endian header length, a JSON header, then the tensors end to end.
+ * The safetensors reader: an 8-byte little-endian header length, a JSON header, then the tensors end to end.
  *
  * The reader is stricter than a plain `JSON.parse`: repeated names, gaps, overlaps and trailing bytes are refused, so that no
- * two readers can see two different files in the same bytes. The writer gives the same bytes for the same input.
+ * two readers can see two different files in the same bytes. The writer is in safetensors-writer.ts.
  *
  * @see https://github.com/huggingface/safetensors, "Format"
  */
 import { z } from 'zod';
-import { concatBytes, fromUtf8, uint64le, utf8 } from '#core/bytes';
-import { assert, InputError } from '#core/errors';
-import {
-  dtypeBytes,
-  encodeFloats,
-  isSafetensorsDtype,
-  type SafetensorsDtype,
-} from './float-codec.ts';
+import { fromUtf8 } from '#core/bytes';
+import { InputError } from '#core/errors';
+import { dtypeBytes, isSafetensorsDtype, type SafetensorsDtype } from './float-codec.ts';
 import { findRepeatedKey } from './json-keys.ts';
 import { shapeSize } from './layout.ts';
 
@@ -23,7 +18,8 @@ const headerBytesMax = 16 * 1024 * 1024;
 /** Tensors in one file at most. */
 const tensorCountMax = 100_000;
 const nameLengthMax = 1024;
-const metadataKey = '__metadata__';
+/** The header's key that is no tensor. */
+export const metadataKey = '__metadata__';
 const refusedNames: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor']);
 
 /** Where one tensor lies in the file. */
@@ -149,7 +145,12 @@ function parseMetadata(value: unknown): Record<string, string> {
   return parsed.data;
 }
 
-function checkName(name: string): string {
+/**
+ * Return `name` if a tensor or a metadata key may have it.
+ *
+ * @throws InputError SAFETENSORS_INVALID if it is empty, too long or a name of a prototype
+ */
+export function checkName(name: string): string {
   if (name.length === 0 || name.length > nameLengthMax || refusedNames.has(name)) {
     throw invalid(`expected a plain name of 1 to ${nameLengthMax} characters, got ${quote(name)}`);
   }
@@ -233,67 +234,4 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
     tensors.set(name, { dtype, shape, data: bytes.subarray(offset, offset + length) });
   }
   return { metadata: header.metadata, tensors };
-}
-
-/** A tensor to be written as float32. */
-export interface FloatTensor {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** Row-major, as many as the product of `shape`. */
-  readonly values: Float32Array;
-}
-
-/**
- * Write float32 tensors; the same input gives the same bytes.
- *
- * The header is JSON without white space: `__metadata__` first (left out where it is empty), then the tensors in the given
- * order, which is the order of their bytes too; spaces after it bring its length to a multiple of 8.
- *
- * @param file - `tensors`: in the order they are written, every name once;
- *   `metadata`: text to text, written in the order of its keys
- */
-export function encodeSafetensors(file: {
-  readonly tensors: readonly FloatTensor[];
-  readonly metadata: Readonly<Record<string, string>>;
-}): Uint8Array {
-  const tensors = file.tensors.map(({ name, shape, values }) => ({
-    name,
-    dtype: 'F32' as const,
-    shape,
-    data: encodeFloats(values, 'F32'),
-  }));
-  return encodeSafetensorsBytes({ tensors, metadata: file.metadata });
-}
-
-/** Write tensors of any number type whose elements are given as bytes; see {@link encodeSafetensors}. */
-export function encodeSafetensorsBytes(file: {
-  readonly tensors: readonly ({ readonly name: string } & SafetensorsTensor)[];
-  readonly metadata: Readonly<Record<string, string>>;
-}): Uint8Array {
-  // Joined by hand: an object would move names that look like numbers to the front.
-  const fields: string[] = [];
-  if (Object.keys(file.metadata).length > 0) {
-    fields.push(`${JSON.stringify(metadataKey)}:${JSON.stringify(file.metadata)}`);
-  }
-  const seen = new Set<string>([metadataKey]);
-  let position = 0;
-  for (const { name, dtype, shape, data } of file.tensors) {
-    assert(!seen.has(checkName(name)), `encodeSafetensors: tensor ${name} stands twice`);
-    seen.add(name);
-    const expected = shapeSize(shape) * dtypeBytes[dtype];
-    assert(data.length === expected, `encodeSafetensors: tensor ${name} does not fill its shape`);
-    const end = position + data.length;
-    fields.push(
-      `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [position, end] })}`,
-    );
-    position = end;
-  }
-  const json = utf8(`{${fields.join(',')}}`);
-  const padding = new Uint8Array((8 - (json.length % 8)) % 8).fill(0x20);
-  return concatBytes(
-    uint64le(json.length + padding.length),
-    json,
-    padding,
-    ...file.tensors.map(({ data }) => data),
-  );
 }

@@ -7,7 +7,8 @@
 import { InputError } from '#core/errors';
 import { decodeFloats, firstNonFinite } from './float-codec.ts';
 import { tensorView, type AdapterLayout, type TensorPlace } from './layout.ts';
-import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from './safetensors.ts';
+import { encodeSafetensors } from './safetensors-writer.ts';
+import { decodeSafetensors, type SafetensorsFile } from './safetensors.ts';
 import { resolveTrainedTensors } from './trained-tensors.ts';
 
 const format = 'melo-update/1';
