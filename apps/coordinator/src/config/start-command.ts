@@ -1,0 +1,136 @@
+/** `melo coordinator start`: start, say what to do next, stop on a signal. */
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { isErrorCode, MeloError, toPublicError } from '#core/errors';
+import { Logger } from '../common/logger.ts';
+import { startCoordinator, type Coordinator } from '../coordinator.ts';
+import { startOptions } from './start-options.ts';
+
+/** Exit codes of `melo coordinator`. */
+export const exitCodes = {
+  ok: 0,
+  other: 1,
+  usage: 2,
+  configuration: 3,
+  portTaken: 4,
+  dataFolderLocked: 5,
+} as const;
+
+/** The exit code for what was thrown. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof MeloError)) return exitCodes.other;
+  switch (error.code) {
+    case 'USAGE':
+      return exitCodes.usage;
+    case 'CONFIG_INVALID':
+    case 'KEY_FILE_INVALID':
+      return exitCodes.configuration;
+    case 'PORT_TAKEN':
+      return exitCodes.portTaken;
+    case 'DATA_FOLDER_LOCKED':
+      return exitCodes.dataFolderLocked;
+    default:
+      return exitCodes.other;
+  }
+}
+
+function line(event: Readonly<Record<string, unknown>>): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+}
+
+function sayWhatIsNext({ url, tokenFile }: Coordinator): void {
+  const token = `--url ${url} --token-file ${tokenFile}`;
+  process.stdout.write(
+    [
+      `The coordinator listens at ${url}`,
+      `The administrator's token is in ${tokenFile} (only you can read it; it is valid for 90 days)`,
+      '',
+      'Next:',
+      `  melo admin sites invite NAME ${token}     make a one-time code for a hospital`,
+      `  melo agent enroll --config agent.yaml     at the hospital: it asks for the code`,
+      `  melo admin sites approve NAME ${token}    compare the fingerprint with the hospital's`,
+      `  melo admin tasks create task.yaml ${token}`,
+      '',
+      'Stop it with Ctrl+C.',
+      '',
+    ].join('\n'),
+  );
+}
+
+/** Stop once on the first signal; a second one ends the process at once. */
+async function untilSignal(): Promise<void> {
+  await new Promise<void>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        done();
+      });
+    }
+  });
+}
+
+async function run(raw: unknown): Promise<void> {
+  const { options, arguments: given } = startOptions(raw, process.env['DATABASE_URL']);
+  const logger = new Logger(given.logLevel);
+  if (Number(process.versions.node.split('.')[0]) < 22) {
+    logger.warn('Node 22 or newer is advised', { event: 'old-node' });
+  }
+  // The default folder is relative: its whole path is what the next command needs.
+  const dataFolder = resolve(options.dataFolder);
+  const coordinator = await startCoordinator({ ...options, dataFolder, logger });
+  const stopped = untilSignal();
+  if (given.json) {
+    line({ event: 'listening', url: coordinator.url, tokenFile: coordinator.tokenFile });
+  } else {
+    sayWhatIsNext(coordinator);
+  }
+  await stopped;
+  logger.info('stopping', { event: 'stopping' });
+  await coordinator.close();
+  if (given.json) line({ event: 'stopped' });
+}
+
+/** Say why a start failed: one sentence on standard error, and an event with --json. */
+function report(error: unknown, isJson: boolean): void {
+  const { code } = toPublicError(error);
+  const message = error instanceof MeloError ? error.message : String(error);
+  const cause = error instanceof MeloError && error.cause instanceof Error ? error.cause : null;
+  process.stderr.write(
+    `melo coordinator: ${message}${cause === null ? '' : ` (${cause.message})`}\n`,
+  );
+  if (isJson) line({ event: 'failed', code: isErrorCode(code) ? code : 'INTERNAL', message });
+}
+
+/** Register `melo coordinator start`. */
+export function registerCoordinatorCommands(program: Command): void {
+  const coordinator = program
+    .command('coordinator')
+    .description('run the coordinator of a federation');
+  coordinator
+    .command('start')
+    .description('start it; no configuration is needed')
+    .option('--data <folder>', 'folder of keys, database and blobs', './melo-coordinator')
+    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port to listen on, 0 for any that is free', '8440')
+    .option('--public-url <url>', 'address that enrolment codes carry')
+    .option('--tls-cert <file>', 'PEM certificate chain; with --tls-key')
+    .option('--tls-key <file>', 'PEM private key; with --tls-cert')
+    .option('--trust-proxy', 'a proxy in front of it ends TLS')
+    .option('--insecure-http', 'listen on other hosts without TLS: for tests alone')
+    .option('--retention-days <days>', "keep a settled round's uploads and key, 0 for not", '7')
+    .option('--json', 'one JSON object a line on standard output')
+    .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
+    .addHelpText(
+      'after',
+      `
+DATABASE_URL names a PostgreSQL to use instead of the embedded database.
+Exit codes: 0 stopped, 1 other, 2 usage, 3 configuration, 4 port taken, 5 data folder in use.`,
+    )
+    .action(async (options: { readonly json?: boolean }) => {
+      try {
+        await run(options);
+      } catch (error) {
+        report(error, options.json === true);
+        process.exitCode = exitCodeOf(error);
+      }
+    });
+}

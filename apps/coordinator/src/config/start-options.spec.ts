@@ -1,0 +1,62 @@
+import { isLoopback, startOptions } from './start-options.ts';
+
+const defaults = {
+  data: 'folder',
+  host: '127.0.0.1',
+  port: '8440',
+  retentionDays: '7',
+  logLevel: 'info',
+};
+const refused = (code: string) => expect.objectContaining({ code });
+
+describe('the options of a start', () => {
+  test('serve the loopback without TLS', () => {
+    const { options } = startOptions(defaults, undefined);
+    expect(options).toMatchObject({
+      dataFolder: 'folder',
+      port: 8440,
+      settings: { retentionMs: 604_800_000 },
+    });
+  });
+
+  test.each([
+    ['another host without TLS', { host: '0.0.0.0' }],
+    ['a host name without TLS', { host: 'coordinator.example' }],
+    ['a certificate without its key', { tlsCert: 'cert.pem' }],
+  ])('refuse %s', (_name, change) => {
+    expect(() => startOptions({ ...defaults, ...change }, undefined)).toThrow(
+      refused('CONFIG_INVALID'),
+    );
+  });
+
+  test.each([{ insecureHttp: true }, { trustProxy: true }, { tlsCert: 'a', tlsKey: 'b' }])(
+    'serve another host with %j',
+    (change) => {
+      expect(startOptions({ ...defaults, host: '0.0.0.0', ...change }, '').options.host).toBe(
+        '0.0.0.0',
+      );
+    },
+  );
+
+  test.each([{ port: '65536' }, { port: 'x' }, { logLevel: 'loud' }, { publicUrl: 'ftp://x' }])(
+    'refuse %j as usage',
+    (change) => {
+      expect(() => startOptions({ ...defaults, ...change }, undefined)).toThrow(refused('USAGE'));
+    },
+  );
+
+  test('know the loopback in both families', () => {
+    expect(['127.0.0.1', '127.8.8.8', '::1', 'localhost'].map(isLoopback)).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect(['0.0.0.0', '::', '10.0.0.1', '127.example'].map(isLoopback)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+});

@@ -1,0 +1,175 @@
+/** A coordinator in this process with a temporary data folder, and the sites that specs need. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TaskDefinitionInput } from '#core/protocol';
+import { Logger } from '../common/logger.ts';
+import { startCoordinator, type Coordinator, type CoordinatorOptions } from '../coordinator.ts';
+import { inProcessWork } from '../rounds/adapter-work.ts';
+import { siteViewSchema, invitationViewSchema } from '../sites/sites.contract.ts';
+import { taskViewSchema, type TaskView } from '../tasks/tasks.contract.ts';
+import { FakeSite, tinyBackbone } from './fake-site.ts';
+
+/** A coordinator for specs. */
+export class Harness {
+  readonly folder: string;
+  readonly options: Partial<CoordinatorOptions>;
+  readonly sites = new Map<string, FakeSite>();
+  coordinator: Coordinator;
+  token: string;
+
+  private constructor(
+    folder: string,
+    options: Partial<CoordinatorOptions>,
+    coordinator: Coordinator,
+    token: string,
+  ) {
+    this.folder = folder;
+    this.options = options;
+    this.coordinator = coordinator;
+    this.token = token;
+  }
+
+  static async start(options: Partial<CoordinatorOptions> = {}): Promise<Harness> {
+    const folder = await mkdtemp(join(tmpdir(), 'melo-coordinator-'));
+    const coordinator = await Harness.launch(folder, options);
+    const token = (await readFile(coordinator.tokenFile, 'utf8')).trim();
+    return new Harness(folder, options, coordinator, token);
+  }
+
+  static launch(folder: string, options: Partial<CoordinatorOptions>): Promise<Coordinator> {
+    return startCoordinator({
+      dataFolder: folder,
+      host: '127.0.0.1',
+      port: 0,
+      logger: new Logger(process.env['MELO_TEST_LOG'] ?? 'silent'),
+      work: inProcessWork,
+      ...options,
+    });
+  }
+
+  /** Stop and start again on the same data folder; sites must connect again. */
+  async restart(): Promise<void> {
+    for (const site of this.sites.values()) site.close();
+    await this.coordinator.close();
+    this.coordinator = await Harness.launch(this.folder, this.options);
+    for (const site of this.sites.values()) site.url = this.coordinator.url;
+  }
+
+  async stop(): Promise<void> {
+    for (const site of this.sites.values()) site.close();
+    await this.coordinator.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Call REST as the administrator. */
+  raw(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
+    return fetch(`${this.coordinator.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.token}`,
+        'content-type': 'application/json',
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  }
+
+  /** Call REST as the administrator; the answer must be a success. */
+  async request(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await this.raw(method, path, body);
+    if (!response.ok)
+      throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+
+  /** Invite, enrol, approve and connect a site. */
+  async join(name: string): Promise<FakeSite> {
+    const site = new FakeSite(name, this.coordinator.url);
+    const { code } = invitationViewSchema.parse(
+      await this.request('POST', '/v1/sites', { site: name }),
+    );
+    const fingerprint = await site.enroll(code);
+    siteViewSchema.parse(await this.request('POST', `/v1/sites/${name}/approve`, { fingerprint }));
+    await site.connect();
+    this.sites.set(name, site);
+    return site;
+  }
+
+  async createTask(change: Partial<TaskDefinitionInput> = {}): Promise<TaskView> {
+    return taskViewSchema.parse(await this.request('POST', '/v1/tasks', taskOf(change)));
+  }
+
+  async task(name: string): Promise<TaskView> {
+    return taskViewSchema.parse(await this.request('GET', `/v1/tasks/${name}`));
+  }
+
+  /** Wait until a task has published a version. */
+  async untilVersion(name: string, version: number): Promise<TaskView> {
+    return this.until(
+      () => this.task(name),
+      (task) => task.latestVersion >= version,
+    );
+  }
+
+  /** Look again until a condition holds. */
+  async until<T>(look: () => Promise<T>, isDone: (seen: T) => boolean): Promise<T> {
+    for (let tries = 0; tries < 600; tries++) {
+      const seen = await look();
+      if (isDone(seen)) return seen;
+      await new Promise((wake) => setTimeout(wake, 25));
+    }
+    throw new Error('it did not become so');
+  }
+
+  async download(task: string, version: number): Promise<Uint8Array> {
+    const response = await this.raw('GET', `/v1/tasks/${task}/versions/${version}/adapter`);
+    if (!response.ok) throw new Error(`download: ${response.status}`);
+    return new Uint8Array(await response.arrayBuffer());
+  }
+}
+
+/** A small task. */
+export function taskOf(change: Partial<TaskDefinitionInput> = {}): TaskDefinitionInput {
+  return {
+    version: 1,
+    task: 'chest',
+    title: 'Chest X-ray',
+    mode: 'clear',
+    backbone: tinyBackbone,
+    preprocessing: {
+      version: 1,
+      imageSize: 32,
+      resize: 'fill',
+      crop: 'none',
+      kernel: 'cubic',
+      channels: 'rgb',
+      mean: [0.5, 0.5, 0.5],
+      std: [0.5, 0.5, 0.5],
+    },
+    classes: ['healthy', 'ill'],
+    rank: 2,
+    alpha: 4,
+    publicSeed: '07'.repeat(32),
+    plan: {
+      version: 1,
+      optimiser: { name: 'adamw', learningRate: 0.001 },
+      schedule: { name: 'cosine', totalRounds: 2 },
+      duration: { unit: 'epochs', count: 1 },
+      batchSize: 4,
+      loss: { name: 'cross-entropy' },
+      augmentation: { name: 'none' },
+      seed: 1,
+    },
+    aggregation: {},
+    rounds: 2,
+    rules: { quorumSites: 2 },
+    members: ['north', 'south', 'west'],
+    ...change,
+  };
+}
