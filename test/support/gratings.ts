@@ -1,6 +1,6 @@
 /**
- * Drawn images on which a linear probe falls behind: two gratings, in the left and the right half, of the same or of
- * different orientation. Each half alone says nothing about the class; only comparing them does.
+ * Drawn images on which a linear probe falls behind: two small gratings somewhere in the left and the right half, of the
+ * same orientation or at right angles. Each alone says nothing about the class; only comparing them does.
  */
 import type { LabelledImages } from '#core/training';
 import { seededRng } from '#core/rng';
@@ -16,6 +16,8 @@ export interface GratingsOptions {
   readonly seed: string;
   /** S, pixels along one side. */
   readonly imageSize?: number;
+  /** Pixels along one side of the square that has waves. */
+  readonly patchSizePx?: number;
   /** Pixels of one wave. */
   readonly periodPx?: number;
   /** Grey levels from the middle to the crest. */
@@ -27,32 +29,54 @@ export interface GratingsOptions {
 /** Pixels are scaled as for mean = std = 0.5. */
 const toInput = (grey: number): number => Math.min(255, Math.max(0, Math.round(grey))) / 127.5 - 1;
 
-/** Draw one grating's value at a pixel: waves along x or along y, from a random phase. */
-function grating(
+/** A square of waves in one half of the image. */
+interface Patch {
+  readonly left: number;
+  readonly top: number;
+  /** Height of the wave at a pixel, in [-1, 1]. */
+  readonly wave: (x: number, y: number) => number;
+}
+
+/** Place a patch in the half that begins at `halfLeft`: waves across `angle`, from a random phase. */
+function placePatch(
   rng: SeededRng,
-  isVertical: boolean,
-  periodPx: number,
-): (x: number, y: number) => number {
+  halfLeft: number,
+  angle: number,
+  size: { readonly imageSize: number; readonly patchSizePx: number; readonly periodPx: number },
+): Patch {
+  const { imageSize, patchSizePx, periodPx } = size;
+  const left = halfLeft + rng.nextInteger(imageSize / 2 - patchSizePx + 1);
+  const top = rng.nextInteger(imageSize - patchSizePx + 1);
   const phase = 2 * Math.PI * rng.nextFloat();
-  const frequency = (2 * Math.PI) / periodPx;
-  return (x, y) => Math.sin(frequency * (isVertical ? x : y) + phase);
+  const along = ((2 * Math.PI) / periodPx) * Math.cos(angle);
+  const across = ((2 * Math.PI) / periodPx) * Math.sin(angle);
+  return { left, top, wave: (x, y) => Math.sin(along * x + across * y + phase) };
 }
 
 /** Draw one image (3,S,S), the three channels alike, and normalised. */
 function drawImage(rng: SeededRng, isSame: boolean, options: GratingsOptions): Float32Array {
-  const { imageSize = 224, periodPx = 16, amplitude = 50, noiseStd = 25 } = options;
-  const isLeftVertical = rng.nextInteger(2) === 1;
-  const left = grating(rng, isLeftVertical, periodPx);
-  const right = grating(rng, isSame ? isLeftVertical : !isLeftVertical, periodPx);
+  const { imageSize = 224, patchSizePx = 32, periodPx = 16 } = options;
+  const { amplitude = 50, noiseStd = 25 } = options;
+  const size = { imageSize, patchSizePx, periodPx };
+  const angle = Math.PI * rng.nextFloat();
+  const patches = [
+    placePatch(rng, 0, angle, size),
+    placePatch(rng, imageSize / 2, isSame ? angle : angle + Math.PI / 2, size),
+  ];
   const plane = new Float32Array(imageSize * imageSize);
-  for (let y = 0; y < imageSize; y++) {
-    for (let x = 0; x < imageSize; x++) {
-      const wave = x < imageSize / 2 ? left(x, y) : right(x, y);
-      plane[y * imageSize + x] = toInput(128 + amplitude * wave + noiseStd * rng.nextNormal());
+  for (let index = 0; index < plane.length; index++)
+    plane[index] = 128 + noiseStd * rng.nextNormal();
+  for (const { left, top, wave } of patches) {
+    for (let y = top; y < top + patchSizePx; y++) {
+      for (let x = left; x < left + patchSizePx; x++) {
+        const at = y * imageSize + x;
+        plane[at] = (plane[at] ?? 0) + amplitude * wave(x, y);
+      }
     }
   }
   const image = new Float32Array(3 * plane.length);
-  for (let channel = 0; channel < 3; channel++) image.set(plane, channel * plane.length);
+  const normalised = plane.map(toInput);
+  for (let channel = 0; channel < 3; channel++) image.set(normalised, channel * plane.length);
   return image;
 }
 

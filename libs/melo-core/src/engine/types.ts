@@ -39,6 +39,9 @@ export interface EngineModel {
   dispose(): Promise<void>;
 }
 
+/** Where an engine may compute; `auto` lets it take the best it has. */
+export type EngineDevice = 'auto' | 'cpu' | 'gpu';
+
 /** What was taken, and why what stood before it was not. */
 export interface EngineSelection {
   readonly chosen: string;
@@ -59,4 +62,9 @@ export interface TrainingEngine {
    * @throws InputError ADAPTER_SPEC_INVALID where the specification's dimension or blocks are not the backbone's
    */
   load(backbone: Backbone, specification: AdapterSpecification): Promise<EngineModel>;
+}
+
+/** An engine and how it came to be the one. */
+export interface SelectedEngine extends TrainingEngine {
+  readonly selection: EngineSelection;
 }

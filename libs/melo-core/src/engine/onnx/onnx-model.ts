@@ -11,17 +11,15 @@ import type { AdapterSpecification } from '#core/adapter';
 import type { Backbone } from '#core/backbone';
 import { checkInteger, checkLength } from '#core/check';
 import { sha256 } from '#core/crypto';
-import { assert, InputError, UnavailableError } from '#core/errors';
+import { assert, UnavailableError } from '#core/errors';
 import { headStep } from '../head-step.ts';
+import { checkFits, imagesPerCallMax } from '../model-limits.ts';
 import { patchify } from '../patches.ts';
 import type { Batch, EngineModel, StepResult, TrainedPart } from '../types.ts';
 import { buildGraph } from './graphs.ts';
 import type { GraphKind } from './graphs.ts';
 import { placeWeights, writeAtomically } from './weights.ts';
 import type { WeightsFolder } from './weights.ts';
-
-/** Most images in one call: far above any batch, low enough that a slip cannot ask for all of memory. */
-const imagesPerCallMax = 4096;
 
 /** The part of onnxruntime that a model uses. */
 export interface OnnxRuntime {
@@ -39,17 +37,6 @@ export interface OnnxModelOptions {
   readonly cacheDirectory: string;
   /** Threads of one operator, one or more. */
   readonly threads: number;
-}
-
-function checkFits(backbone: Backbone, specification: AdapterSpecification): void {
-  const { dimension, blocks } = backbone.configuration;
-  if (specification.dimension === dimension && specification.blocks === blocks) return;
-  throw new InputError(
-    'ADAPTER_SPEC_INVALID',
-    `adapter specification: expected dimension ${dimension} and ${blocks} blocks as ${backbone.name} has, ` +
-      `got ${specification.dimension} and ${specification.blocks}; use the backbone that the task names`,
-    { dimension: specification.dimension, blocks: specification.blocks },
-  );
 }
 
 function sessionOptions(threads: number): InferenceSession.SessionOptions {

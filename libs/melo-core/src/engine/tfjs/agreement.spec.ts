@@ -5,8 +5,7 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
 import { adapterLayout, adapterSpecification, tensorView } from '#core/adapter';
 import type { AdapterLayout } from '#core/adapter';
 import { seededRng } from '#core/rng';
@@ -15,9 +14,8 @@ import { createOnnxEngine } from '../onnx/index.ts';
 import { referenceModel } from '../testing/reference-vit.ts';
 import { randomAdapter, randomBatch, smallModel } from '../testing/small-model.ts';
 import type { SmallOptions } from '../testing/small-model.ts';
+import { isAddonBuilt, presentBackends, startOn } from '../testing/tfjs-support.ts';
 import type { Batch, EngineModel, TrainingEngine } from '../types.ts';
-import { createTfjsEngine } from './index.ts';
-import type { TfjsBackend } from './index.ts';
 
 const lossTolerance = 1e-4;
 const gradientTolerance = 1e-3;
@@ -34,20 +32,6 @@ beforeAll(async () => {
   onnx = await createOnnxEngine({ threads: 2, cacheDirectory });
 });
 afterAll(() => rm(cacheDirectory, { recursive: true, force: true }));
-
-const startOn = (backend: TfjsBackend): Promise<TrainingEngine> =>
-  createTfjsEngine({ device: 'auto', threads: 2, backends: [backend] });
-
-function isAddonBuilt(): boolean {
-  try {
-    const folder = dirname(
-      createRequire(import.meta.url).resolve('@tensorflow/tfjs-node/package.json'),
-    );
-    return existsSync(join(folder, 'lib/napi-v8/tfjs_binding.node'));
-  } catch {
-    return false; // the optional package is not installed
-  }
-}
 
 const norm = (values: ArrayLike<number>): number =>
   Math.sqrt(Array.from(values).reduce((sum, value) => sum + value * value, 0));
@@ -94,44 +78,41 @@ const variants: readonly (readonly [string, SmallOptions, number])[] = [
   ['scale 0.5, batch 1', { blocks: 2, rank: 4, alpha: 2 }, 1],
 ];
 
-describe.each(['wasm', ...(isAddonBuilt() ? (['tensorflow'] as const) : [])] as const)(
-  'TensorFlow.js on %s and onnxruntime agree',
-  (backend) => {
-    test.each(variants)('for %s', async (_name, options, count) => {
-      const { backbone, specification } = await smallModel(options);
-      const tfjs = await (await startOn(backend)).load(backbone, specification);
-      const other = await onnx.load(backbone, specification);
-      await compare(tfjs, other, randomBatch(count, specification.classes.length, backend));
-      await tfjs.dispose();
-      await other.dispose();
-    });
+describe.each(presentBackends)('TensorFlow.js on %s and onnxruntime agree', (backend) => {
+  test.each(variants)('for %s', async (_name, options, count) => {
+    const { backbone, specification } = await smallModel(options);
+    const tfjs = await (await startOn(backend)).load(backbone, specification);
+    const other = await onnx.load(backbone, specification);
+    await compare(tfjs, other, randomBatch(count, specification.classes.length, backend));
+    await tfjs.dispose();
+    await other.dispose();
+  });
 
-    test('in a head step, which leaves all but the head at zero', async () => {
-      const { backbone, specification, layout } = await smallModel();
-      const tfjs = await (await startOn(backend)).load(backbone, specification);
-      const other = await onnx.load(backbone, specification);
-      const batch = randomBatch(3, 3, 'head');
-      const adapter = randomAdapter(layout, 'head');
-      const actual = await tfjs.step(batch, adapter, 'head');
-      const expected = await other.step(batch, adapter, 'head');
-      expect(Math.abs(actual.loss - expected.loss)).toBeLessThan(lossTolerance);
-      for (const [name, error] of relativeErrors(layout, actual.gradients, expected.gradients)) {
-        if (name.startsWith('head.')) expect(error).toBeLessThan(gradientTolerance);
-        else expect(norm(tensorView(layout, actual.gradients, name))).toBe(0);
-      }
-      await tfjs.dispose();
-      await other.dispose();
-    });
-  },
-);
+  test('in a head step, which leaves all but the head at zero', async () => {
+    const { backbone, specification, layout } = await smallModel();
+    const tfjs = await (await startOn(backend)).load(backbone, specification);
+    const other = await onnx.load(backbone, specification);
+    const batch = randomBatch(3, 3, 'head');
+    const adapter = randomAdapter(layout, 'head');
+    const actual = await tfjs.step(batch, adapter, 'head');
+    const expected = await other.step(batch, adapter, 'head');
+    expect(Math.abs(actual.loss - expected.loss)).toBeLessThan(lossTolerance);
+    for (const [name, error] of relativeErrors(layout, actual.gradients, expected.gradients)) {
+      if (name.startsWith('head.')) expect(error).toBeLessThan(gradientTolerance);
+      else expect(norm(tensorView(layout, actual.gradients, name))).toBe(0);
+    }
+    await tfjs.dispose();
+    await other.dispose();
+  });
+});
 
-if (!isAddonBuilt()) {
+if (!isAddonBuilt('@tensorflow/tfjs-node')) {
   test.skip('TensorFlow.js on native TensorFlow: needs npm run tfjs:native', () => undefined);
 }
 
 const isBackboneHere = existsSync(join(backboneDirectory, 'model.safetensors'));
 (isBackboneHere ? describe : describe.skip)('on the pretrained ViT-Tiny, batch 2', () => {
-  test.each(['wasm', ...(isAddonBuilt() ? (['tensorflow'] as const) : [])] as const)(
+  test.each(presentBackends)(
     '%s and onnxruntime agree',
     async (backend) => {
       const backbone = await loadBackbone(backboneDirectory);

@@ -10,7 +10,7 @@ import { dirname, join, sep } from 'node:path';
 import util, { types } from 'node:util';
 import { z } from 'zod';
 import { UnavailableError } from '#core/errors';
-import type { EngineSelection } from '../types.ts';
+import type { EngineDevice, EngineSelection } from '../types.ts';
 
 /** The API of tfjs-core. */
 export type Tfjs = typeof import('@tensorflow/tfjs-core');
@@ -20,9 +20,6 @@ export const tfjsBackends = ['tensorflow-gpu', 'tensorflow', 'wasm', 'cpu'] as c
 
 /** A backend of TensorFlow.js. */
 export type TfjsBackend = (typeof tfjsBackends)[number];
-
-/** Where an engine may compute; `auto` takes a GPU where there is one. */
-export type EngineDevice = 'auto' | 'cpu' | 'gpu';
 
 /** What {@link startTfjs} needs. */
 export interface TfjsOptions {
@@ -193,7 +190,7 @@ async function startNative(tf: Tfjs, candidate: Candidate, threads: number): Pro
   process.env.TF_NUM_INTRAOP_THREADS = String(threads);
   process.env.TF_NUM_INTEROP_THREADS = '1';
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  provideIsNullOrUndefined();
+  provideOldUtilities();
   await import(packageName);
   await activate(tf, registeredName);
   const backend = nativeBackendSchema.safeParse(tf.backend()).data;
@@ -219,12 +216,15 @@ function hasAddon(folder: string): boolean {
   );
 }
 
-/** tfjs-node 4.22 calls `util.isNullOrUndefined`, which is gone from Node 23 on. */
-function provideIsNullOrUndefined(): void {
-  if ('isNullOrUndefined' in util) return;
-  Object.defineProperty(util, 'isNullOrUndefined', {
-    value: (value: unknown) => value === null || value === undefined,
-  });
+/** tfjs-node 4.22 calls functions of `util` that are gone from Node 23 on. */
+function provideOldUtilities(): void {
+  const utilities = {
+    isArray: (value: unknown) => Array.isArray(value),
+    isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+  };
+  for (const [name, value] of Object.entries(utilities)) {
+    if (!(name in util)) Object.defineProperty(util, name, { value, configurable: true });
+  }
 }
 
 async function startWasm(tf: Tfjs, candidate: Candidate): Promise<Started> {

@@ -1,16 +1,11 @@
 /** The engine on TensorFlow.js: the independent check of the other, and the one for a GPU through TensorFlow. */
-import type { TrainingEngine, EngineSelection } from '../types.ts';
+import type { SelectedEngine } from '../types.ts';
 import { startTfjs } from './backends.ts';
 import type { TfjsOptions } from './backends.ts';
 import { loadTfjsModel } from './tfjs-model.ts';
 
 export { tfjsBackends } from './backends.ts';
-export type { EngineDevice, TfjsBackend, TfjsOptions } from './backends.ts';
-
-/** The engine, and how its backend was chosen. */
-export interface TfjsEngine extends TrainingEngine {
-  readonly selection: EngineSelection;
-}
+export type { TfjsBackend, TfjsOptions } from './backends.ts';
 
 /**
  * Start the engine on the first backend that works here.
@@ -18,7 +13,7 @@ export interface TfjsEngine extends TrainingEngine {
  * @param options - where it may compute, with how many threads; `backends` to try those alone
  * @throws UnavailableError ENGINE_UNAVAILABLE where none works, with the reason of each
  */
-export async function createTfjsEngine(options: TfjsOptions): Promise<TfjsEngine> {
+export async function createTfjsEngine(options: TfjsOptions): Promise<SelectedEngine> {
   const runtime = await startTfjs(options);
   const { device, library, selection } = runtime;
   return {
