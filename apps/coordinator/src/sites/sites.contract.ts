@@ -4,8 +4,8 @@ import {
   digestSchema,
   enrollmentRequestSchema,
   enrollmentResponseSchema,
-  jsonEnvelopeSchema,
   nonceRequestSchema,
+  nonceResponseSchema,
   siteIdSchema,
   taskIdSchema,
 } from '#core/protocol';
@@ -157,7 +157,7 @@ export const siteRoutes = {
     summary: 'Ask for a single-use nonce, signed by the coordinator',
     roles: 'public',
     body: nonceRequestSchema,
-    response: z.strictObject({ statement: jsonEnvelopeSchema }),
+    response: nonceResponseSchema,
   }),
   enroll: defineRoute({
     method: 'POST',

@@ -4,7 +4,7 @@ import { fingerprint, randomBytes, signDomains, signHandshake, verifyPayload } f
 import { AuthError } from '#core/errors';
 import {
   decodePayload,
-  jsonEnvelopeSchema,
+  nonceResponseSchema,
   nonceStatementSchema,
   protocolVersion,
   type NonceStatement,
@@ -34,9 +34,9 @@ export async function fetchNonce(
 ): Promise<NonceStatement> {
   const challenge = toHex(randomBytes(32));
   const address = `${url}/v1/handshake/nonce`;
-  const answer = await postJson(address, { challenge }, jsonEnvelopeSchema, options);
-  const payload = new Uint8Array(Buffer.from(answer.payload, 'base64'));
-  const signature = new Uint8Array(Buffer.from(answer.signature, 'base64'));
+  const answer = await postJson(address, { challenge }, nonceResponseSchema, options);
+  const payload = new Uint8Array(Buffer.from(answer.statement.payload, 'base64'));
+  const signature = new Uint8Array(Buffer.from(answer.statement.signature, 'base64'));
   // The statement names its key; it is believed only once that key is the pinned one and the signature is its own.
   const statement = decodePayload(nonceStatementSchema, payload, 'nonce statement');
   const publicKey = fromHex(statement.signingPublicKey);

@@ -195,6 +195,9 @@ export const jsonEnvelopeSchema = z.strictObject({
   signature: z.base64().max(128),
 });
 
+/** The coordinator's answer to it: a nonce statement, signed. */
+export const nonceResponseSchema = z.strictObject({ statement: jsonEnvelopeSchema });
+
 /** A site's enrolment, over REST: `POST /v1/enrollments`. */
 export const enrollmentRequestSchema = z.strictObject({
   protocol: z.string().min(1).max(32),
