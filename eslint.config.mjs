@@ -84,13 +84,20 @@ const strict = {
   'no-console': 'error',
   'no-empty': ['error', { allowEmptyCatch: false }],
   '@typescript-eslint/no-floating-promises': 'error',
-  '@typescript-eslint/switch-exhaustiveness-check': 'error',
+  '@typescript-eslint/switch-exhaustiveness-check': [
+    'error',
+    { considerDefaultExhaustiveForUnions: true },
+  ],
   '@typescript-eslint/consistent-type-imports': 'off', // would erase classes that Nest injects
   '@typescript-eslint/consistent-type-assertions': ['error', { assertionStyle: 'never' }],
   '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
   '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
   '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
-  '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+  '@typescript-eslint/no-unused-vars': [
+    'error',
+    { argsIgnorePattern: '^_', destructuredArrayIgnorePattern: '^_', ignoreRestSiblings: true },
+  ],
+  '@typescript-eslint/no-unsafe-class-instance-assignment': 'off', // Nest's own options are classes
   '@typescript-eslint/no-useless-constructor': 'off', // one that narrows a parameter's type is not useless
   // An async function that only throws or returns is how a port answers with a rejected promise.
   '@typescript-eslint/require-await': 'off',
