@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { adapterLayout, adapterSpecification, tensorView } from '#core/adapter';
+import { adapterSpecification, tensorView } from '#core/adapter';
 import type { AdapterLayout } from '#core/adapter';
 import { seededRng } from '#core/rng';
 import { loadBackbone } from '../files.ts';
