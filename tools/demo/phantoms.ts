@@ -7,6 +7,8 @@
  */
 import type { SeededRng } from '#core/rng';
 
+const { abs, cos, exp, floor, max, min, sin, sqrt, PI } = Math; // looked up once: they run for every pixel
+
 /** Pixels along one side of a phantom image. */
 export const phantomSide = 64;
 
@@ -91,22 +93,22 @@ export function between(rng: SeededRng, low: number, high: number): number {
 
 /** From 0 to 1 across `softness` on both sides of zero. */
 function edge(distance: number, softness: number): number {
-  return 1 / (1 + Math.exp(-distance / softness));
+  return 1 / (1 + exp(-distance / softness));
 }
 
 function shadowAt({ x: cx, y: cy, width, height, amount }: Shadow, x: number, y: number): number {
-  return amount * Math.exp(-(((x - cx) / width) ** 2) - ((y - cy) / height) ** 2);
+  return amount * exp(-(((x - cx) / width) ** 2) - ((y - cy) / height) ** 2);
 }
 
 /** Smooth noise: normal numbers on a grid of `cells` by `cells`, joined by cosines. */
 function noiseField(rng: SeededRng, cells: number): NoiseField {
   const size = cells + 1;
   const grid = Float32Array.from({ length: size * size }, () => rng.nextNormal() / 2);
-  const ease = (t: number): number => (1 - Math.cos(Math.PI * t)) / 2;
+  const ease = (t: number): number => (1 - cos(PI * t)) / 2;
   return (x, y) => {
-    const column = Math.min(Math.max(((x + 1) / 2) * cells, 0), cells - 1e-6);
-    const row = Math.min(Math.max(((y + 1) / 2) * cells, 0), cells - 1e-6);
-    const index = Math.floor(row) * size + Math.floor(column);
+    const column = min(max(((x + 1) / 2) * cells, 0), cells - 1e-6);
+    const row = min(max(((y + 1) / 2) * cells, 0), cells - 1e-6);
+    const index = floor(row) * size + floor(column);
     const [across, down] = [ease(column % 1), ease(row % 1)];
     const top = (grid[index] ?? 0) * (1 - across) + (grid[index + 1] ?? 0) * across;
     const bottom =
@@ -154,7 +156,7 @@ function drawAnatomy(rng: SeededRng): Anatomy {
     breasts: hasBreasts ? [breast(-1), breast(1)] : [],
     leads: Array.from({ length: rng.nextFloat() < 0.3 ? 1 + rng.nextInteger(2) : 0 }, () => ({
       offset: between(rng, -0.5, 0.5),
-      angle: between(rng, 0, Math.PI),
+      angle: between(rng, 0, PI),
       amount: between(rng, 0.08, 0.25),
     })),
   };
@@ -209,12 +211,12 @@ function lungAt(
   const side = x < 0 ? 0 : 1;
   const base = anatomy.base[side] + breath;
   const down = (y - anatomy.apex) / (base - anatomy.apex); // 0 at the apex, 1 at the base
-  const wall = anatomy.thoraxWidth * (0.42 + 0.58 * Math.sqrt(Math.min(Math.max(down, 0), 1)));
-  const medial = anatomy.mediastinum * (1 + 0.25 * Math.max(0, 1 - down));
-  const across = Math.min(Math.max((Math.abs(x) - medial) / (wall - medial), 0), 1);
+  const wall = anatomy.thoraxWidth * (0.42 + 0.58 * sqrt(min(max(down, 0), 1)));
+  const medial = anatomy.mediastinum * (1 + 0.25 * max(0, 1 - down));
+  const across = min(max((abs(x) - medial) / (wall - medial), 0), 1);
   const floor =
     base + 0.12 - anatomy.dome[side] * (1 - (2 * across - 0.9) ** 2) - 0.1 * (1 - across);
-  const column = edge(wall - Math.abs(x), 0.016) * edge(Math.abs(x) - medial, 0.02);
+  const column = edge(wall - abs(x), 0.016) * edge(abs(x) - medial, 0.02);
   const rounded = edge(y - anatomy.apex - 0.25 * (2 * across - 1) ** 2, 0.02);
   const inside = column * rounded * edge(floor - y, 0.016);
   const height = finding.fluid[side];
@@ -225,38 +227,39 @@ function lungAt(
 
 /** Bones across the whole thorax: ribs that fall off to the side, and the spine. */
 function bonesAt({ ribs, spine, thoraxWidth, apex }: Anatomy, x: number, y: number): number {
-  const inThorax = edge(thoraxWidth + 0.04 - Math.abs(x), 0.02) * edge(y - apex + 0.08, 0.03);
+  const inThorax = edge(thoraxWidth + 0.04 - abs(x), 0.02) * edge(y - apex + 0.08, 0.03);
   const turn = (y - ribs.slope * x * x) / ribs.spacing + ribs.phase;
-  const rib = Math.max(0, Math.cos(2 * Math.PI * turn)) ** 2 * edge(0.62 - y, 0.05);
-  const vertebra = 1 + 0.4 * Math.cos((2 * Math.PI * y) / (0.8 * ribs.spacing));
-  return ribs.amount * rib * inThorax + spine * vertebra * Math.exp(-((x / 0.08) ** 2));
+  const rib = max(0, cos(2 * PI * turn)) ** 2 * edge(0.62 - y, 0.05);
+  const vertebra = 1 + 0.4 * cos((2 * PI * y) / (0.8 * ribs.spacing));
+  return ribs.amount * rib * inThorax + spine * vertebra * exp(-((x / 0.08) ** 2));
 }
 
 /** Attenuation at a point of the body. */
 function attenuationAt(phantom: Phantom, breath: number, x: number, y: number): number {
   const { anatomy, finding } = phantom;
   const shoulder = 0.12 * edge(-0.45 - y, 0.06);
-  const body = edge(anatomy.thoraxWidth + 0.13 + shoulder - Math.abs(x), 0.02);
-  const neck = edge(Math.min(y + 0.92 - 0.5 * Math.max(0, Math.abs(x) - 0.15), 1), 0.03);
+  const body = edge(anatomy.thoraxWidth + 0.13 + shoulder - abs(x), 0.02);
+  const neck = edge(min(y + 0.92 - 0.5 * max(0, abs(x) - 0.15), 1), 0.03);
+  if (body * neck < 1e-3) return 0; // air around the body
   const { inside, fluid } = lungAt(phantom, breath, x, y);
 
-  const hilum = Math.exp(-(((Math.abs(x) - 0.2) / 0.22) ** 2) - ((y + 0.02) / 0.32) ** 2);
-  let marks = anatomy.vessels * (0.35 + hilum) * (0.4 + Math.abs(anatomy.vesselField(x, y)));
+  const hilum = exp(-(((abs(x) - 0.2) / 0.22) ** 2) - ((y + 0.02) / 0.32) ** 2);
+  let marks = anatomy.vessels * (0.35 + hilum) * (0.4 + abs(anatomy.vesselField(x, y)));
   for (const blob of finding.blobs) {
     marks += shadowAt(blob, x, y) * (1 + 0.8 * finding.patchField(x, y));
   }
-  const lung = Math.min(anatomy.air + marks, anatomy.tissue);
+  const lung = min(anatomy.air + marks, anatomy.tissue);
   const aerated = lung * (1 - fluid) + (anatomy.tissue + 0.02) * fluid;
   let value = anatomy.tissue * (1 - inside) + aerated * inside;
 
-  value += 0.1 * Math.exp(-((x / (anatomy.mediastinum * 1.1)) ** 2));
-  const room = 1 - Math.min(1, value / (anatomy.tissue + anatomy.heart.amount * 0.6));
+  value += 0.1 * exp(-((x / (anatomy.mediastinum * 1.1)) ** 2));
+  const room = 1 - min(1, value / (anatomy.tissue + anatomy.heart.amount * 0.6));
   value += 2 * room * shadowAt(anatomy.heart, x, y);
   for (const breast of anatomy.breasts) value += shadowAt(breast, x, y);
   value += bonesAt(anatomy, x, y);
   for (const { offset, angle, amount } of anatomy.leads) {
-    const distance = x * Math.cos(angle) + y * Math.sin(angle) - offset;
-    value += amount * Math.exp(-((distance / 0.018) ** 2));
+    const distance = x * cos(angle) + y * sin(angle) - offset;
+    value += amount * exp(-((distance / 0.018) ** 2));
   }
   return value * body * neck;
 }
@@ -268,13 +271,15 @@ function attenuationAt(phantom: Phantom, breath: number, x: number, y: number): 
  */
 export function projectPhantom(phantom: Phantom, rng: SeededRng): Float32Array {
   const pose = drawPose(rng);
-  const [cos, sin] = [Math.cos(pose.angle) / pose.scale, Math.sin(pose.angle) / pose.scale];
+  const across = cos(pose.angle) / pose.scale;
+  const along = sin(pose.angle) / pose.scale;
   const image = new Float32Array(phantomSide * phantomSide);
   for (let row = 0; row < phantomSide; row++) {
     const v = (row + 0.5) / (phantomSide / 2) - 1 - pose.y;
     for (let column = 0; column < phantomSide; column++) {
       const u = (column + 0.5) / (phantomSide / 2) - 1 - pose.x;
-      const [x, y] = [u * cos + v * sin, v * cos - u * sin];
+      const x = u * across + v * along;
+      const y = v * across - u * along;
       image[row * phantomSide + column] = attenuationAt(phantom, pose.breath, x, y);
     }
   }

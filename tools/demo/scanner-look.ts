@@ -2,6 +2,8 @@
 import type { SeededRng } from '#core/rng';
 import { between, phantomSide } from './phantoms.ts';
 
+const { ceil, exp, floor, max, min, round } = Math; // looked up once: they run for every pixel
+
 /** The look of one hospital's images. */
 export interface ScannerLook {
   /** Slope of the film around middle grey. */
@@ -72,9 +74,9 @@ export function scannerLook(index: number, rng: SeededRng): ScannerLook {
 
 /** Blur along both axes in place; the border repeats. */
 function blur(image: Float32Array, pixels: number): void {
-  const reach = Math.ceil(3 * pixels);
+  const reach = ceil(3 * pixels);
   const taps = Array.from({ length: 2 * reach + 1 }, (_, index) =>
-    Math.exp(-(((index - reach) / pixels) ** 2) / 2),
+    exp(-(((index - reach) / pixels) ** 2) / 2),
   );
   const sum = taps.reduce((a, b) => a + b, 0);
   const line = new Float64Array(phantomSide);
@@ -86,7 +88,7 @@ function blur(image: Float32Array, pixels: number): void {
       for (let index = 0; index < phantomSide; index++) {
         let total = 0;
         for (let tap = -reach; tap <= reach; tap++) {
-          const from = Math.min(Math.max(index + tap, 0), phantomSide - 1);
+          const from = min(max(index + tap, 0), phantomSide - 1);
           total += (taps[tap + reach] ?? 0) * (image[start * across + from * along] ?? 0);
         }
         line[index] = total / sum;
@@ -115,15 +117,15 @@ export function expose(attenuation: Float32Array, look: ScannerLook, rng: Seeded
   const [top = 0, bottom = 0, left = 0, right = 0] = borders;
   const pixels = new Uint8Array(image.length);
   for (const [index, value] of image.entries()) {
-    const [row, column] = [Math.floor(index / phantomSide), index % phantomSide];
+    const [row, column] = [floor(index / phantomSide), index % phantomSide];
     const isCovered =
       row < top || row >= phantomSide - bottom || column < left || column >= phantomSide - right;
     const film = contrast * (value - 0.5) + 0.5 + brightness;
     const tilted = film + look.heel * (row / phantomSide - 0.5);
-    const grey = Math.min(Math.max(tilted, 0), 1) ** look.gamma;
-    const noiseStd = look.quantumNoiseStd * Math.exp(value) + look.electronicNoiseStd;
+    const grey = min(max(tilted, 0), 1) ** look.gamma;
+    const noiseStd = look.quantumNoiseStd * exp(value) + look.electronicNoiseStd;
     const noisy = (isCovered ? 0.03 : grey) + rng.nextNormal() * (isCovered ? 0.01 : noiseStd);
-    pixels[index] = Math.round(255 * Math.min(Math.max(noisy, 0), 1));
+    pixels[index] = round(255 * min(max(noisy, 0), 1));
   }
   return pixels;
 }

@@ -20,7 +20,7 @@ from draw import CELLS, QUESTIONS, draw
 
 OCCUPANCY_WEIGHT = 4.0
 WARMUP_STEPS = 100
-BETA1, BETA2, ADAM_EPSILON, WEIGHT_DECAY, CLIP = 0.9, 0.98, 1e-8, 0.02, 1.0
+BETA1, BETA2, ADAM_EPSILON, WEIGHT_DECAY, CLIP = 0.9, 0.99, 1e-8, 0.02, 1.0
 
 
 def initial_heads():
@@ -120,10 +120,10 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--out", type=pathlib.Path, required=True)
     options.add_argument("--seed", type=int, default=20261124)
-    options.add_argument("--steps", type=int, default=1600)
-    options.add_argument("--batch", type=int, default=32)
-    options.add_argument("--rate", type=float, default=2e-3)
-    options.add_argument("--report-every", type=int, default=50)
+    options.add_argument("--steps", type=int, default=2400)
+    options.add_argument("--batch", type=int, default=16)
+    options.add_argument("--rate", type=float, default=1e-3)
+    options.add_argument("--report-every", type=int, default=100)
     options.add_argument("--write-every", type=int, default=200)
     given = options.parse_args()
 
