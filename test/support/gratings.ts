@@ -2,9 +2,17 @@
  * Drawn images on which a linear probe falls behind: two small gratings somewhere in the left and the right half, of the
  * same orientation or at right angles. Each alone says nothing about the class; only comparing them does.
  */
-import type { LabelledImages } from '#core/training';
+import { adapterSpecification, initialAdapter, resolveTrainedTensors } from '#core/adapter';
+import type { AdapterLayout } from '#core/adapter';
+import type { Backbone } from '#core/backbone';
+import type { TrainingEngine } from '#core/engine';
+import { exactAuc } from '#core/evaluation';
+import { trainingPlanSchema } from '#core/protocol';
+import type { TrainingPlan } from '#core/protocol';
 import { seededRng } from '#core/rng';
 import type { SeededRng } from '#core/rng';
+import { predictShares, trainLocally } from '#core/training';
+import type { LabelledImages } from '#core/training';
 
 /** Class names in the order of their indices. */
 export const gratingClasses = ['different', 'same'] as const;
@@ -25,9 +33,6 @@ export interface GratingsOptions {
   /** Standard deviation of the noise, grey levels. */
   readonly noiseStd?: number;
 }
-
-/** Pixels are scaled as for mean = std = 0.5. */
-const toInput = (grey: number): number => Math.min(255, Math.max(0, Math.round(grey))) / 127.5 - 1;
 
 /** A square of waves in one half of the image. */
 interface Patch {
@@ -53,8 +58,8 @@ function placePatch(
   return { left, top, wave: (x, y) => Math.sin(along * x + across * y + phase) };
 }
 
-/** Draw one image (3,S,S), the three channels alike, and normalised. */
-function drawImage(rng: SeededRng, isSame: boolean, options: GratingsOptions): Float32Array {
+/** Draw one image's grey levels, (S,S). */
+function drawImage(rng: SeededRng, isSame: boolean, options: GratingsOptions): Uint8ClampedArray {
   const { imageSize = 224, patchSizePx = 32, periodPx = 16 } = options;
   const { amplitude = 50, noiseStd = 25 } = options;
   const size = { imageSize, patchSizePx, periodPx };
@@ -63,30 +68,119 @@ function drawImage(rng: SeededRng, isSame: boolean, options: GratingsOptions): F
     placePatch(rng, 0, angle, size),
     placePatch(rng, imageSize / 2, isSame ? angle : angle + Math.PI / 2, size),
   ];
-  const plane = new Float32Array(imageSize * imageSize);
-  for (let index = 0; index < plane.length; index++)
-    plane[index] = 128 + noiseStd * rng.nextNormal();
+  const grey = Float64Array.from(
+    { length: imageSize ** 2 },
+    () => 128 + noiseStd * rng.nextNormal(),
+  );
   for (const { left, top, wave } of patches) {
     for (let y = top; y < top + patchSizePx; y++) {
       for (let x = left; x < left + patchSizePx; x++) {
         const at = y * imageSize + x;
-        plane[at] = (plane[at] ?? 0) + amplitude * wave(x, y);
+        grey[at] = (grey[at] ?? 0) + amplitude * wave(x, y);
       }
     }
   }
-  const image = new Float32Array(3 * plane.length);
-  const normalised = plane.map(toInput);
-  for (let channel = 0; channel < 3; channel++) image.set(normalised, channel * plane.length);
+  return Uint8ClampedArray.from(grey);
+}
+
+/** Normalise for mean = std = 0.5 and repeat to three channels: (S,S) -> (3,S,S). */
+function toInput(grey: Uint8ClampedArray): Float32Array {
+  const image = new Float32Array(3 * grey.length);
+  const plane = Float32Array.from(grey, (level) => level / 127.5 - 1);
+  for (let channel = 0; channel < 3; channel++) image.set(plane, channel * plane.length);
   return image;
 }
 
-/** Draw labelled images; as many of each class, in turn. They are drawn when asked for, the same each time. */
+/** Draw labelled images, as many of each class, in turn; each is drawn when first asked for and kept as grey levels. */
 export function gratings(options: GratingsOptions): LabelledImages {
   const { count, seed } = options;
-  return {
-    count,
-    labels: Array.from({ length: count }, (_, index) => index % 2),
-    load: async (index) =>
-      drawImage(seededRng(`gratings/${seed}/${index}`), index % 2 === 1, options),
+  const drawn = new Map<number, Uint8ClampedArray>();
+  const load = async (index: number): Promise<Float32Array> => {
+    const grey =
+      drawn.get(index) ??
+      drawImage(seededRng(`gratings/${seed}/${index}`), index % 2 === 1, options);
+    drawn.set(index, grey);
+    return toInput(grey);
   };
+  return { count, labels: Array.from({ length: count }, (_, index) => index % 2), load };
+}
+
+/** One comparison of a linear probe with MeLo. */
+export interface GratingsComparison {
+  readonly engine: TrainingEngine;
+  readonly backbone: Backbone;
+  /** Fixes the images, A's initial values and the order of batches. */
+  readonly seed: number;
+  readonly trainCount: number;
+  readonly heldOutCount: number;
+  readonly epochs: number;
+  readonly progress: (message: string) => void;
+}
+
+/** Areas under the curve on the held-out images, and the adapter that MeLo trained. */
+export interface GratingsOutcome {
+  readonly probe: number;
+  readonly melo: number;
+  readonly layout: AdapterLayout;
+  readonly values: Float32Array;
+}
+
+/** The rates: the prototype's for MeLo, a probe's usual, higher one for the probe. */
+const learningRates = { head: 5e-3, all: 2e-3 } as const;
+
+function gratingsPlan(learningRate: number, epochs: number): TrainingPlan {
+  return trainingPlanSchema.parse({
+    version: 1,
+    optimiser: { name: 'adamw', learningRate },
+    schedule: { name: 'cosine', totalRounds: 1 },
+    duration: { unit: 'epochs', count: epochs },
+    batchSize: 16,
+    loss: { name: 'cross-entropy' },
+    augmentation: { name: 'none' },
+    seed: 1,
+  });
+}
+
+/** Train a linear probe and MeLo on the same gratings in the same order, and score both on others. */
+export async function compareOnGratings(options: GratingsComparison): Promise<GratingsOutcome> {
+  const { engine, backbone, seed, trainCount, heldOutCount, epochs, progress } = options;
+  const { dimension, blocks } = backbone.configuration;
+  const specification = adapterSpecification({
+    rank: 4,
+    alpha: 4,
+    classes: [...gratingClasses],
+    dimension,
+    blocks,
+  });
+  const model = await engine.load(backbone, specification);
+  const global = initialAdapter(specification, seed.toString(16).padStart(64, '0'));
+  const images = gratings({ count: trainCount, seed: `train/${seed}` });
+  const heldOut = gratings({ count: heldOutCount, seed: `held out/${seed}` });
+
+  const train = async (part: 'head' | 'all'): Promise<{ auc: number; values: Float32Array }> => {
+    const { values } = await trainLocally({
+      model,
+      plan: gratingsPlan(learningRates[part], epochs),
+      images,
+      global,
+      trainedTensors: resolveTrainedTensors(part, model.layout),
+      scheduleOffset: 0,
+      stream: `gratings/${seed}`,
+      onProgress: ({ step, steps, loss }) => {
+        if (step % 10 === 0)
+          progress(`seed ${seed}, ${part}: step ${step} of ${steps}, loss ${loss.toFixed(3)}`);
+      },
+    });
+    const shares = await predictShares({ model, images: heldOut, adapter: values, classes: 2 });
+    const same = shares.filter((_share, index) => index % 2 === 1);
+    const auc = exactAuc(
+      same,
+      Array.from(same, (_share, index) => index % 2 === 1),
+    );
+    return { auc: auc ?? Number.NaN, values };
+  };
+  const probe = await train('head');
+  const melo = await train('all');
+  await model.dispose();
+  return { probe: probe.auc, melo: melo.auc, layout: model.layout, values: melo.values };
 }

@@ -1,8 +1,7 @@
 /** The engine's model on a small random ViT: what it computes, its cache, and what it refuses. */
 import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { adapterSpecification, tensorView } from '#core/adapter';
-import { openBackbone } from '#core/backbone';
+import { adapterSpecification } from '#core/adapter';
 import { createEngine, defaultThreads } from './create.ts';
 import { loadBackbone } from './files.ts';
 import { referenceModel } from './testing/reference-vit.ts';
