@@ -25,6 +25,8 @@ export interface Products {
   freeze(values: Float32Array, shape: readonly [number, number]): FrozenMatrix;
   /** a b of each pair, (G...,N,K) by (G...,K,O), with gradients to both. */
   multiply(a: Tensor, b: Tensor): Tensor;
+  /** a b^T of each pair, (G...,N,K) by (G...,O,K), with gradients to both. */
+  multiplyTransposed(a: Tensor, b: Tensor): Tensor;
 }
 
 /**
@@ -44,11 +46,12 @@ function plainProducts(tf: Tfjs): Products {
       return { apply: (x) => tf.matMul(x, weight, false, true), tensors: [weight] };
     },
     multiply: (a, b) => tf.matMul(a, b),
+    multiplyTransposed: (a, b) => tf.matMul(a, b, false, true),
   };
 }
 
 function wasmProducts(tf: Tfjs): Products {
-  const multiplyPairs = pairByPair(tf);
+  const multiply = multiplyPairs(tf);
   return {
     freeze: (values, shape) => {
       const weight = tf.tensor(values, [...shape]); // (O,I)
@@ -62,21 +65,28 @@ function wasmProducts(tf: Tfjs): Products {
       });
       return { apply, tensors: [weight, transposed] };
     },
-    multiply: tf.customGrad((a, b, save) => {
-      assert(a instanceof tf.Tensor && b instanceof tf.Tensor, 'product: expected two tensors');
-      keep(save, [a, b]);
-      return {
-        value: multiplyPairs(a, b),
-        gradFunc: (dy: Tensor, [savedA, savedB]: Tensor[]) => {
-          assert(savedA !== undefined && savedB !== undefined, 'product: expected what was kept');
-          return [
-            multiplyPairs(dy, swapLast(tf, savedB)), // da = dy b^T
-            multiplyPairs(swapLast(tf, savedA), dy), // db = a^T dy
-          ];
-        },
-      };
-    }),
+    multiply,
+    multiplyTransposed: (a, b) => multiply(a, swapLast(tf, b)),
   };
+}
+
+/** {@link Products.multiply} with its derivative in products that no side of is transposed. */
+function multiplyPairs(tf: Tfjs): (a: Tensor, b: Tensor) => Tensor {
+  const product = pairByPair(tf);
+  return tf.customGrad((a, b, save) => {
+    assert(a instanceof tf.Tensor && b instanceof tf.Tensor, 'product: expected two tensors');
+    keep(save, [a, b]);
+    return {
+      value: product(a, b),
+      gradFunc: (dy: Tensor, [savedA, savedB]: Tensor[]) => {
+        assert(savedA !== undefined && savedB !== undefined, 'product: expected what was kept');
+        return [
+          product(dy, swapLast(tf, savedB)), // da = dy b^T
+          product(swapLast(tf, savedA), dy), // db = a^T dy
+        ];
+      },
+    };
+  });
 }
 
 function keep(save: Tensor | GradSaveFunc | undefined, tensors: Tensor[]): void {

@@ -144,7 +144,7 @@ function attention(context: VitContext, run: BlockRun): Tensor {
   const k = splitHeads(context, block.k(h), count); // (B,H,T,D/H)
   const v = splitHeads(context, project(context, h, block.v, trained?.v), count);
   const scaledQ = tf.mul(q, 1 / Math.sqrt(headDimension));
-  const scores = products.multiply(scaledQ, tf.transpose(k, [0, 1, 3, 2])); // (B,H,T or 1,T)
+  const scores = products.multiplyTransposed(scaledQ, k); // (B,H,T or 1,T)
   const mixed = products.multiply(tf.softmax(scores), v); // (B,H,T or 1,D/H)
   const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, configuration.dimension]);
   return block.proj(joined);
