@@ -36,6 +36,7 @@ const configurationFiles = [
 ];
 const outputFolder = path.join(repositoryFolder, 'dist');
 const stampFile = path.join(outputFolder, '.build-stamp');
+const writtenFile = path.join(outputFolder, '.build-sources');
 const incrementalFile = path.join(outputFolder, '.tsbuildinfo');
 
 /** Build what is stale and return whether anything was built. */
@@ -43,17 +44,22 @@ export async function ensureBuilt({ isForced = false } = {}) {
   await ensureInstalled();
   const sources = listSources();
   const digest = digestOf([...configurationFiles, ...sources]);
-  const hasAllOutputs = sources.every((source) => existsSync(outputOf(source)));
-  if (!isForced && hasAllOutputs && readStamp() === digest) return false;
-  await timed(`build: ${sources.length} files to dist/`, () => build(sources, hasAllOutputs));
+  const isFresh = readStamp() === digest && sources.every(isOutputThere);
+  if (!isForced && isFresh) return false;
+  await timed(`build: ${sources.length} files to dist/`, () => build(sources, isForced));
   writeFileSync(stampFile, digest);
   return true;
 }
 
-async function build(sources, hasAllOutputs) {
+async function build(sources, isForced) {
+  mkdirSync(outputFolder, { recursive: true });
   rmSync(stampFile, { force: true });
   // TypeScript's incremental record believes that what it wrote once is still there.
-  if (!hasAllOutputs) rmSync(incrementalFile, { force: true });
+  const written = existsSync(writtenFile) ? readFileSync(writtenFile, 'utf8').split('\n') : [];
+  if (isForced || written.some((source) => sources.includes(source) && !isOutputThere(source))) {
+    rmSync(incrementalFile, { force: true });
+  }
+  writeFileSync(writtenFile, sources.join('\n'));
   const compiler = packageCommand('typescript', 'bin/tsc');
   const options = ['-p', 'tsconfig.build.json', '--incremental'];
   const { status } = await runProgram(process.execPath, [
@@ -90,6 +96,10 @@ function listFiles(folder) {
 
 function outputOf(source) {
   return path.join(outputFolder, source.replace(/\.ts$/, '.js'));
+}
+
+function isOutputThere(source) {
+  return existsSync(outputOf(source));
 }
 
 function digestOf(files) {

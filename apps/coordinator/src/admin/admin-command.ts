@@ -29,18 +29,21 @@ export interface AdminContext {
 
 /** Give a command the options of a connection. */
 export function withConnection(command: Command, environment: AdminEnvironment): Command {
-  const { MELO_URL: url, MELO_TOKEN_FILE: tokenFile } = environment.variables;
+  const variable = (name: string, otherwise: string): string => {
+    const value = environment.variables[name] ?? '';
+    return value === '' ? otherwise : value; // a variable set to nothing is one that is not set
+  };
   return command
     .addOption(
       new Option('--url <url>', 'address of the coordinator (or MELO_URL)').default(
-        url ?? defaultUrl,
+        variable('MELO_URL', defaultUrl),
       ),
     )
     .addOption(
       new Option(
         '--token-file <file>',
         'file with the administrator token (or MELO_TOKEN_FILE)',
-      ).default(tokenFile ?? defaultTokenFile),
+      ).default(variable('MELO_TOKEN_FILE', defaultTokenFile)),
     )
     .option('--insecure-http', 'send the token over plain http to another host')
     .option('--json', 'print the answer as one line of JSON');
