@@ -9,8 +9,8 @@ type MemberView = z.infer<typeof memberViewSchema>;
 export function describeRound(round: RoundView, nowMs: number): string {
   const reported = round.members.filter(({ status }) => status === 'reported').length;
   const attempt = round.attempt === 1 ? '' : ` attempt ${round.attempt}`;
-  const deadline =
-    round.settledAtMs === null ? `, deadline ${formatDistance(round.deadlineAtMs, nowMs)}` : '';
+  const isOpen = round.phase !== 'published' && round.phase !== 'abandoned';
+  const deadline = isOpen ? `, deadline ${formatDistance(round.deadlineAtMs, nowMs)}` : '';
   const reason = round.reason === null ? '' : ` (${round.reason})`;
   return `${round.round}${attempt} ${round.phase}${reason}, ${reported} of ${round.members.length} reported${deadline}`;
 }
