@@ -175,7 +175,20 @@ export class Federation {
     await this.call(taskRoutes.create, { body: definition });
   }
 
-  /** Wait until a condition on the REST API holds; a coordinator that is away does not count. */
+  /** Throw where a process has ended by itself: there is nothing left to wait for. */
+  #expectAlive(): void {
+    const processes = [...this.agents.values()];
+    if (this.coordinator !== undefined) processes.push(this.coordinator);
+    const failed = processes.find((each) => each.hasFailed);
+    if (failed !== undefined)
+      throw new Error(`${failed.name} ended by itself; its last lines:\n${failed.lastLines}`);
+  }
+
+  /**
+   * Wait until a condition on the REST API holds.
+   *
+   * @throws Error where the time is up or a process has ended by itself
+   */
   async waitUntil(
     what: string,
     isDone: () => Promise<boolean>,
@@ -183,6 +196,7 @@ export class Federation {
   ): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!(await isDone())) {
+      this.#expectAlive();
       if (Date.now() > deadline)
         throw new Error(`${what}: not so after ${timeoutMs} ms; see ${this.directory}`);
       await sleep(200);

@@ -37,6 +37,7 @@ export class MeloProcess {
   readonly #exit: Promise<number | null>;
   #onLine: (() => void)[] = [];
   #hasExited = false;
+  #isExpectedToEnd = false;
 
   constructor(options: {
     readonly name: string;
@@ -93,9 +94,19 @@ export class MeloProcess {
     return this.#hasExited;
   }
 
+  /** Whether it has ended although nobody stopped or killed it. */
+  get hasFailed(): boolean {
+    return this.#hasExited && !this.#isExpectedToEnd;
+  }
+
   /** Everything printed so far, both streams. */
   get output(): string {
     return this.#lines.join('\n');
+  }
+
+  /** The end of it, for messages. */
+  get lastLines(): string {
+    return this.#lines.slice(-15).join('\n');
   }
 
   /** The NDJSON values printed so far. */
@@ -117,9 +128,7 @@ export class MeloProcess {
       }
       if (this.#hasExited || Date.now() > deadline) {
         const why = this.#hasExited ? 'ended' : `printed nothing fitting in ${timeoutMs} ms`;
-        throw new Error(
-          `${this.name} ${why}; its last lines:\n${this.#lines.slice(-15).join('\n')}`,
-        );
+        throw new Error(`${this.name} ${why}; its last lines:\n${this.lastLines}`);
       }
       await this.#nextLine(Math.min(1000, timeoutMs));
     }
@@ -147,6 +156,7 @@ export class MeloProcess {
 
   /** Send a signal to this process alone and wait for its end; after 15 s it is killed with what it started. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.#isExpectedToEnd = true;
     if (!this.#hasExited) this.#child.kill(signal);
     const timeUp = new AbortController();
     const code = await Promise.race([
@@ -161,6 +171,7 @@ export class MeloProcess {
 
   /** End this process alone at once, as a power cut would; what it forked must notice by itself. */
   async kill(): Promise<void> {
+    this.#isExpectedToEnd = true;
     this.#child.kill('SIGKILL');
     await this.#exit;
   }

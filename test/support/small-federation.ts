@@ -116,7 +116,7 @@ export async function writeDrawnImages(
   for (const shape of drawnClasses) {
     await mkdir(join(directory, shape), { recursive: true });
     for (let index = 0; index < options.count; index++) {
-      const name = `patient${Math.floor(index / 2)}_${index % 2}.png`;
+      const name = `${shape}-patient${Math.floor(index / 2)}_${index % 2}.png`;
       const bytes = await drawImage(shape, `${options.seed}/${shape}/${index}`);
       await writeFile(join(directory, shape, name), bytes);
     }
@@ -125,7 +125,7 @@ export async function writeDrawnImages(
 
 /** The patient that a drawn image's file name says. */
 export function drawnGroup(file: string): string {
-  return /patient\d+/.exec(file)?.[0] ?? file;
+  return /[a-z]+-patient\d+/.exec(file)?.[0] ?? file;
 }
 
 /** Shares of drawn images for three sites, each with another class in the majority. */
