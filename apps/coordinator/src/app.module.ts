@@ -6,8 +6,11 @@ import { AuditService } from './audit/audit.service.ts';
 import { AccessGuard } from './common/access.guard.ts';
 import { AnswersInterceptor } from './common/answers.interceptor.ts';
 import { BackgroundWork } from './common/background-work.ts';
+import { Changes } from './common/changes.ts';
 import { Environment } from './common/environment.ts';
 import { ErrorFilter } from './common/error.filter.ts';
+import { ChangesInterceptor } from './dashboard/changes.interceptor.ts';
+import { DashboardGateway } from './dashboard/dashboard.gateway.ts';
 import { EvaluationController } from './evaluation/evaluation.controller.ts';
 import { EvaluationsService } from './evaluation/evaluations.service.ts';
 import { HealthController } from './health/health.controller.ts';
@@ -39,6 +42,11 @@ import { TasksService } from './tasks/tasks.service.ts';
 import { RetentionService } from './uploads/retention.service.ts';
 import { UploadStore } from './uploads/upload-store.ts';
 import { UploadsService } from './uploads/uploads.service.ts';
+import { CallersService } from './users/callers.service.ts';
+import { SessionsService } from './users/sessions.service.ts';
+import { SignInLinksService } from './users/sign-in-links.service.ts';
+import { UsersController } from './users/users.controller.ts';
+import { UsersService } from './users/users.service.ts';
 
 const services = [
   AggregationService,
@@ -46,7 +54,10 @@ const services = [
   AuditService,
   BackgroundWork,
   BlobStore,
+  CallersService,
+  Changes,
   ConnectionsService,
+  DashboardGateway,
   DeadlinesService,
   DecisionsService,
   EnrollmentService,
@@ -59,6 +70,8 @@ const services = [
   RoundTransitionsService,
   RoundViewsService,
   RoundsService,
+  SessionsService,
+  SignInLinksService,
   SignedBySite,
   SiteCommandsService,
   SitesGateway,
@@ -67,6 +80,7 @@ const services = [
   TasksService,
   UploadStore,
   UploadsService,
+  UsersService,
   VersionsService,
 ];
 
@@ -94,11 +108,13 @@ export class AppModule implements OnApplicationBootstrap {
         RoundsController,
         SitesController,
         TasksController,
+        UsersController,
       ],
       providers: [
         { provide: Environment, useValue: environment },
         { provide: APP_GUARD, useClass: AccessGuard },
         { provide: APP_INTERCEPTOR, useClass: AnswersInterceptor },
+        { provide: APP_INTERCEPTOR, useClass: ChangesInterceptor },
         { provide: APP_FILTER, useClass: ErrorFilter },
         ...services,
       ],

@@ -20,6 +20,7 @@ import { loadKeys, prepareDataFolder } from './config/data-folder.ts';
 import { openDatabase, type Queries } from './config/database.ts';
 import { takePidLock } from './config/pid-lock.ts';
 import { settings } from './config/schema.ts';
+import { defaultPageFolder, loadPage, servePage, type Page } from './dashboard/page.ts';
 import type { AdapterWork } from './rounds/adapter-work.ts';
 import { WorkerAdapterWork } from './rounds/worker-adapter-work.ts';
 import { SitesIoAdapter } from './sites/sites-io-adapter.ts';
@@ -38,6 +39,8 @@ export interface CoordinatorOptions {
   readonly clock?: Clock;
   readonly work?: AdapterWork;
   readonly settings?: Partial<CoordinatorSettings>;
+  /** Folder of the built dashboard; the one that the build makes by default. */
+  readonly pageFolder?: string;
 }
 
 /** One running coordinator. */
@@ -91,7 +94,7 @@ async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinat
     ...(httpsOptions === undefined ? {} : { httpsOptions }),
   });
   undo.add(() => app.close());
-  configure(app);
+  configure(app, await loadPage(options.pageFolder ?? defaultPageFolder));
   const url = await listen(app, options);
   environment.publicUrl = options.publicUrl ?? url;
   environment.logger.info('listening', { event: 'listening', url });
@@ -154,7 +157,7 @@ async function readTlsFile(option: string, path: string): Promise<Buffer> {
 }
 
 /** Limits and headers of HTTP. */
-function configure(app: NestExpressApplication): void {
+function configure(app: NestExpressApplication, page: Page): void {
   app.useWebSocketAdapter(new SitesIoAdapter(app));
   app.useBodyParser('json', { limit: '1mb', strict: true });
   app.disable('x-powered-by');
@@ -172,6 +175,7 @@ function configure(app: NestExpressApplication): void {
       next();
     },
   );
+  app.use(servePage(page));
   const server: HttpServer = app.getHttpServer();
   server.headersTimeout = 20_000;
   server.requestTimeout = 60_000;

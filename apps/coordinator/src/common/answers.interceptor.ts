@@ -68,7 +68,8 @@ export class AnswersInterceptor implements NestInterceptor {
         'Idempotency-Key: expected 1 to 128 printable characters; draw a random one for each command',
       );
     }
-    const name = digest('idempotency', request.header('authorization') ?? '', key);
+    const caller = request.header('authorization') ?? request.header('cookie') ?? '';
+    const name = digest('idempotency', caller, key);
     const body: unknown = request.body;
     const requestDigest = digest(request.method, request.originalUrl, canonicalJson(body ?? {}));
     return this.#mutex.run(name, async () => {

@@ -17,7 +17,7 @@ export interface RouteContract<
   Body extends z.ZodType = z.ZodType,
   Response extends z.ZodType = z.ZodType,
 > {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** Path with `:name` for each parameter. */
   readonly path: `/v1/${string}`;
   readonly summary: string;
@@ -44,7 +44,7 @@ export function defineRoute<
   Query extends z.ZodType = Nothing,
   Body extends z.ZodType = Nothing,
 >(route: {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: `/v1/${string}`;
   readonly summary: string;
   readonly roles: 'public' | readonly Role[];

@@ -6,6 +6,7 @@ import { registryRoutes } from '../registry/registry.contract.ts';
 import { roundRoutes } from '../rounds/rounds.contract.ts';
 import { siteRoutes } from '../sites/sites.contract.ts';
 import { taskRoutes } from '../tasks/tasks.contract.ts';
+import { userRoutes } from '../users/users.contract.ts';
 import type { RouteContract } from './contract.ts';
 
 /** Every REST route of the coordinator, by area. */
@@ -17,6 +18,7 @@ export const routes = {
   registry: registryRoutes,
   evaluation: evaluationRoutes,
   audit: auditRoutes,
+  users: userRoutes,
 } as const;
 
 /** The same as a list. */

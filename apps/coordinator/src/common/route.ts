@@ -21,7 +21,7 @@ export function Route(contract: RouteContract): MethodDecorator {
   return applyDecorators(
     RequestMapping({
       path: contract.path,
-      method: contract.method === 'GET' ? RequestMethod.GET : RequestMethod.POST,
+      method: RequestMethod[contract.method],
     }),
     HttpCode(contract.status),
     SetMetadata(contractKey, contract),
@@ -36,7 +36,7 @@ export const Input = createParamDecorator(
     return {
       params: parsePart(contract.params, { ...request.params }, 'path'),
       query: parsePart(contract.query, { ...request.query }, 'query'),
-      body: parsePart(contract.body, contract.method === 'GET' ? {} : (body ?? {}), 'body'),
+      body: parsePart(contract.body, contract.method === 'POST' ? (body ?? {}) : {}, 'body'),
     };
   },
 );

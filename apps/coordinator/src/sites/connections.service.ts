@@ -1,6 +1,7 @@
 /** The sockets of sites: one each; what they last said; how they hear that something changed. */
 import { Injectable } from '@nestjs/common';
 import type { SiteId, SiteRequest } from '#core/protocol';
+import { Changes } from '../common/changes.ts';
 import { Environment } from '../common/environment.ts';
 
 /** What a connection needs of a socket. */
@@ -21,11 +22,13 @@ interface Connection {
 /** The sockets of sites. */
 @Injectable()
 export class ConnectionsService {
+  readonly #changes: Changes;
   readonly #connections = new Map<string, Connection>();
   /** Grows with every change that a site may want to pull; from wall time, so that it grows over restarts too. */
   #stateVersion: number;
 
-  constructor(environment: Environment) {
+  constructor(environment: Environment, changes: Changes) {
+    this.#changes = changes;
     this.#stateVersion = environment.clock.wallTimeMs();
   }
 
@@ -41,11 +44,14 @@ export class ConnectionsService {
   add(site: SiteId, socket: SiteSocket): void {
     this.#connections.get(site)?.socket.disconnect(true);
     this.#connections.set(site, { socket, heartbeat: null, backbones: null });
+    this.#changes.publish('sites');
   }
 
   /** Forget a socket, unless a newer one of the same site has come. */
   remove(site: SiteId, socket: SiteSocket): void {
-    if (this.#connections.get(site)?.socket === socket) this.#connections.delete(site);
+    if (this.#connections.get(site)?.socket !== socket) return;
+    this.#connections.delete(site);
+    this.#changes.publish('sites');
   }
 
   isConnected(site: string): boolean {
@@ -55,7 +61,9 @@ export class ConnectionsService {
   /** Remember what a heartbeat said. */
   beat(site: SiteId, heartbeat: Heartbeat): void {
     const connection = this.#connections.get(site);
-    if (connection !== undefined) connection.heartbeat = heartbeat;
+    if (connection === undefined) return;
+    connection.heartbeat = heartbeat;
+    this.#changes.publish('sites', 'rounds');
   }
 
   heartbeatOf(site: string): Heartbeat | null {
@@ -77,6 +85,7 @@ export class ConnectionsService {
   cut(site: string): void {
     this.#connections.get(site)?.socket.disconnect(true);
     this.#connections.delete(site);
+    this.#changes.publish('sites');
   }
 
   /** Tell every site that something changed: a number only, the site then pulls. */
@@ -84,5 +93,6 @@ export class ConnectionsService {
     this.#stateVersion += 1;
     const message = { stateVersion: this.#stateVersion };
     for (const { socket } of this.#connections.values()) socket.emit('state', message);
+    this.#changes.publish('tasks', 'rounds', 'versions');
   }
 }

@@ -9,6 +9,7 @@ import { verifyHandshake } from '#core/crypto';
 import { toPublicError } from '#core/errors';
 import { parseMessage, protocolVersion, socketAuthSchema, type SiteId } from '#core/protocol';
 import { BackgroundWork } from '../common/background-work.ts';
+import { Changes } from '../common/changes.ts';
 import { Environment } from '../common/environment.ts';
 import { toCoordinatorError } from '../common/store-errors.ts';
 import { ConnectionsService } from './connections.service.ts';
@@ -17,6 +18,8 @@ import { NoncesService } from './nonces.service.ts';
 import { RosterService } from './roster.service.ts';
 import { SiteCommandsService } from './site-commands.service.ts';
 import { SiteDispatch } from './site-dispatch.ts';
+
+const evaluated = ['evaluations'] as const;
 
 /** The sites' end of the coordinator. */
 @WebSocketGateway({ namespace: '/sites' })
@@ -27,6 +30,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
   readonly #connections: ConnectionsService;
   readonly #commands: SiteCommandsService;
   readonly #background: BackgroundWork;
+  readonly #changes: Changes;
   readonly #dispatch: SiteDispatch;
   /** Sites of the sockets that passed the handshake. */
   readonly #sites = new WeakMap<Socket, SiteId>();
@@ -38,6 +42,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
     connections: ConnectionsService,
     commands: SiteCommandsService,
     background: BackgroundWork,
+    changes: Changes,
   ) {
     this.#environment = environment;
     this.#nonces = nonces;
@@ -45,6 +50,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
     this.#connections = connections;
     this.#commands = commands;
     this.#background = background;
+    this.#changes = changes;
     this.#dispatch = new SiteDispatch({
       handlers: commands.handlers,
       checkActive: (site) => {
@@ -94,6 +100,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
       const hasAcknowledgement = typeof last === 'function';
       const request: unknown = rest.length > (hasAcknowledgement ? 1 : 0) ? rest[0] : undefined;
       void this.#dispatch.answer(site, name, request).then((response) => {
+        this.#changes.publish('sites', 'rounds', ...(name === 'evaluation' ? evaluated : []));
         if (hasAcknowledgement) last(response);
       });
     });
