@@ -1,0 +1,129 @@
+/** Uploads and downloads over a link that breaks: nothing the other side has is sent again. */
+import fc from 'fast-check';
+import { toHex } from '#core/bytes';
+import { blake2b256, generateSigningKeyPair } from '#core/crypto';
+import { limits, siteCommands, siteIdSchema } from '#core/protocol';
+import { silentLogger } from '../common/events.ts';
+import { FakeCoordinator, refusal } from '../testing/fake-coordinator.ts';
+import { FakeUploads } from '../testing/fake-uploads.ts';
+import { CoordinatorConnection } from './connection.ts';
+import { downloadBlob } from './download.ts';
+import { missingRanges, uploadSealed, type SealedUpload } from './upload.ts';
+
+const site = siteIdSchema.parse('north');
+const keys = generateSigningKeyPair();
+const ciphertext = new Uint8Array(5 * limits.rangeBytes + 17).map((_, index) => index % 251);
+const upload: SealedUpload = {
+  uploadId: toHex(blake2b256(ciphertext)),
+  ciphertext,
+  manifest: { payload: new Uint8Array(3), signature: new Uint8Array(64) },
+};
+let coordinator: FakeCoordinator;
+let uploads: FakeUploads;
+let connection: CoordinatorConnection;
+
+beforeEach(async () => {
+  coordinator = new FakeCoordinator();
+  coordinator.sites.set(site, keys.publicKey);
+  uploads = new FakeUploads(coordinator);
+  await coordinator.start();
+  connection = new CoordinatorConnection({
+    url: coordinator.url,
+    federation: coordinator.federation,
+    site,
+    signingSecretKey: keys.secretKey,
+    coordinatorPublicKey: coordinator.signing.publicKey,
+    certificateAuthority: null,
+    acknowledgementTimeoutMs: 5000,
+    backoff: { minimumMs: 5, maximumMs: 20 },
+    slowRetryMs: 50,
+    isPollingAllowed: false,
+    emit: () => undefined,
+    logger: silentLogger,
+  });
+  connection.start();
+});
+
+afterEach(async () => {
+  await connection.stop();
+  await coordinator.stop();
+});
+
+test('missing ranges are exactly those that no interval covers', () => {
+  fc.assert(
+    fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 40 }), (isThere) => {
+      const received = isThere.flatMap((has, index): [number, number][] =>
+        has ? [[index, index + 1]] : [],
+      );
+      const expected = isThere.flatMap((has, index) => (has ? [] : [index]));
+      expect(missingRanges(isThere.length, received)).toEqual(expected);
+    }),
+  );
+});
+
+test('a whole upload arrives byte by byte', async () => {
+  const outcome = await uploadSealed(connection, upload);
+  expect(outcome).toEqual({
+    bytesSent: ciphertext.length,
+    resumedFromRange: 0,
+    status: 'reported',
+  });
+  expect(uploads.committed.get(upload.uploadId)).toEqual(ciphertext);
+});
+
+test('after a cut only the ranges that are missing are sent', async () => {
+  uploads.cutAfter = 3;
+  const outcome = await uploadSealed(connection, upload);
+  expect(outcome.status).toBe('reported');
+  expect(uploads.committed.get(upload.uploadId)).toEqual(ciphertext);
+  expect([...uploads.arrived].sort()).toEqual([0, 1, 2, 3, 4, 5]); // none twice
+});
+
+test('an upload that the coordinator forgot is begun again', async () => {
+  let isForgotten = true;
+  const store = coordinator.handlers.get('upload:range');
+  coordinator.handlers.set('upload:range', (request, from) => {
+    if (!isForgotten) return store?.(request, from) ?? refusal('INTERNAL');
+    isForgotten = false;
+    return refusal('UPLOAD_UNKNOWN', true);
+  });
+  await uploadSealed(connection, upload, { retryDelayMs: 5 });
+  expect(coordinator.requestsOf('upload:begin')).toHaveLength(2);
+});
+
+test('a refusal for good ends the upload with the code of the coordinator', async () => {
+  coordinator.handlers.set('upload:begin', () => refusal('ROUND_CLOSED'));
+  await expect(uploadSealed(connection, upload)).rejects.toMatchObject({ code: 'ROUND_CLOSED' });
+});
+
+test('one that was committed before sends nothing', async () => {
+  uploads.committed.set(upload.uploadId, ciphertext);
+  const outcome = await uploadSealed(connection, upload);
+  expect(outcome).toEqual({ bytesSent: 0, resumedFromRange: 0, status: null });
+});
+
+function serveBlob(change: (bytes: Uint8Array) => Uint8Array, cutAt: number): void {
+  let requests = 0;
+  coordinator.handlers.set('blob:get', (raw) => {
+    const { offset, length } = siteCommands['blob:get'].request.parse(raw);
+    requests += 1;
+    if (requests === cutAt) {
+      coordinator.cut();
+      return new Promise(() => undefined);
+    }
+    return { ok: true, bytes: Buffer.from(change(ciphertext.slice(offset, offset + length))) };
+  });
+}
+
+test('a download goes on after a cut and has the digest', async () => {
+  serveBlob((bytes) => bytes, 3);
+  const blob = { digest: upload.uploadId, bytes: ciphertext.length };
+  await expect(downloadBlob(connection, blob)).resolves.toEqual(ciphertext);
+  expect(coordinator.requestsOf('blob:get')).toHaveLength(7); // six ranges, one of them twice
+});
+
+test('a blob with other bytes is refused', async () => {
+  serveBlob((bytes) => bytes.fill(9, 0, 1), -1);
+  const blob = { digest: upload.uploadId, bytes: ciphertext.length };
+  await expect(downloadBlob(connection, blob)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+});
