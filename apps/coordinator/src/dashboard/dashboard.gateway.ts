@@ -92,9 +92,10 @@ export class DashboardGateway implements OnGatewayInit<Namespace> {
 
   /** Tell changes together, so that a busy upload does not make every page look fifty times a second. */
   #gather(topics: readonly ChangeTopic[]): void {
-    const isFirst = this.#changed.size === 0;
+    if (topics.length === 0) return;
+    const isTimed = this.#changed.size > 0;
     for (const topic of topics) this.#changed.add(topic);
-    if (!isFirst || this.#changed.size === 0) return;
+    if (isTimed) return;
     this.#background.startLater('changed', gatherMs, async () => {
       this.#tell();
     });
