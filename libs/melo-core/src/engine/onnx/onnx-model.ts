@@ -47,8 +47,14 @@ function sessionOptions(threads: number): InferenceSession.SessionOptions {
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    // Spinning threads of several trainers on one machine would starve one another.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: {
+      session: {
+        // Spinning threads of several trainers on one machine would starve one another.
+        intra_op: { allow_spinning: '0' },
+        // Weights serve forward and backward in different packings: packed copies would cost memory and save no time.
+        disable_prepacking: '1',
+      },
+    },
   };
 }
 
