@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { InvariantError } from '#core/errors';
 import {
+  isMemberSettled,
   limits,
   type Assignment,
   type ResultNotice,
@@ -83,9 +84,7 @@ export class AssignmentsService {
 
   async #assignments(site: SiteId, agreementPublicKey: Uint8Array): Promise<Assignment[]> {
     const assignments: Assignment[] = [];
-    for (const round of await this.#store.unsettled()) {
-      const member = findMember(round, site);
-      if (member === undefined) continue;
+    for (const { round, member } of await this.#openRounds(site)) {
       const version = await this.#versions.get(round.task, round.round - 1);
       assignments.push({
         open: { payload: round.openPayload, signature: round.openSignature },
@@ -94,5 +93,17 @@ export class AssignmentsService {
       });
     }
     return assignments;
+  }
+
+  /** Rounds that await something of the site first: a message carries only so many. */
+  async #openRounds(site: SiteId) {
+    const open = (await this.#store.unsettled()).flatMap((round) => {
+      const member = findMember(round, site);
+      return member === undefined ? [] : [{ round, member }];
+    });
+    return [
+      ...open.filter(({ member }) => !isMemberSettled(member)),
+      ...open.filter(({ member }) => isMemberSettled(member)),
+    ].slice(0, limits.itemsPerMessageMax + 1);
   }
 }

@@ -204,8 +204,7 @@ export class FakeSite {
       type: 'decision',
       ...{ protocol, federation, task, round, attempt, site: this.site },
       roundOpenDigest: envelopeDigest(signDomains.roundOpen, payload),
-      decision: 'accept',
-      samples: 100,
+      ...(change['decision'] === 'decline' ? {} : { decision: 'accept', samples: 100 }),
       ...change,
     });
     return this.sign(signDomains.decision, encodePayload(decisionSchema, decided));
