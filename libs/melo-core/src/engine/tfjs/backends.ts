@@ -110,10 +110,12 @@ export async function startTfjs(options: TfjsOptions): Promise<TfjsRuntime> {
     const candidate = candidates[backend];
     try {
       const started = await inLine(() => candidate.start(tf, candidate, options.threads));
-      const isExpected = started.device === 'gpu' || backend !== 'tensorflow-gpu';
-      if (!isExpected) reasons.push({ candidate: backend, reason: 'no GPU that CUDA can use' });
-      if (!isExpected && options.device === 'gpu') continue;
-      return runtimeOf(tf, backend, started, { chosen: backend, reasons });
+      const lacksGpu = backend === 'tensorflow-gpu' && started.device === 'cpu';
+      if (lacksGpu) reasons.push({ candidate: backend, reason: 'no GPU that CUDA can use' });
+      if (lacksGpu && options.device === 'gpu') continue;
+      // TensorFlow for a GPU computes on the CPU as well as TensorFlow for the CPU does, which can no longer be loaded.
+      const chosen = lacksGpu ? 'tensorflow' : backend;
+      return runtimeOf(tf, chosen, started, { chosen, reasons });
     } catch (error) {
       reasons.push({ candidate: backend, reason: reasonOf(error) });
     }
