@@ -1,4 +1,7 @@
 /** Waiting and trying again: jittered exponential back-off, and sleeps that an abort ends. */
+import { randomInt } from 'node:crypto';
+
+const randomShare = (): number => randomInt(2 ** 32) / 2 ** 32;
 
 /** Bounds of a back-off. */
 export interface Backoff {
@@ -13,7 +16,7 @@ export interface Backoff {
 export function backoffDelayMs(
   attempt: number,
   { minimumMs, maximumMs }: Backoff,
-  random: () => number = Math.random,
+  random: () => number = randomShare,
 ): number {
   const ceiling = Math.min(maximumMs, minimumMs * 2 ** Math.min(attempt, 30));
   return ceiling / 2 + (ceiling / 2) * random();
