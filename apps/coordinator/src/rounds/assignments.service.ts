@@ -47,13 +47,13 @@ export class AssignmentsService {
     const known = new Map(request.known.map(({ task, version }) => [task, version]));
     const { results, isComplete } = await this.#results(site, known, agreementPublicKey);
     const open = await this.#assignments(site, agreementPublicKey);
-    const most = limits.itemsPerMessageMax;
+    const room = limits.itemsPerMessageMax - results.length;
     return {
       ok: true,
       stateVersion,
-      assignments: open.slice(0, most),
+      assignments: open.slice(0, room),
       results,
-      hasMore: !isComplete || open.length > most,
+      hasMore: !isComplete || open.length > room,
     };
   }
 

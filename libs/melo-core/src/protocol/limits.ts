@@ -19,8 +19,8 @@ export const limits = {
   roundsMax: 10_000,
   /** Training samples one site may declare. */
   samplesMax: 10_000_000,
-  /** Assignments or results a site pulls in one message. */
-  itemsPerMessageMax: 8,
+  /** Assignments and results together in one message: three binaries each, and socket.io's parser takes ten a packet. */
+  itemsPerMessageMax: 3,
   /** Milliseconds between heartbeats of an agent. */
   heartbeatIntervalMs: 15_000,
   /** Milliseconds a nonce of the handshake lives. */
