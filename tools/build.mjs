@@ -1,5 +1,6 @@
 /**
- * Build dist/ from apps/, libs/ and bench/ where it is missing or stale; install what the build needs first.
+ * Build dist/ from apps/, libs/ and bench/ where it is missing or stale; install what the build needs first. The
+ * dashboard is bundled apart.
  *
  * The digest of every source decides, not a date: a checkout of another branch is seen, an untouched tree costs
  * some milliseconds. `--force` builds in any case.
@@ -21,6 +22,7 @@ import {
   packageCommand,
   repositoryFolder,
   runMain,
+  runOrFail,
   runProgram,
   timed,
   ToolError,
@@ -35,6 +37,8 @@ const configurationFiles = [
   'tools/build.mjs',
 ];
 const outputFolder = path.join(repositoryFolder, 'dist');
+const pageFolder = 'apps/dashboard';
+const pageStampFile = path.join(outputFolder, '.page-stamp');
 const stampFile = path.join(outputFolder, '.build-stamp');
 const writtenFile = path.join(outputFolder, '.build-sources');
 const incrementalFile = path.join(outputFolder, '.tsbuildinfo');
@@ -44,10 +48,28 @@ export async function ensureBuilt({ isForced = false } = {}) {
   await ensureInstalled();
   const sources = listSources();
   const digest = digestOf([...configurationFiles, ...sources]);
-  const isFresh = readStamp() === digest && sources.every(isOutputThere);
-  if (!isForced && isFresh) return false;
-  await timed(`build: ${sources.length} files to dist/`, () => build(sources, isForced));
-  writeFileSync(stampFile, digest);
+  const isFresh = readStamp(stampFile) === digest && sources.every(isOutputThere);
+  const isStale = isForced || !isFresh;
+  if (isStale) {
+    await timed(`build: ${sources.length} files to dist/`, () => build(sources, isForced));
+    writeFileSync(stampFile, digest);
+  }
+  const isPageBuilt = await ensurePageBuilt(isForced);
+  return isStale || isPageBuilt;
+}
+
+/** Bundle the dashboard where it is stale: another compiler, so a stamp of its own. */
+async function ensurePageBuilt(isForced) {
+  const sources = listFiles(pageFolder).filter((file) => !file.endsWith('.spec.ts'));
+  const digest = digestOf(['package-lock.json', 'tools/build.mjs', ...sources]);
+  const isThere = existsSync(path.join(outputFolder, pageFolder, 'index.html'));
+  if (!isForced && isThere && readStamp(pageStampFile) === digest) return false;
+  rmSync(pageStampFile, { force: true });
+  const bundler = packageCommand('vite', 'bin/vite.js');
+  await timed(`build: ${sources.length} files of the dashboard`, () =>
+    runOrFail(process.execPath, [bundler, 'build', pageFolder, '--logLevel', 'warn']),
+  );
+  writeFileSync(pageStampFile, digest);
   return true;
 }
 
@@ -81,7 +103,12 @@ function listSources() {
 function isBuilt(file) {
   const isForTests = file.endsWith('.spec.ts') || file.split('/').includes('testing');
   const isForTools = /\.d\.ts$|\.config\.ts$|\.md$|(^|\/)(tsconfig[^/]*\.json|\.[^/]+)$/.test(file);
-  return !isForTests && !isForTools;
+  return !isForTests && !isForTools && !isOfPage(file);
+}
+
+/** The dashboard is bundled, not compiled file by file. */
+function isOfPage(file) {
+  return file.includes(`${pageFolder}/`);
 }
 
 function listFiles(folder) {
@@ -111,8 +138,8 @@ function digestOf(files) {
   return hash.digest('hex');
 }
 
-function readStamp() {
-  return existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : undefined;
+function readStamp(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
 function copyToOutput(source) {
@@ -127,7 +154,7 @@ function removeOrphans(outputs) {
     for (const file of listFiles(`dist/${folder}`)) {
       const absolute = path.join(repositoryFolder, file);
       const output = absolute.replace(/\.map$/, '');
-      if (!outputs.has(output)) rmSync(absolute);
+      if (!outputs.has(output) && !isOfPage(file)) rmSync(absolute);
     }
   }
 }

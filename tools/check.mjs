@@ -24,6 +24,11 @@ function steps(isFixing) {
       script: compiler,
       scriptArguments: ['--noEmit', '-p', 'libs/melo-core'],
     },
+    {
+      name: 'types of the dashboard',
+      script: compiler,
+      scriptArguments: ['--noEmit', '-p', 'apps/dashboard'],
+    },
   ];
 }
 

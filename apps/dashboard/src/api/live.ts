@@ -1,0 +1,72 @@
+/** The socket that says that something changed. It carries no content: whoever hears it reads by REST. */
+import { io, type Socket } from 'socket.io-client';
+import { changedSchema } from './schemas.ts';
+
+/** How fresh the page is: `stale` means that it no longer hears of changes. */
+export type LiveState = 'connecting' | 'live' | 'stale';
+
+const retryMs = 10_000;
+
+type Topics = ReadonlySet<string> | 'all';
+
+/** The socket that says that something changed. */
+export class Live {
+  #socket: Socket | undefined;
+  #state: LiveState = 'connecting';
+  readonly #stateListeners = new Set<() => void>();
+  readonly #changeListeners = new Set<(topics: Topics) => void>();
+
+  /** Connect, and go on trying when the connection is lost. */
+  start(): void {
+    const socket = io('/dashboard', { transports: ['websocket', 'polling'] });
+    this.#socket = socket;
+    socket.on('connect', () => {
+      this.#setState('live');
+      this.#tell('all'); // whatever changed meanwhile was not heard
+    });
+    socket.on('disconnect', (reason) => {
+      this.#setState('stale');
+      this.#tell('all'); // a session that ended shows by what is read next
+      if (reason === 'io server disconnect') socket.connect();
+    });
+    socket.on('connect_error', () => {
+      this.#setState('stale');
+      // After a refusal by the coordinator the library does not try again by itself.
+      if (!socket.active) setTimeout(() => socket === this.#socket && socket.connect(), retryMs);
+    });
+    socket.on('changed', (message: unknown) => {
+      const changed = changedSchema.safeParse(message);
+      if (changed.success) this.#tell(new Set(changed.data.topics));
+    });
+  }
+
+  stop(): void {
+    this.#socket?.disconnect();
+    this.#socket = undefined;
+    this.#setState('connecting');
+  }
+
+  readonly state = (): LiveState => this.#state;
+
+  readonly onState = (listener: () => void): (() => void) => {
+    this.#stateListeners.add(listener);
+    return () => this.#stateListeners.delete(listener);
+  };
+
+  onChange(listener: (topics: Topics) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  #setState(state: LiveState): void {
+    this.#state = state;
+    for (const listener of this.#stateListeners) listener();
+  }
+
+  #tell(topics: Topics): void {
+    for (const listener of this.#changeListeners) listener(topics);
+  }
+}
+
+/** The page's one socket. */
+export const live = new Live();

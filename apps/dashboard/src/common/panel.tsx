@@ -1,0 +1,46 @@
+/** A part of the page with a heading, and what stands there while there is nothing to show. */
+import { Alert, Code, Group, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { useId, type ReactNode } from 'react';
+import type { ApiError } from '../api/client.ts';
+
+/** A part of the page with a heading. */
+export function Panel(props: {
+  readonly title: string;
+  readonly aside?: ReactNode;
+  readonly children: ReactNode;
+}) {
+  const id = useId();
+  return (
+    <Paper component="section" withBorder p="md" radius="md" aria-labelledby={id}>
+      <Group justify="space-between" mb="sm" gap="xs">
+        <Title order={2} size="h4" id={id}>
+          {props.title}
+        </Title>
+        {props.aside}
+      </Group>
+      {props.children}
+    </Paper>
+  );
+}
+
+/** Say that there is nothing yet, and what to do next. */
+export function Empty(props: { readonly children: ReactNode; readonly command?: string }) {
+  return (
+    <Stack gap={6} py="sm" align="flex-start">
+      <Text c="dimmed" size="sm">
+        {props.children}
+      </Text>
+      {props.command !== undefined && <Code>{props.command}</Code>}
+    </Stack>
+  );
+}
+
+/** What stands in a panel before the first answer, or in place of one. */
+export function Waiting({ error }: { readonly error: ApiError | undefined }) {
+  if (error === undefined) return <Skeleton height={96} radius="sm" aria-label="Loading" />;
+  return (
+    <Alert color="red" title="This cannot be shown now">
+      {error.message} It is tried again by itself.
+    </Alert>
+  );
+}

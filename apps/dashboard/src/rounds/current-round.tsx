@@ -1,0 +1,127 @@
+/** The round that is open, or the last one: its phase, its members, what each has done. */
+import { Alert, Group, Progress, Stack, Text } from '@mantine/core';
+import type { Member, Round, Task } from '../api/schemas.ts';
+import { Ago } from '../common/ago.tsx';
+import { DataTable, type Column } from '../common/data-table.tsx';
+import { formatCount, formatFigure, plural } from '../common/format.ts';
+import { Empty, Panel } from '../common/panel.tsx';
+import { StatusBadge } from '../common/status-badge.tsx';
+import { memberProgress } from './member-state.ts';
+
+const phases = ['inviting', 'training', 'aggregating', 'published'] as const;
+
+function Phases({ round }: { readonly round: Round }) {
+  const at = phases.findIndex((phase) => phase === round.phase);
+  const isAbandoned = round.phase === 'abandoned';
+  return (
+    <ol className="phases" aria-label="Phases of the round">
+      {phases.map((phase, index) => {
+        const isDone = index < at || (phase === 'published' && index === at);
+        const state = isDone ? 'done' : index === at ? 'now' : 'open';
+        return (
+          <li key={phase} data-state={state} aria-current={index === at ? 'step' : undefined}>
+            {phase}
+          </li>
+        );
+      })}
+      {isAbandoned && (
+        <li data-state="ended" aria-current="step">
+          abandoned
+        </li>
+      )}
+    </ol>
+  );
+}
+
+function MemberBar({ member }: { readonly member: Member }) {
+  const { percent, text } = memberProgress(member);
+  return (
+    <Stack gap={4} miw={120}>
+      <span className="number">{text}</span>
+      {percent !== null && (
+        <Progress value={percent} size="sm" aria-label={`${member.site}: ${text}`} />
+      )}
+    </Stack>
+  );
+}
+
+const columns: readonly Column<Member>[] = [
+  { label: 'Site', cell: ({ site }) => <Text fw={600}>{site}</Text> },
+  {
+    label: 'State',
+    cell: ({ status, reason }) => (
+      <Stack gap={2} align="flex-start">
+        <StatusBadge status={status} />
+        {reason !== null && <Text size="xs">{reason}</Text>}
+      </Stack>
+    ),
+  },
+  { label: 'Progress', cell: (member) => <MemberBar member={member} /> },
+  { label: 'Images', align: 'right', cell: ({ samples }) => formatCount(samples) },
+  { label: 'Training loss', align: 'right', cell: (member) => formatFigure(member.trainingLoss) },
+];
+
+function Times({ round }: { readonly round: Round }) {
+  const reported = round.members.filter(({ status }) => status === 'reported').length;
+  return (
+    <Text size="sm" c="dimmed">
+      {`${reported} of ${plural(round.members.length, 'site')} reported, ${round.quorumSites} needed · opened `}
+      <Ago timeMs={round.openedAtMs} />
+      {round.settledAtMs === null ? (
+        <>
+          {' · deadline '}
+          <Ago timeMs={round.deadlineAtMs} />
+        </>
+      ) : (
+        <>
+          {' · settled '}
+          <Ago timeMs={round.settledAtMs} />
+        </>
+      )}
+    </Text>
+  );
+}
+
+/** The round that is open, or the last one. */
+export function CurrentRound({ task }: { readonly task: Task }) {
+  const round = task.currentRound;
+  if (round === null) {
+    return (
+      <Panel title="Round">
+        <Empty
+          command={
+            task.status === 'created'
+              ? `melo admin tasks start ${task.task}`
+              : 'melo admin sites list'
+          }
+        >
+          {task.status === 'created'
+            ? 'The task has not been started.'
+            : 'No round yet: one opens as soon as its members are approved and connected.'}
+        </Empty>
+      </Panel>
+    );
+  }
+  const attempt = round.attempt > 1 ? `, attempt ${round.attempt}` : '';
+  const isOpen = round.settledAtMs === null;
+  return (
+    <Panel
+      title={`${isOpen ? 'Current round' : 'Last round'}: ${round.round} of ${task.rounds}${attempt}`}
+      aside={<StatusBadge status={round.phase} />}
+    >
+      <Stack gap="md">
+        <Phases round={round} />
+        {round.reason !== null && <Alert color="red">{round.reason}</Alert>}
+        <Group>
+          <Times round={round} />
+        </Group>
+        <DataTable
+          name="Members of the round"
+          columns={columns}
+          rows={round.members}
+          keyOf={({ site }) => site}
+        />
+      </Stack>
+    </Panel>
+  );
+}

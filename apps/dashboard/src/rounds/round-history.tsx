@@ -1,0 +1,70 @@
+/** Every attempt of a task: what became of it, how long it took, who is missing in it and why. */
+import { Stack, Text } from '@mantine/core';
+import { taskPath } from '../api/client.ts';
+import { roundsSchema, type Round } from '../api/schemas.ts';
+import { useResource } from '../api/use-resource.ts';
+import { DataTable, type Column } from '../common/data-table.tsx';
+import { formatBytes, formatSpan } from '../common/format.ts';
+import { Ago } from '../common/ago.tsx';
+import { Empty, Panel, Waiting } from '../common/panel.tsx';
+import { StatusBadge } from '../common/status-badge.tsx';
+import { missingMembers } from './member-state.ts';
+
+function Missing({ round }: { readonly round: Round }) {
+  if (round.settledAtMs === null) return <Text size="sm">under way</Text>;
+  const missing = missingMembers(round.members);
+  if (missing.length === 0) return <Text size="sm">nobody</Text>;
+  return (
+    <Stack gap={2}>
+      {missing.map(({ site, status, reason }) => (
+        <Text key={site} size="sm">
+          <b>{site}</b> {status}
+          {reason === null ? '' : `: ${reason}`}
+        </Text>
+      ))}
+    </Stack>
+  );
+}
+
+const columns: readonly Column<Round>[] = [
+  {
+    label: 'Round',
+    cell: ({ round, attempt }) => (attempt > 1 ? `${round}, attempt ${attempt}` : round),
+  },
+  { label: 'State', cell: ({ phase }) => <StatusBadge status={phase} /> },
+  { label: 'Opened', cell: ({ openedAtMs }) => <Ago timeMs={openedAtMs} /> },
+  {
+    label: 'Took',
+    align: 'right',
+    cell: ({ openedAtMs, settledAtMs }) =>
+      settledAtMs === null ? '–' : formatSpan(settledAtMs - openedAtMs),
+  },
+  {
+    label: 'Received',
+    align: 'right',
+    cell: ({ members }) =>
+      formatBytes(members.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0)),
+  },
+  { label: 'Missing', cell: (round) => <Missing round={round} /> },
+];
+
+/** Every attempt of a task. */
+export function RoundHistory({ task }: { readonly task: string }) {
+  const { data, error } = useResource(taskPath(task, '/rounds'), roundsSchema, 'rounds');
+  return (
+    <Panel title="Rounds">
+      {data === undefined ? (
+        <Waiting error={error} />
+      ) : data.rounds.length === 0 ? (
+        <Empty>Each round that opens is listed here, with whoever is missing in it and why.</Empty>
+      ) : (
+        <DataTable
+          name="Rounds"
+          columns={columns}
+          rows={data.rounds}
+          keyOf={({ round, attempt }) => `${round}/${attempt}`}
+        />
+      )}
+    </Panel>
+  );
+}

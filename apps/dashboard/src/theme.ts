@@ -1,0 +1,19 @@
+/** Colours and type of the page. The dimmed text is darker than the library's own, so that it can be read. */
+import { createTheme, type CSSVariablesResolver } from '@mantine/core';
+
+/** Colours and type of the page. */
+export const theme = createTheme({
+  primaryColor: 'cyan',
+  primaryShade: { light: 9, dark: 7 },
+  autoContrast: true,
+  defaultRadius: 'sm',
+  fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif',
+  headings: { fontWeight: '650' },
+});
+
+/** Variables that the theme has no dial for. */
+export const cssVariables: CSSVariablesResolver = () => ({
+  variables: {},
+  light: { '--mantine-color-dimmed': '#52606a' },
+  dark: { '--mantine-color-dimmed': '#a6b0b8' },
+});
