@@ -114,6 +114,10 @@ export interface GratingsComparison {
   readonly trainCount: number;
   readonly heldOutCount: number;
   readonly epochs: number;
+  /** 16 where it is left out. */
+  readonly batchSize?: number;
+  /** MeLo's, 2e-3 where it is left out; the probe's is a usual, higher one, 5e-3. */
+  readonly learningRate?: number;
   readonly progress: (message: string) => void;
 }
 
@@ -125,16 +129,16 @@ export interface GratingsOutcome {
   readonly values: Float32Array;
 }
 
-/** The rates: the prototype's for MeLo, a probe's usual, higher one for the probe. */
-const learningRates = { head: 5e-3, all: 2e-3 } as const;
+const probeLearningRate = 5e-3;
 
-function gratingsPlan(learningRate: number, epochs: number): TrainingPlan {
+function gratingsPlan(part: 'head' | 'all', options: GratingsComparison): TrainingPlan {
+  const { epochs, batchSize = 16, learningRate = 2e-3 } = options;
   return trainingPlanSchema.parse({
     version: 1,
-    optimiser: { name: 'adamw', learningRate },
+    optimiser: { name: 'adamw', learningRate: part === 'head' ? probeLearningRate : learningRate },
     schedule: { name: 'cosine', totalRounds: 1 },
     duration: { unit: 'epochs', count: epochs },
-    batchSize: 16,
+    batchSize,
     loss: { name: 'cross-entropy' },
     augmentation: { name: 'none' },
     seed: 1,
@@ -143,7 +147,7 @@ function gratingsPlan(learningRate: number, epochs: number): TrainingPlan {
 
 /** Train a linear probe and MeLo on the same gratings in the same order, and score both on others. */
 export async function compareOnGratings(options: GratingsComparison): Promise<GratingsOutcome> {
-  const { engine, backbone, seed, trainCount, heldOutCount, epochs, progress } = options;
+  const { engine, backbone, seed, trainCount, heldOutCount, progress } = options;
   const { dimension, blocks } = backbone.configuration;
   const specification = adapterSpecification({
     rank: 4,
@@ -160,7 +164,7 @@ export async function compareOnGratings(options: GratingsComparison): Promise<Gr
   const train = async (part: 'head' | 'all'): Promise<{ auc: number; values: Float32Array }> => {
     const { values } = await trainLocally({
       model,
-      plan: gratingsPlan(learningRates[part], epochs),
+      plan: gratingsPlan(part, options),
       images,
       global,
       trainedTensors: resolveTrainedTensors(part, model.layout),
