@@ -150,6 +150,7 @@ async function measure(options: {
     }
   } finally {
     await model.dispose();
+    await backbone.close();
   }
   return figures;
 }
@@ -167,6 +168,7 @@ async function startFederation(
       backbone: collection.backbone.directory,
       tasks: Object.fromEntries(tasksOf(site).map((task) => [task, folder])),
       threads: site === pooledSite ? 2 : 1,
+      isMeasured: true,
     });
     federation.startAgent(site);
   }

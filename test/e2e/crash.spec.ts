@@ -45,13 +45,12 @@ describe('a round that processes are killed in', () => {
     return { federation, tap };
   }
 
-  /** Start the agents and the task: rank 64 makes an update of four ranges. */
+  /** Start the agents and the task: rank 64 makes an update of four ranges, 80 steps a training to be killed in. */
   async function start(federation: Federation): Promise<void> {
     for (const site of sites) federation.startAgent(site);
-    const overrides = { rank: 64, alpha: 64 };
-    await federation.createTask(
-      collectionTask(collection, { task, members: sites, rounds: 1, overrides }),
-    );
+    const definition = collectionTask(collection, { task, members: sites, rounds: 1 });
+    const plan = { ...definition.plan, duration: { unit: 'steps' as const, count: 80 } };
+    await federation.createTask({ ...definition, plan, rank: 64, alpha: 64 });
   }
 
   beforeAll(async () => {
@@ -180,6 +179,7 @@ describe('a round that processes are killed in', () => {
       await start(federation);
       await federation.agents.get(victim)?.waitForEvent('training');
       await federation.agents.get(victim)?.kill();
+      expect(tap.uploadRanges().filter((range) => siteOf(tap, range) === victim)).toEqual([]);
       federation.startAgent(victim);
       await federation.waitForVersion(task, 1);
 

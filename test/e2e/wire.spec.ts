@@ -55,10 +55,11 @@ async function imageNeedles(
 /** Every tensor of the backbone as float32. */
 async function backboneNeedles(directory: string): Promise<Needle[]> {
   const backbone = await loadBackbone(directory);
-  const names = [...backbone.tensors.keys()];
-  return Promise.all(
-    names.map(async (name) => ({ name, bytes: bytesOf(await backbone.read(name)) })),
-  );
+  const needles: Needle[] = [];
+  for (const name of backbone.tensors.keys())
+    needles.push({ name, bytes: bytesOf(await backbone.read(name)) });
+  await backbone.close();
+  return needles;
 }
 
 /** A, B and head of every version, and of the change from each to the next. */

@@ -50,6 +50,7 @@ export async function describeBackbone(directory: string): Promise<BackboneFolde
   const backbone = await loadBackbone(directory);
   const { dimension, blocks, patchSize, imageSize } = backbone.configuration;
   const fingerprint = await fingerprintBackbone(backbone);
+  await backbone.close();
   return {
     directory,
     configuration: backbone.configuration,

@@ -35,9 +35,12 @@ export interface SiteOptions {
   readonly threads: number;
   /** Address written into the code, e.g. that of a proxy; the coordinator's own by default. */
   readonly url?: string;
+  /** Whether time counts: then the trainer keeps its own standard intervals. */
+  readonly isMeasured?: boolean;
 }
 
-/** Waits of an agent under test: a restart should not cost a minute. */
+/** Waits of an agent under test: a restart should not cost a minute, and a kill should find a checkpoint. */
+const trainer = { checkpointIntervalMs: 1, restartDelayMs: 200 };
 const connection = { backoffMinimumMs: 200, backoffMaximumMs: 2000, slowRetryMs: 1000 };
 
 /** One coordinator and its agents, each a process, under one folder. */
@@ -124,6 +127,7 @@ export class Federation {
       engine: { name: 'onnx', threads: options.threads },
       tasks: options.tasks,
       connection,
+      ...(options.isMeasured === true ? {} : { trainer }),
     };
     await writeFile(this.configPath(site), stringify(config));
   }

@@ -155,6 +155,19 @@ export class ScriptedSite {
     return this.ask('round:accept', siteCommands['round:accept'].response, { decision });
   }
 
+  /** Decline an open round, with the reason that people are shown. */
+  decline(assignment: Assignment, reason: string): Promise<Granted<'round:decline'> | Refusal> {
+    const payload = encodePayload(decisionSchema, {
+      type: 'decision',
+      ...this.#reference(assignment),
+      decision: 'decline',
+      code: 'TASK_NOT_ALLOWED',
+      reason,
+    });
+    const decision = signPayload(signDomains.decision, payload, this.#signing.secretKey);
+    return this.ask('round:decline', siteCommands['round:decline'].response, { decision });
+  }
+
   /** Upload these bytes as they are, sealed or not, and ask for the commit. */
   async upload(
     assignment: Assignment,
