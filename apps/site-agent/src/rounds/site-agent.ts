@@ -89,11 +89,15 @@ export class SiteAgent {
   readonly #notBeforeMs = new Map<string, number>();
   #isWanted = false;
   #isHelloDue = true;
+  #isWaitingSaid = false;
   #running: Promise<void> | null = null;
 
   private constructor(context: AgentContext) {
     this.#context = context;
     this.#synchroniser = new Synchroniser(context);
+    this.#queue.onIdle = () => {
+      this.#sayWaiting();
+    };
   }
 
   /** Make an agent from what its data folder remembers; nothing is sent yet. */
@@ -136,11 +140,18 @@ export class SiteAgent {
         this.#arrange(accepted);
         for (const found of newVersions) await this.#keepVersion(found);
         this.#evaluateFinalVersions();
-        if (!this.#queue.isBusy) this.#context.emit({ event: 'waiting', reason: 'for a round' });
+        this.#sayWaiting();
       } catch (error) {
         this.#afterFailure(error);
       }
     }
+  }
+
+  /** Said once until there was work again. */
+  #sayWaiting(): void {
+    if (this.#isWaitingSaid || this.#queue.isBusy) return;
+    this.#isWaitingSaid = true;
+    this.#context.emit({ event: 'waiting', reason: 'for a round' });
   }
 
   /** After a lost link the next connection pulls again; anything else is tried again in a while. */
@@ -182,6 +193,7 @@ export class SiteAgent {
     for (const round of accepted) {
       const key = roundName(round.key);
       if ((this.#notBeforeMs.get(key) ?? 0) > performance.now()) continue;
+      this.#isWaitingSaid = false;
       this.#queue.add({ key, run: (signal) => this.#work(round, signal) });
     }
   }

@@ -14,6 +14,8 @@ export class WorkQueue {
   #active: { readonly key: string; readonly abort: AbortController } | null = null;
   #running: Promise<void> | null = null;
   #isStopped = false;
+  /** Called whenever nothing is left to do. */
+  onIdle: () => void = () => undefined;
 
   /** Add an item unless one of its key waits or runs. */
   add(item: WorkItem): void {
@@ -54,5 +56,6 @@ export class WorkQueue {
       this.#active = null;
     }
     this.#running = null;
+    if (!this.#isStopped) this.onIdle();
   }
 }

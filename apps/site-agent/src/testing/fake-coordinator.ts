@@ -86,9 +86,7 @@ export class FakeCoordinator {
       request.on('end', () => {
         response.setHeader('content-type', 'application/json');
         const isEnrollment = request.url === '/v1/enrollments';
-        const answer = isEnrollment
-          ? this.onEnrollment(JSON.parse(body))
-          : { statement: this.#nonce(body) };
+        const answer = isEnrollment ? this.onEnrollment(JSON.parse(body)) : this.#nonce(body);
         response.end(JSON.stringify(answer));
       });
     });

@@ -44,6 +44,7 @@ class RoundWork {
   #training: PreparedImages | null = null;
   #heldOut: PreparedImages | null = null;
   #lastProgressMs = -Infinity;
+  #lastPhase: TrainerProgress['phase'] | null = null;
 
   constructor(job: RoundJob, ports: RoundJobPorts, adapter: AdapterFile) {
     this.#job = job;
@@ -69,8 +70,10 @@ class RoundWork {
 
   #progress(phase: TrainerProgress['phase'], done: number, total: number): void {
     const now = this.#ports.monotonicTimeMs();
-    if (now - this.#lastProgressMs < progressIntervalMs && done > 0 && done < total) return;
+    const isTooSoon = phase === this.#lastPhase && now - this.#lastProgressMs < progressIntervalMs;
+    if (isTooSoon && done < total) return;
     this.#lastProgressMs = now;
+    this.#lastPhase = phase;
     this.#ports.send({ type: 'progress', phase, done, total });
   }
 

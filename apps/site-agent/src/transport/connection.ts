@@ -177,11 +177,13 @@ export class CoordinatorConnection implements CoordinatorCommands {
         this.#options.emit({ event: 'disconnected', reason });
         delayMs = backoffDelayMs(0, this.#options.backoff);
       } catch (error) {
+        if (this.#stop.signal.aborted) break;
         delayMs = this.#delayAfter(error, failures);
         failures += 1;
       }
       await sleep(delayMs, this.#stop.signal);
     }
+    this.#socket?.close();
   }
 
   /** Make one attempt with a nonce of its own; the inner promise settles when that connection ends. */
@@ -190,6 +192,7 @@ export class CoordinatorConnection implements CoordinatorCommands {
     const statement = await fetchNonce(this.#url, fingerprint(options.coordinatorPublicKey), {
       timeoutMs: options.acknowledgementTimeoutMs,
       certificateAuthority: options.certificateAuthority,
+      signal: this.#stop.signal,
     });
     const socket = io(`${this.#url}/sites`, {
       auth: connectionAuth(options, statement),
@@ -216,9 +219,13 @@ export class CoordinatorConnection implements CoordinatorCommands {
         socket.close();
         reject(error);
       });
-      socket.once('disconnect', () => {
+      const giveUp = (): void => {
         reject(disconnected());
-      });
+      };
+      socket.once('disconnect', giveUp);
+      // A socket that is closed before it is connected says nothing at all.
+      this.#stop.signal.addEventListener('abort', giveUp, { once: true });
+      if (this.#stop.signal.aborted) giveUp();
     });
     return { ended };
   }

@@ -13,6 +13,7 @@ export interface HttpOptions {
   readonly timeoutMs: number;
   /** PEM of extra certificate authorities; null for the system's own. */
   readonly certificateAuthority: string | null;
+  readonly signal?: AbortSignal;
 }
 
 const errorBodySchema = z.object({
@@ -64,6 +65,7 @@ function send(url: URL, body: string, options: HttpOptions): Promise<RawAnswer> 
       method: 'POST',
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
       agent: false,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(options.certificateAuthority === null ? {} : { ca: options.certificateAuthority }),
     });
     const timer = setTimeout(() => {

@@ -18,6 +18,11 @@ const upload: SealedUpload = {
   ciphertext,
   manifest: { payload: new Uint8Array(3), signature: new Uint8Array(64) },
 };
+/** Jest's own comparison takes seconds for a megabyte. */
+const expectSameBytes = (bytes: Uint8Array | undefined): void => {
+  expect(Buffer.compare(bytes ?? new Uint8Array(0), ciphertext)).toBe(0);
+};
+
 let coordinator: FakeCoordinator;
 let uploads: FakeUploads;
 let connection: CoordinatorConnection;
@@ -68,14 +73,14 @@ test('a whole upload arrives byte by byte', async () => {
     resumedFromRange: 0,
     status: 'reported',
   });
-  expect(uploads.committed.get(upload.uploadId)).toEqual(ciphertext);
+  expectSameBytes(uploads.committed.get(upload.uploadId));
 });
 
 test('after a cut only the ranges that are missing are sent', async () => {
   uploads.cutAfter = 3;
   const outcome = await uploadSealed(connection, upload);
   expect(outcome.status).toBe('reported');
-  expect(uploads.committed.get(upload.uploadId)).toEqual(ciphertext);
+  expectSameBytes(uploads.committed.get(upload.uploadId));
   expect([...uploads.arrived].sort()).toEqual([0, 1, 2, 3, 4, 5]); // none twice
 });
 
@@ -118,7 +123,7 @@ function serveBlob(change: (bytes: Uint8Array) => Uint8Array, cutAt: number): vo
 test('a download goes on after a cut and has the digest', async () => {
   serveBlob((bytes) => bytes, 3);
   const blob = { digest: upload.uploadId, bytes: ciphertext.length };
-  await expect(downloadBlob(connection, blob)).resolves.toEqual(ciphertext);
+  expectSameBytes(await downloadBlob(connection, blob));
   expect(coordinator.requestsOf('blob:get')).toHaveLength(7); // six ranges, one of them twice
 });
 

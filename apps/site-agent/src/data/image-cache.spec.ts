@@ -1,0 +1,62 @@
+/** The cache of decoded images: bounded, never wrong, made again where it is damaged. */
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ImageCache } from './image-cache.ts';
+
+let directory: string;
+const pixels = (seed: number): Uint8Array =>
+  new Uint8Array(768).map((_, index) => (index * seed) % 256);
+const entryBytes = 768 + 32;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'melo-cache-'));
+});
+
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+test('an entry comes back, also to the next process', async () => {
+  const cache = await ImageCache.open(directory, 1e6);
+  expect(await cache.get('a')).toBeNull();
+  expect(await cache.put('a', pixels(3))).toBe(true);
+  const reopened = await ImageCache.open(directory, 1e6);
+  expect(Buffer.from((await reopened.get('a')) ?? [])).toEqual(Buffer.from(pixels(3)));
+  expect(reopened.bytes).toBe(entryBytes);
+});
+
+test.each([0, 31, 32, 400, entryBytes - 1])(
+  'damage at byte %i is seen, and the entry goes',
+  async (offset) => {
+    await (await ImageCache.open(directory, 1e6)).put('a', pixels(3));
+    const path = join(directory, 'a.rgb');
+    const bytes = await readFile(path);
+    bytes[offset] = (bytes[offset] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    const cache = await ImageCache.open(directory, 1e6);
+    expect(await cache.get('a')).toBeNull();
+    expect(cache.bytes).toBe(0);
+    expect(await readdir(directory)).toEqual([]);
+  },
+);
+
+test('the oldest entry makes room, those of this process stay', async () => {
+  const before = await ImageCache.open(directory, 1e6);
+  for (const [index, key] of ['old', 'older', 'new'].entries()) {
+    await before.put(key, pixels(index));
+    const time = new Date(1000 * ([2000, 1000, 3000][index] ?? 0));
+    await utimes(join(directory, `${key}.rgb`), time, time);
+  }
+  const cache = await ImageCache.open(directory, 3 * entryBytes);
+  await cache.get('old');
+  expect(await cache.put('b', pixels(9))).toBe(true);
+  expect((await readdir(directory)).sort()).toEqual(['b.rgb', 'new.rgb', 'old.rgb']);
+  expect(await cache.put('c', pixels(8))).toBe(true);
+  expect(await cache.put('d', pixels(7))).toBe(false); // old, b and c are in use
+  expect((await readdir(directory)).sort()).toEqual(['b.rgb', 'c.rgb', 'old.rgb']);
+});
+
+test('what a crash left half written is removed', async () => {
+  await writeFile(join(directory, 'a.rgb.17.tmp'), 'half');
+  await ImageCache.open(directory, 1e6);
+  expect(await readdir(directory)).toEqual([]);
+});

@@ -1,0 +1,324 @@
+/** A coordinator's task for specs: opens rounds, publishes versions, opens the updates that come. */
+import {
+  adapterCard,
+  adapterDigest,
+  adapterLayout,
+  decodeUpdate,
+  encodeAdapterFile,
+  initialAdapter,
+  resolveTrainedTensors,
+  specificationOf,
+} from '#core/adapter';
+import { toHex } from '#core/bytes';
+import {
+  blake2b256,
+  encryptAdapter,
+  envelopeDigest,
+  generateAgreementKeyPair,
+  openUpdate,
+  randomBytes,
+  sealContentKey,
+  signDomains,
+  signPayload,
+  verifyPayload,
+  type AgreementKeyPair,
+  type SignedEnvelope,
+} from '#core/crypto';
+import {
+  decodePayload,
+  encodePayload,
+  manifestSchema,
+  planDigest,
+  preprocessingDigest,
+  protocolVersion,
+  roundOpenSchema,
+  roundResultSchema,
+  siteCommands,
+  taskDefinitionSchema,
+  type MemberStatus,
+  type RoundOpen,
+  type TaskDefinition,
+} from '#core/protocol';
+import type { SiteKeys } from '../identity/identity.ts';
+import type { FakeCoordinator } from './fake-coordinator.ts';
+import type { FakeUploads } from './fake-uploads.ts';
+
+const digestOf = (bytes: Uint8Array): string => toHex(blake2b256(bytes));
+
+/** The definition that specs use; small enough to train in no time. */
+export function fakeDefinition(fingerprint: string, members: readonly string[]): TaskDefinition {
+  return taskDefinitionSchema.parse({
+    version: 1,
+    task: 'lung',
+    title: 'Lung',
+    mode: 'clear',
+    backbone: { name: 'tiny', fingerprint, dimension: 8, blocks: 1, patchSize: 8, imageSize: 16 },
+    preprocessing: {
+      version: 1,
+      imageSize: 16,
+      resize: 'fill',
+      crop: 'none',
+      kernel: 'cubic',
+      channels: 'rgb',
+      mean: [0.5, 0.5, 0.5],
+      std: [0.5, 0.5, 0.5],
+    },
+    classes: ['normal', 'pneumonia'],
+    rank: 2,
+    alpha: 2,
+    publicSeed: '5e'.repeat(32),
+    plan: {
+      version: 1,
+      optimiser: { name: 'adamw', learningRate: 0.01 },
+      schedule: { name: 'cosine', totalRounds: 2 },
+      duration: { unit: 'epochs', count: 1 },
+      batchSize: 4,
+      loss: { name: 'cross-entropy' },
+      augmentation: { name: 'none' },
+      seed: 1,
+    },
+    aggregation: {},
+    rounds: 2,
+    rules: { quorumSites: 1 },
+    members,
+  });
+}
+
+/** One task of a fake coordinator with one site. */
+export class FakeTask {
+  readonly coordinator: FakeCoordinator;
+  readonly definition: TaskDefinition;
+  /** Deltas that were opened, in order of arrival. */
+  readonly updates: Float32Array[] = [];
+  status: MemberStatus = 'invited';
+  /** Changes a RoundOpen before it is signed. */
+  alter: (open: RoundOpen) => RoundOpen = (open) => open;
+  readonly #siteKeys: SiteKeys;
+  readonly #blobs = new Map<string, Uint8Array>();
+  readonly #results: object[] = [];
+  #resultDigest: string | null = null;
+  #values: Float32Array;
+  #version = 0;
+  #file: Uint8Array;
+  #reference: object;
+  #round: {
+    open: SignedEnvelope;
+    openDigest: string;
+    keyPair: AgreementKeyPair;
+    attempt: number;
+  } | null = null;
+
+  constructor(
+    coordinator: FakeCoordinator,
+    uploads: FakeUploads,
+    options: { readonly definition: TaskDefinition; readonly siteKeys: SiteKeys },
+  ) {
+    this.coordinator = coordinator;
+    this.definition = options.definition;
+    this.#siteKeys = options.siteKeys;
+    this.#values = initialAdapter(specificationOf(this.definition), this.definition.publicSeed);
+    this.#file = this.#encodeVersion();
+    this.#reference = this.#store();
+    coordinator.handlers.set('round:get', (raw) => this.#answer(raw));
+    coordinator.handlers.set('round:accept', () => ({
+      ok: true,
+      status: (this.status = 'accepted'),
+    }));
+    coordinator.handlers.set('round:decline', () => ({
+      ok: true,
+      status: (this.status = 'declined'),
+    }));
+    coordinator.handlers.set('evaluation', () => ({ ok: true }));
+    coordinator.handlers.set('blob:get', (raw) => {
+      const { digest, offset, length } = siteCommands['blob:get'].request.parse(raw);
+      const blob = this.#blobs.get(digest) ?? new Uint8Array(0);
+      return { ok: true, bytes: Buffer.from(blob.subarray(offset, offset + length)) };
+    });
+    uploads.onCommit = (_id, ciphertext) => this.#commit(ciphertext);
+  }
+
+  /** Open the next round, or another attempt of the present one. */
+  openRound(attempt = 1): void {
+    const { definition } = this;
+    const keyPair = generateAgreementKeyPair();
+    const layout = adapterLayout(specificationOf(definition));
+    const open = this.alter(
+      roundOpenSchema.parse({
+        type: 'round-open',
+        protocol: protocolVersion,
+        federation: this.coordinator.federation,
+        task: definition.task,
+        round: this.#version + 1,
+        attempt,
+        rosterEpoch: 1,
+        members: definition.members,
+        mode: 'clear',
+        backboneFingerprint: definition.backbone.fingerprint,
+        globalVersion: this.#version,
+        globalAdapterDigest: adapterDigest(this.#file),
+        layoutHash: layout.hash,
+        planDigest: planDigest(definition.plan),
+        plan: definition.plan,
+        trainedTensors: resolveTrainedTensors('all', layout),
+        scheduleOffset: this.#version,
+        classes: definition.classes,
+        preprocessingDigest: preprocessingDigest(definition.preprocessing),
+        preprocessing: definition.preprocessing,
+        rank: definition.rank,
+        alpha: definition.alpha,
+        publicSeed: definition.publicSeed,
+        roundPublicKey: toHex(keyPair.publicKey),
+        openedAtMs: 1,
+        deadlineAtMs: 2,
+        clip: null,
+        fixedPointBits: null,
+        weightCap: null,
+        threshold: null,
+        leastSurvivors: null,
+      }),
+    );
+    const payload = encodePayload(roundOpenSchema, open);
+    const envelope = signPayload(
+      signDomains.roundOpen,
+      payload,
+      this.coordinator.signing.secretKey,
+    );
+    this.#round = {
+      open: envelope,
+      openDigest: envelopeDigest(signDomains.roundOpen, payload),
+      keyPair,
+      attempt,
+    };
+    this.status = 'invited';
+    this.coordinator.announce(1);
+  }
+
+  /** The round is over without a version. */
+  abandonRound(): void {
+    this.#round = null;
+    this.coordinator.announce(2);
+  }
+
+  /** Publish the next version from the last update. */
+  publish(isFinal: boolean, previous = this.#resultDigest): void {
+    const delta = this.updates.at(-1) ?? new Float32Array(this.#values.length);
+    this.#values = this.#values.map((value, index) => value + (delta[index] ?? 0));
+    this.#version += 1;
+    this.#file = this.#encodeVersion();
+    this.#reference = this.#store();
+    const layout = adapterLayout(specificationOf(this.definition));
+    const payload = encodePayload(roundResultSchema, {
+      type: 'round-result',
+      protocol: protocolVersion,
+      federation: this.coordinator.federation,
+      task: this.definition.task,
+      round: this.#version,
+      attempt: 1,
+      roundOpenDigest: this.#round?.openDigest ?? '00'.repeat(32),
+      version: this.#version,
+      adapterDigest: adapterDigest(this.#file),
+      backboneFingerprint: this.definition.backbone.fingerprint,
+      layoutHash: layout.hash,
+      method: 'fedavg',
+      members: [
+        {
+          site: 'north',
+          status: 'reported',
+          reason: null,
+          samples: 1,
+          weight: 1,
+          updateDigest: null,
+        },
+      ],
+      previousResultDigest: previous,
+      isFinal,
+    });
+    const result = signPayload(
+      signDomains.roundResult,
+      payload,
+      this.coordinator.signing.secretKey,
+    );
+    this.#resultDigest = envelopeDigest(signDomains.roundResult, payload);
+    this.#results.push({ result: this.#wire(result), adapter: this.#reference });
+    this.#round = null;
+    this.coordinator.announce(3);
+  }
+
+  /** BLAKE2b-256 of the newest version's file. */
+  get versionDigest(): string {
+    return adapterDigest(this.#file);
+  }
+
+  #encodeVersion(): Uint8Array {
+    const card = adapterCard({
+      definition: this.definition,
+      version: this.#version,
+      parentDigest: this.#version === 0 ? null : digestOf(this.#file),
+      round: this.#version === 0 ? null : this.#version,
+      members: this.#version === 0 ? [] : [{ site: 'north', weight: 1, samples: 1 }],
+      software: { library: 'spec', engine: 'spec' },
+    });
+    const specification = specificationOf(this.definition);
+    return encodeAdapterFile({ specification, values: this.#values, card });
+  }
+
+  #store(): object {
+    const contentKey = randomBytes(32);
+    const ciphertext = encryptAdapter({ plaintext: this.#file, contentKey });
+    this.#blobs.set(digestOf(ciphertext), ciphertext);
+    return {
+      version: this.#version,
+      ciphertextDigest: digestOf(ciphertext),
+      ciphertextBytes: ciphertext.length,
+      sealedContentKey: Buffer.from(sealContentKey(contentKey, this.#siteKeys.agreement.publicKey)),
+    };
+  }
+
+  #wire({ payload, signature }: SignedEnvelope): object {
+    return { payload: Buffer.from(payload), signature: Buffer.from(signature) };
+  }
+
+  #answer(raw: unknown): object {
+    const { known } = siteCommands['round:get'].request.parse(raw);
+    const from = known.find(({ task }) => task === this.definition.task)?.version ?? 0;
+    const assignments =
+      this.#round === null
+        ? []
+        : [{ open: this.#wire(this.#round.open), status: this.status, adapter: this.#reference }];
+    return {
+      ok: true,
+      stateVersion: 1,
+      assignments,
+      results: this.#results.slice(from),
+      hasMore: false,
+    };
+  }
+
+  #commit(ciphertext: Uint8Array): object {
+    const round = this.#round;
+    const begins = this.coordinator.requestsOf('upload:begin');
+    const { manifest } = siteCommands['upload:begin'].request.parse(begins.at(-1));
+    const payload = verifyPayload(signDomains.manifest, manifest, this.#siteKeys.signing.publicKey);
+    const {
+      layoutHash,
+      task,
+      attempt,
+      federation,
+      site,
+      round: number,
+    } = decodePayload(manifestSchema, payload, 'manifest');
+    if (round?.attempt !== attempt)
+      return { ok: false, code: 'ROUND_CLOSED', message: 'over', retryable: false };
+    const plaintext = openUpdate({
+      ciphertext,
+      roundKeyPair: round.keyPair,
+      roundOpenDigest: round.openDigest,
+      context: { federation, task, round: number, attempt, site, layoutHash },
+    });
+    const layout = adapterLayout(specificationOf(this.definition));
+    const trainedTensors = resolveTrainedTensors('all', layout);
+    this.updates.push(decodeUpdate({ layout, trainedTensors, bytes: plaintext, site }));
+    this.status = 'reported';
+    return { ok: true, status: 'reported' };
+  }
+}
