@@ -1,5 +1,5 @@
 /** The head of the page: whose federation, whether the page is live, who is signed in. */
-import { Badge, Button, Container, Group, Text } from '@mantine/core';
+import { Button, Container, Group, Text } from '@mantine/core';
 import { useSyncExternalStore } from 'react';
 import { z } from 'zod';
 import { ApiError, command } from './api/client.ts';
@@ -7,18 +7,13 @@ import { live, type LiveState } from './api/live.ts';
 import { healthSchema, type Session } from './api/schemas.ts';
 import { useResource } from './api/use-resource.ts';
 import { Mark } from './common/mark.tsx';
+import { StatusBadge } from './common/status-badge.tsx';
 
 const liveText: Readonly<Record<LiveState, string>> = {
   connecting: 'connecting',
   live: 'live',
   stale: 'not live',
 };
-const liveColour: Readonly<Record<LiveState, string>> = {
-  connecting: 'gray',
-  live: 'teal',
-  stale: 'red',
-};
-
 /** Whether the page hears of changes. */
 export function useLiveState(): LiveState {
   return useSyncExternalStore(live.onState, live.state);
@@ -42,9 +37,7 @@ export function Header(props: { readonly session: Session; readonly onSignedOut:
         <Group justify="space-between" gap="sm">
           <Mark />
           <Group gap="sm">
-            <Badge variant="light" color={liveColour[state]} tt="none" radius="sm" role="status">
-              {liveText[state]}
-            </Badge>
+            <StatusBadge status={liveText[state]} isAnnounced />
             <Text size="sm" c="dimmed" visibleFrom="sm">
               {data === undefined
                 ? ''

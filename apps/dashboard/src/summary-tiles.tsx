@@ -13,7 +13,7 @@ function Tile(props: {
   readonly note: ReactNode;
 }) {
   return (
-    <Paper withBorder radius="md" p="md">
+    <Paper className="panel" withBorder radius="md" p="md">
       <Text size="xs" fw={600} c="dimmed">
         {props.label}
       </Text>

@@ -6,6 +6,8 @@ export interface Column<Row> {
   readonly label: string;
   readonly cell: (row: Row) => ReactNode;
   readonly align?: 'right';
+  /** Takes the whole width of a card. */
+  readonly isWide?: true;
 }
 
 /** A table that becomes a list of cards on a phone. */
@@ -30,8 +32,8 @@ export function DataTable<Row>(props: {
       <tbody role="rowgroup">
         {rows.map((row) => (
           <tr key={keyOf(row)} role="row">
-            {columns.map(({ label, align, cell }) => (
-              <td key={label} role="cell" data-label={label} data-align={align}>
+            {columns.map(({ label, align, isWide, cell }) => (
+              <td key={label} role="cell" data-label={label} data-align={align} data-wide={isWide}>
                 <div>{cell(row)}</div>
               </td>
             ))}

@@ -11,7 +11,7 @@ export function Panel(props: {
 }) {
   const id = useId();
   return (
-    <Paper component="section" withBorder p="md" radius="md" aria-labelledby={id}>
+    <Paper component="section" className="panel" withBorder p="md" radius="md" aria-labelledby={id}>
       <Group justify="space-between" mb="sm" gap="xs">
         <Title order={2} size="h4" id={id}>
           {props.title}

@@ -1,36 +1,42 @@
 /** A state as text on a colour; the colour only repeats what the text says. */
-import { Badge } from '@mantine/core';
+type Tone = 'good' | 'busy' | 'sending' | 'care' | 'bad' | 'plain';
 
-const colours: Readonly<Record<string, string>> = {
-  active: 'teal',
-  running: 'cyan',
-  finished: 'teal',
-  published: 'teal',
-  reported: 'teal',
-  invited: 'gray',
-  accepted: 'cyan',
-  training: 'cyan',
-  uploading: 'indigo',
-  inviting: 'cyan',
-  aggregating: 'indigo',
-  pending: 'yellow',
-  paused: 'yellow',
-  late: 'yellow',
-  suspended: 'orange',
-  declined: 'orange',
-  withdrawn: 'orange',
-  rejected: 'red',
-  lost: 'red',
-  failed: 'red',
-  abandoned: 'red',
-  revoked: 'red',
+const tones: Readonly<Record<string, Tone>> = {
+  active: 'good',
+  finished: 'good',
+  published: 'good',
+  reported: 'good',
+  live: 'good',
+  running: 'busy',
+  accepted: 'busy',
+  training: 'busy',
+  inviting: 'busy',
+  uploading: 'sending',
+  aggregating: 'sending',
+  pending: 'care',
+  paused: 'care',
+  late: 'care',
+  suspended: 'care',
+  declined: 'care',
+  withdrawn: 'care',
+  rejected: 'bad',
+  lost: 'bad',
+  failed: 'bad',
+  abandoned: 'bad',
+  revoked: 'bad',
+  'not live': 'bad',
 };
 
-/** A state as text on a colour. */
-export function StatusBadge({ status }: { readonly status: string }) {
+/** A state as text on a colour. `isAnnounced` has a change of it read out. */
+export function StatusBadge(props: { readonly status: string; readonly isAnnounced?: boolean }) {
+  const { status, isAnnounced = false } = props;
   return (
-    <Badge variant="light" color={colours[status] ?? 'gray'} tt="none" radius="sm">
+    <span
+      className="state"
+      data-tone={tones[status] ?? 'plain'}
+      role={isAnnounced ? 'status' : undefined}
+    >
       {status}
-    </Badge>
+    </span>
   );
 }

@@ -62,17 +62,28 @@ function Chart(props: {
         withLegend
         legendProps={{ position: 'bottom' }}
         connectNulls={false}
-        yAxisProps={{ domain: isAuc ? aucDomain : [0, 'auto'], width: 44, tickCount: 6 }}
+        yAxisProps={{
+          domain: isAuc ? aucDomain : ['auto', 'auto'],
+          width: 44,
+          tickCount: 6,
+          tickFormatter: formatTick,
+        }}
         valueFormatter={formatFigure}
         lineProps={(series) => ({
           isAnimationActive: false,
           strokeWidth: series.name === globalKey ? 3.5 : 1.5,
         })}
-        referenceLines={isAuc ? [{ y: 0.5, label: 'chance', color: 'gray.6' }] : []}
+        referenceLines={
+          isAuc
+            ? [{ y: 0.5, label: 'chance', labelPosition: 'insideBottomRight', color: 'gray.7' }]
+            : []
+        }
       />
     </Stack>
   );
 }
+
+const formatTick = (value: unknown): string => (typeof value === 'number' ? value.toFixed(2) : '');
 
 /** From chance, or the least value where one is below it, to 1. */
 const aucDomain: [(least: number) => number, number] = [
@@ -81,7 +92,14 @@ const aucDomain: [(least: number) => number, number] = [
 ];
 
 const siteColumns: readonly Column<SiteFigures>[] = [
-  { label: 'Site', cell: ({ site }) => <Text fw={600}>{site}</Text> },
+  {
+    label: 'Site',
+    cell: ({ site }) => (
+      <Text fw={600} size="sm">
+        {site}
+      </Text>
+    ),
+  },
   { label: 'Held-out images', align: 'right', cell: ({ images }) => formatCount(images) },
   { label: 'AUC, federated', align: 'right', cell: ({ auc }) => formatFigure(auc) },
   { label: 'AUC, own adapter', align: 'right', cell: ({ ownAuc }) => formatFigure(ownAuc) },
@@ -89,7 +107,15 @@ const siteColumns: readonly Column<SiteFigures>[] = [
 ];
 
 const versionColumns: readonly Column<Evaluation>[] = [
-  { label: 'Version', cell: ({ version }) => version },
+  {
+    label: 'Version',
+    cell: ({ version }) => (
+      <Text fw={600} size="sm">
+        <span className="on-card">Version </span>
+        {version}
+      </Text>
+    ),
+  },
   { label: 'Sites', align: 'right', cell: ({ sites }) => sites.length },
   { label: 'Images', align: 'right', cell: ({ pooled }) => formatCount(pooled?.count ?? null) },
   { label: 'AUC', align: 'right', cell: ({ pooled }) => formatFigure(pooled?.macroAuc) },

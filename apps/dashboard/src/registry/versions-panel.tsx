@@ -9,7 +9,15 @@ import { formatBytes } from '../common/format.ts';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 
 const columnsOf = (task: string): readonly Column<Version>[] => [
-  { label: 'Version', cell: ({ version }) => <Text fw={600}>{version}</Text> },
+  {
+    label: 'Version',
+    cell: ({ version }) => (
+      <Text fw={600} size="sm">
+        <span className="on-card">Version </span>
+        {version}
+      </Text>
+    ),
+  },
   { label: 'From', cell: ({ round }) => (round === null ? 'public seed' : `round ${round}`) },
   { label: 'Made', cell: ({ createdAtMs }) => <Ago timeMs={createdAtMs} /> },
   { label: 'Size', align: 'right', cell: ({ adapterBytes }) => formatBytes(adapterBytes) },
@@ -24,7 +32,7 @@ const columnsOf = (task: string): readonly Column<Version>[] => [
       <Button
         component="a"
         size="compact-sm"
-        variant="light"
+        variant="default"
         href={taskPath(task, `/versions/${version}/adapter`)}
         download={`${task}-version-${version}.safetensors`}
         aria-label={`Download version ${version} of ${task}`}

@@ -46,7 +46,14 @@ function MemberBar({ member }: { readonly member: Member }) {
 }
 
 const columns: readonly Column<Member>[] = [
-  { label: 'Site', cell: ({ site }) => <Text fw={600}>{site}</Text> },
+  {
+    label: 'Site',
+    cell: ({ site }) => (
+      <Text fw={600} size="sm">
+        {site}
+      </Text>
+    ),
+  },
   {
     label: 'State',
     cell: ({ status, reason }) => (
@@ -56,7 +63,7 @@ const columns: readonly Column<Member>[] = [
       </Stack>
     ),
   },
-  { label: 'Progress', cell: (member) => <MemberBar member={member} /> },
+  { label: 'Progress', isWide: true, cell: (member) => <MemberBar member={member} /> },
   { label: 'Images', align: 'right', cell: ({ samples }) => formatCount(samples) },
   { label: 'Training loss', align: 'right', cell: (member) => formatFigure(member.trainingLoss) },
 ];
@@ -95,9 +102,7 @@ export function CurrentRound({ task }: { readonly task: Task }) {
               : 'melo admin sites list'
           }
         >
-          {task.status === 'created'
-            ? 'The task has not been started.'
-            : 'No round yet: one opens as soon as its members are approved and connected.'}
+          {task.status === 'created' ? 'The task has not been started.' : 'No round is open yet.'}
         </Empty>
       </Panel>
     );

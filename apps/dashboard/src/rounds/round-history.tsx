@@ -29,7 +29,12 @@ function Missing({ round }: { readonly round: Round }) {
 const columns: readonly Column<Round>[] = [
   {
     label: 'Round',
-    cell: ({ round, attempt }) => (attempt > 1 ? `${round}, attempt ${attempt}` : round),
+    cell: ({ round, attempt }) => (
+      <Text fw={600} size="sm">
+        <span className="on-card">Round </span>
+        {attempt > 1 ? `${round}, attempt ${attempt}` : round}
+      </Text>
+    ),
   },
   { label: 'State', cell: ({ phase }) => <StatusBadge status={phase} /> },
   { label: 'Opened', cell: ({ openedAtMs }) => <Ago timeMs={openedAtMs} /> },
@@ -45,7 +50,7 @@ const columns: readonly Column<Round>[] = [
     cell: ({ members }) =>
       formatBytes(members.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0)),
   },
-  { label: 'Missing', cell: (round) => <Missing round={round} /> },
+  { label: 'Missing', isWide: true, cell: (round) => <Missing round={round} /> },
 ];
 
 /** Every attempt of a task. */

@@ -45,7 +45,7 @@ export function SignIn(props: {
 
   return (
     <Center mih="100vh" p="md" component="main">
-      <Paper withBorder radius="md" p="xl" w="100%" maw={440}>
+      <Paper className="panel" withBorder radius="md" p="xl" w="100%" maw={440}>
         <form onSubmit={submit}>
           <Stack>
             <Mark />

@@ -59,10 +59,17 @@ function nextStep({ site, status, reason, isConnected }: Site): string {
 }
 
 const columns: readonly Column<Site>[] = [
-  { label: 'Site', cell: ({ site }) => <Text fw={600}>{site}</Text> },
+  {
+    label: 'Site',
+    cell: ({ site }) => (
+      <Text fw={600} size="sm">
+        {site}
+      </Text>
+    ),
+  },
   { label: 'State', cell: ({ status }) => <StatusBadge status={status} /> },
-  { label: 'Heartbeat', cell: (site) => <Heartbeat site={site} /> },
-  { label: 'Doing', cell: (site) => <Doing site={site} /> },
+  { label: 'Heartbeat', isWide: true, cell: (site) => <Heartbeat site={site} /> },
+  { label: 'Doing', isWide: true, cell: (site) => <Doing site={site} /> },
   {
     label: 'Engine',
     cell: ({ capabilities }) =>
