@@ -5,6 +5,7 @@ import {
   isMemberSettled,
   limits,
   type Assignment,
+  type MemberState,
   type ResultNotice,
   type SiteId,
   type SiteRequest,
@@ -95,15 +96,18 @@ export class AssignmentsService {
     return assignments;
   }
 
-  /** Rounds that await something of the site first: a message carries only so many. */
+  /** Rounds that await a decision first, then those at work, then the rest: a message carries only so many. */
   async #openRounds(site: SiteId) {
-    const open = (await this.#store.unsettled()).flatMap((round) => {
-      const member = findMember(round, site);
-      return member === undefined ? [] : [{ round, member }];
-    });
-    return [
-      ...open.filter(({ member }) => !isMemberSettled(member)),
-      ...open.filter(({ member }) => isMemberSettled(member)),
-    ].slice(0, limits.itemsPerMessageMax + 1);
+    const urgency = (member: MemberState): number => {
+      if (member.status === 'invited') return 0;
+      return isMemberSettled(member) ? 2 : 1;
+    };
+    return (await this.#store.unsettled())
+      .flatMap((round) => {
+        const member = findMember(round, site);
+        return member === undefined ? [] : [{ round, member }];
+      })
+      .sort((a, b) => urgency(a.member) - urgency(b.member))
+      .slice(0, limits.itemsPerMessageMax + 1);
   }
 }

@@ -28,6 +28,7 @@ import {
   nonceStatementSchema,
   protocolVersion,
   roundOpenSchema,
+  roundResultSchema,
   siteCommands,
   type Assignment,
   type Manifest,
@@ -57,6 +58,8 @@ export class FakeSite {
   readonly agreement = generateAgreementKeyPair();
   url: string;
   socket: Socket | null = null;
+  /** The newest version of each task whose result came. */
+  readonly #known = new Map<string, number>();
 
   constructor(site: string, url: string) {
     this.site = site;
@@ -187,7 +190,12 @@ export class FakeSite {
   /** Pull and return the assignment of a task. */
   async assignment(task: string): Promise<{ assignment: Assignment; open: RoundOpen }> {
     for (let tries = 0; tries < 400; tries++) {
-      const { assignments } = await this.ask('round:get', { known: [] });
+      const known = [...this.#known].map(([name, version]) => ({ task: name, version }));
+      const { assignments, results } = await this.ask('round:get', { known });
+      for (const { result } of results) {
+        const { task: name, version } = decodePayload(roundResultSchema, result.payload, 'result');
+        this.#known.set(name, version);
+      }
       for (const assignment of assignments) {
         const open = decodePayload(roundOpenSchema, assignment.open.payload, 'open');
         if (open.task === task) return { assignment, open };
