@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react';
 import { live } from './api/live.ts';
 import type { Session } from './api/schemas.ts';
-import { onSignedOut } from './api/use-resource.ts';
+import { onSignedOut } from './api/resource.ts';
 import { Overview } from './overview.tsx';
 import { SignIn } from './session/sign-in.tsx';
 import { beginSession, type SessionState } from './session/session.ts';

@@ -4,8 +4,8 @@ import { useSyncExternalStore } from 'react';
 import { z } from 'zod';
 import { ApiError, command } from './api/client.ts';
 import { live, type LiveState } from './api/live.ts';
-import { healthSchema, type Session } from './api/schemas.ts';
-import { useResource } from './api/use-resource.ts';
+import { health, useResource } from './api/resources.ts';
+import type { Session } from './api/schemas.ts';
 import { Mark } from './common/mark.tsx';
 import { StatusBadge } from './common/status-badge.tsx';
 
@@ -22,7 +22,7 @@ export function useLiveState(): LiveState {
 /** The head of the page. */
 export function Header(props: { readonly session: Session; readonly onSignedOut: () => void }) {
   const state = useLiveState();
-  const { data } = useResource('/v1/health', healthSchema, '');
+  const { data } = useResource(health);
   const signOut = async (): Promise<void> => {
     try {
       await command('DELETE', '/v1/sessions/current', z.object({}));

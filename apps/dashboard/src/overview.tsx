@@ -1,9 +1,8 @@
 /** What a person sees who is signed in. */
 import { Alert, Container, NativeSelect, Stack } from '@mantine/core';
 import { useState } from 'react';
+import { tasks as tasksResource, useResource } from './api/resources.ts';
 import type { Session, Task } from './api/schemas.ts';
-import { tasksSchema } from './api/schemas.ts';
-import { useResource } from './api/use-resource.ts';
 import { Empty, Panel, Waiting } from './common/panel.tsx';
 import { Header, useLiveState } from './header.tsx';
 import { SitesPanel } from './sites/sites-panel.tsx';
@@ -50,7 +49,7 @@ function pickTask(tasks: readonly Task[], chosen: string | undefined): Task | un
 }
 
 function Tasks() {
-  const { data, error } = useResource('/v1/tasks', tasksSchema, 'tasks rounds sites');
+  const { data, error } = useResource(tasksResource);
   const [chosen, setChosen] = useState<string>();
   const tasks = data?.tasks ?? [];
   const task = pickTask(tasks, chosen);

@@ -1,9 +1,8 @@
 /** The few figures that matter first. */
 import { Paper, SimpleGrid, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { taskPath } from './api/client.ts';
-import { evaluationsSchema, sitesSchema, type Task } from './api/schemas.ts';
-import { useResource } from './api/use-resource.ts';
+import { resourcesOf, sites, useResource } from './api/resources.ts';
+import type { Task } from './api/schemas.ts';
 import { formatFigure, plural } from './common/format.ts';
 import { newestEvaluated } from './evaluation/series.ts';
 
@@ -28,7 +27,7 @@ function Tile(props: {
 }
 
 function SitesTile() {
-  const { data } = useResource('/v1/sites', sitesSchema, 'sites');
+  const { data } = useResource(sites);
   const active = data?.sites.filter(({ status }) => status === 'active') ?? [];
   const connected = active.filter(({ isConnected }) => isConnected).length;
   const waiting = data?.sites.filter(({ status }) => status === 'pending').length ?? 0;
@@ -53,8 +52,7 @@ function RoundTile({ task }: { readonly task: Task }) {
 }
 
 function AucTile({ task }: { readonly task: string }) {
-  const path = taskPath(task, '/evaluations');
-  const { data } = useResource(path, evaluationsSchema, 'evaluations versions');
+  const { data } = useResource(resourcesOf(task).evaluations);
   const newest = newestEvaluated(data?.evaluations ?? []);
   return (
     <Tile

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { addAdaptersCommands } from './adapters-commands.ts';
 import { type AdminEnvironment, nodeEnvironment } from './admin-environment.ts';
+import { addDashboardCommand } from './dashboard-command.ts';
 import { addRoundsCommands } from './rounds-commands.ts';
 import { addSitesCommands } from './sites-commands.ts';
 import { addTasksCommands } from './tasks-commands.ts';
@@ -23,4 +24,5 @@ export function registerAdminCommands(
   addTasksCommands(admin, environment);
   addRoundsCommands(admin, environment);
   addAdaptersCommands(admin, environment);
+  addDashboardCommand(admin, environment);
 }

@@ -133,5 +133,8 @@ export const versionsSchema = z.object({ versions: z.array(versionSchema) });
 /** A refusal. */
 export const refusalSchema = z.object({ code: z.string(), message: z.string() });
 
+/** What may have changed. */
+export type ChangeTopic = 'sites' | 'tasks' | 'rounds' | 'versions' | 'evaluations';
+
 /** What the socket says. */
 export const changedSchema = z.object({ version: z.number(), topics: z.array(z.string()) });

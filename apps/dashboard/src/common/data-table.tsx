@@ -1,5 +1,6 @@
 /** A table that becomes a list of cards on a phone; the roles keep it a table for whoever listens to it. */
-import type { ReactNode } from 'react';
+import { Button } from '@mantine/core';
+import { useState, type ReactNode } from 'react';
 
 /** One column. */
 export interface Column<Row> {
@@ -10,6 +11,9 @@ export interface Column<Row> {
   readonly isWide?: true;
 }
 
+/** Rows shown before somebody asks for all. */
+const shownMax = 25;
+
 /** A table that becomes a list of cards on a phone. */
 export function DataTable<Row>(props: {
   readonly name: string;
@@ -18,28 +22,43 @@ export function DataTable<Row>(props: {
   readonly keyOf: (row: Row) => string;
 }) {
   const { name, columns, rows, keyOf } = props;
+  const [isWhole, setIsWhole] = useState(false);
+  const shown = isWhole ? rows : rows.slice(0, shownMax);
   return (
-    <table className="table" role="table" aria-label={name}>
-      <thead role="rowgroup">
-        <tr role="row">
-          {columns.map(({ label, align }) => (
-            <th key={label} role="columnheader" scope="col" data-align={align}>
-              {label}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {rows.map((row) => (
-          <tr key={keyOf(row)} role="row">
-            {columns.map(({ label, align, isWide, cell }) => (
-              <td key={label} role="cell" data-label={label} data-align={align} data-wide={isWide}>
-                <div>{cell(row)}</div>
-              </td>
+    <>
+      <table className="table" role="table" aria-label={name}>
+        <thead role="rowgroup">
+          <tr role="row">
+            {columns.map(({ label, align }) => (
+              <th key={label} role="columnheader" scope="col" data-align={align}>
+                {label}
+              </th>
             ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody role="rowgroup">
+          {shown.map((row) => (
+            <tr key={keyOf(row)} role="row">
+              {columns.map(({ label, align, isWide, cell }) => (
+                <td
+                  key={label}
+                  role="cell"
+                  data-label={label}
+                  data-align={align}
+                  data-wide={isWide}
+                >
+                  <div>{cell(row)}</div>
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {shown.length < rows.length && (
+        <Button mt="xs" size="compact-sm" variant="default" onClick={() => setIsWhole(true)}>
+          {`Show all ${rows.length}`}
+        </Button>
+      )}
+    </>
   );
 }

@@ -1,9 +1,8 @@
 /** AUC and loss by version: over all sites and at each site, as lines and as tables. */
 import { LineChart } from '@mantine/charts';
 import { SimpleGrid, Stack, Text, Title } from '@mantine/core';
-import { taskPath } from '../api/client.ts';
-import { evaluationsSchema, type Evaluation } from '../api/schemas.ts';
-import { useResource } from '../api/use-resource.ts';
+import { resourcesOf, useResource } from '../api/resources.ts';
+import type { Evaluation } from '../api/schemas.ts';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatCount, formatFigure } from '../common/format.ts';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
@@ -61,7 +60,9 @@ function Chart(props: {
         curveType="linear"
         withLegend
         legendProps={{ position: 'bottom' }}
+        withDots={lines.points.length <= dotsMax}
         connectNulls={false}
+        xAxisProps={{ padding: { left: 14, right: 18 } }}
         yAxisProps={{
           domain: isAuc ? aucDomain : ['auto', 'auto'],
           width: 44,
@@ -82,6 +83,9 @@ function Chart(props: {
     </Stack>
   );
 }
+
+/** With more versions than this, dots would hide the lines. */
+const dotsMax = 40;
 
 const formatTick = (value: unknown): string => (typeof value === 'number' ? value.toFixed(2) : '');
 
@@ -168,11 +172,7 @@ function Figures({ evaluations }: { readonly evaluations: readonly Evaluation[] 
 
 /** AUC and loss by version. */
 export function FiguresPanel({ task }: { readonly task: string }) {
-  const { data, error } = useResource(
-    taskPath(task, '/evaluations'),
-    evaluationsSchema,
-    'evaluations versions',
-  );
+  const { data, error } = useResource(resourcesOf(task).evaluations);
   const evaluated = data?.evaluations.filter(({ sites }) => sites.length > 0) ?? [];
   return (
     <Panel title="AUC and loss">

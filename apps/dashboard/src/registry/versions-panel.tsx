@@ -1,8 +1,8 @@
 /** The versions of a task's adapter, newest first, each to download. */
 import { Button, Code, Stack, Text } from '@mantine/core';
 import { taskPath } from '../api/client.ts';
-import { versionsSchema, type Version } from '../api/schemas.ts';
-import { useResource } from '../api/use-resource.ts';
+import { resourcesOf, useResource } from '../api/resources.ts';
+import type { Version } from '../api/schemas.ts';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatBytes } from '../common/format.ts';
@@ -45,7 +45,7 @@ const columnsOf = (task: string): readonly Column<Version>[] => [
 
 /** The versions of a task's adapter. */
 export function VersionsPanel({ task }: { readonly task: string }) {
-  const { data, error } = useResource(taskPath(task, '/versions'), versionsSchema, 'versions');
+  const { data, error } = useResource(resourcesOf(task).versions);
   return (
     <Panel title="Adapter versions">
       {data === undefined ? (

@@ -1,8 +1,7 @@
 /** Every attempt of a task: what became of it, how long it took, who is missing in it and why. */
 import { Stack, Text } from '@mantine/core';
-import { taskPath } from '../api/client.ts';
-import { roundsSchema, type Round } from '../api/schemas.ts';
-import { useResource } from '../api/use-resource.ts';
+import { resourcesOf, useResource } from '../api/resources.ts';
+import type { Round } from '../api/schemas.ts';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatBytes, formatSpan } from '../common/format.ts';
 import { Ago } from '../common/ago.tsx';
@@ -55,7 +54,7 @@ const columns: readonly Column<Round>[] = [
 
 /** Every attempt of a task. */
 export function RoundHistory({ task }: { readonly task: string }) {
-  const { data, error } = useResource(taskPath(task, '/rounds'), roundsSchema, 'rounds');
+  const { data, error } = useResource(resourcesOf(task).rounds);
   return (
     <Panel title="Rounds">
       {data === undefined ? (

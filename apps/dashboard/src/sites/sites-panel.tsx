@@ -1,8 +1,7 @@
 /** The sites: who is there, when each was last heard of, what each does. */
 import { Group, Progress, Stack, Text } from '@mantine/core';
+import { sites, useResource } from '../api/resources.ts';
 import type { Site } from '../api/schemas.ts';
-import { sitesSchema } from '../api/schemas.ts';
-import { useResource } from '../api/use-resource.ts';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
@@ -68,7 +67,7 @@ const columns: readonly Column<Site>[] = [
     ),
   },
   { label: 'State', cell: ({ status }) => <StatusBadge status={status} /> },
-  { label: 'Heartbeat', isWide: true, cell: (site) => <Heartbeat site={site} /> },
+  { label: 'Heartbeat', cell: (site) => <Heartbeat site={site} /> },
   { label: 'Doing', isWide: true, cell: (site) => <Doing site={site} /> },
   {
     label: 'Engine',
@@ -80,7 +79,7 @@ const columns: readonly Column<Site>[] = [
 
 /** The sites: who is there, when each was last heard of, what each does. */
 export function SitesPanel() {
-  const { data, error } = useResource('/v1/sites', sitesSchema, 'sites');
+  const { data, error } = useResource(sites);
   return (
     <Panel title="Sites">
       {data === undefined ? (
