@@ -39,6 +39,8 @@ export interface SiteOptions {
   readonly isMeasured?: boolean;
 }
 
+const pollIntervalMs = 100;
+
 /** Waits of an agent under test: a restart should not cost a minute, and a kill should find a checkpoint. */
 const trainer = { checkpointIntervalMs: 1, restartDelayMs: 200 };
 const connection = { backoffMinimumMs: 200, backoffMaximumMs: 2000, slowRetryMs: 1000 };
@@ -203,7 +205,7 @@ export class Federation {
       this.#expectAlive();
       if (Date.now() > deadline)
         throw new Error(`${what}: not so after ${timeoutMs} ms; see ${this.directory}`);
-      await sleep(200);
+      await sleep(pollIntervalMs);
     }
   }
 
