@@ -35,6 +35,7 @@ import {
   type RoundOpen,
   type SiteCommand,
   type SiteId,
+  type SiteRequest,
   type SiteResponse as Granted,
 } from '#core/protocol';
 import { siteRoutes } from '../../apps/coordinator/src/sites/sites.contract.ts';
@@ -136,11 +137,22 @@ export class ScriptedSite {
     return refusal.success ? refusal.data : response.parse(answer);
   }
 
+  /** Pull the open rounds, and the results after those that are known. */
+  async pull(known: SiteRequest<'round:get'>['known']): Promise<Granted<'round:get'>> {
+    const answer = await this.ask('round:get', siteCommands['round:get'].response, { known });
+    if (!answer.ok) throw new Error(`round:get: ${answer.code}`);
+    return answer;
+  }
+
   /** Pull the open rounds. */
   async assignments(): Promise<readonly Assignment[]> {
-    const answer = await this.ask('round:get', siteCommands['round:get'].response, { known: [] });
-    if (!answer.ok) throw new Error(`round:get: ${answer.code}`);
-    return answer.assignments;
+    return (await this.pull([])).assignments;
+  }
+
+  /** Hear of every announcement of the coordinator; it says that there is something to pull, not what. */
+  onState(listener: () => void): void {
+    if (this.#socket === undefined) throw new Error('scripted site: connect first');
+    this.#socket.on('state', listener);
   }
 
   /** Accept an open round with a number of training images. */

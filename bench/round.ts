@@ -1,0 +1,153 @@
+/**
+ * `npm run bench -- round --sites 5 --params 147456 --rounds 20 --json`: seconds a round takes without its training.
+ *
+ * Real processes over loopback: a coordinator with its embedded database, and sites that pull, fetch the global adapter,
+ * accept, seal a random update, upload and commit at once. What remains is the protocol, the disk and the aggregation.
+ */
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { loraParameterCount } from '#core/adapter';
+import {
+  limits,
+  siteIdSchema,
+  taskIdSchema,
+  type BackboneReference,
+  type SiteId,
+  type TaskDefinitionInput,
+} from '#core/protocol';
+import { roundRoutes } from '../apps/coordinator/src/rounds/rounds.contract.ts';
+import { Federation } from '../test/support/federation.ts';
+import { killAllProcesses } from '../test/support/melo-process.ts';
+import { makeWorkDirectory } from '../test/support/package-root.ts';
+import { taskDefinition } from '../test/support/small-federation.ts';
+import { measureFsyncMs } from './round/fsync.ts';
+import { median, quantile } from './round/median.ts';
+import { SiteProcess } from './round/site-process.ts';
+
+const task = taskIdSchema.parse('bench-round');
+const rank = 4;
+const blocks = 12;
+const classes = ['negative', 'positive'];
+const secondsPerRoundMax = 30;
+const numbersPerDimension = loraParameterCount({ dimension: 1, blocks, rank });
+
+const countOption = (maximum: number) => z.coerce.number().int().min(1).max(maximum);
+const optionsSchema = z.strictObject({
+  sites: countOption(limits.membersMax).default(5),
+  params: countOption(8192 * numbersPerDimension)
+    .refine((count) => count % numbersPerDimension === 0, {
+      message: `expected a multiple of ${numbersPerDimension}: rank ${rank} at q and v of ${blocks} blocks`,
+    })
+    .default(147_456),
+  rounds: countOption(500).default(20),
+  json: z.boolean().default(false),
+});
+type Options = z.infer<typeof optionsSchema>;
+
+/** A backbone that nobody has: the coordinator knows its shape alone. */
+function backboneOf(params: number): BackboneReference {
+  const dimension = params / numbersPerDimension;
+  const fingerprint = 'be'.repeat(32);
+  return { name: 'bench', fingerprint, dimension, blocks, patchSize: 16, imageSize: 224 };
+}
+
+function definitionOf(
+  backbone: BackboneReference,
+  { rounds }: Options,
+  members: readonly string[],
+): TaskDefinitionInput {
+  const half: [number, number, number] = [0.5, 0.5, 0.5];
+  return taskDefinition({ task, backbone, mean: half, std: half, classes, members, rounds });
+}
+
+/** Enrol, approve and connect one site. */
+async function bringIn(
+  federation: Federation,
+  site: SiteId,
+  backbone: BackboneReference,
+): Promise<SiteProcess> {
+  const member = new SiteProcess();
+  const code = await federation.invite(site);
+  await member.obey({ order: 'enroll', site, url: federation.url, code, task, backbone });
+  await federation.approve(site);
+  await member.obey({ order: 'connect' });
+  return member;
+}
+
+/** Seconds between the settling of one round and the next; the first counts from its opening. */
+async function secondsOfRounds(federation: Federation): Promise<number[]> {
+  const { rounds } = await federation.call(roundRoutes.list, { params: { task } });
+  const ordered = [...rounds].sort((a, b) => a.round - b.round);
+  const bad = ordered.find((round) => round.phase !== 'published');
+  if (bad !== undefined) throw new Error(`round ${bad.round}: ${bad.phase}, ${bad.reason ?? ''}`);
+  return ordered.map(({ openedAtMs, settledAtMs }, at) => {
+    const fromMs = ordered[at - 1]?.settledAtMs ?? openedAtMs;
+    return ((settledAtMs ?? Number.NaN) - fromMs) / 1000;
+  });
+}
+
+async function measure(directory: string, options: Options): Promise<number[]> {
+  const federation = new Federation(directory);
+  await federation.startCoordinator();
+  const backbone = backboneOf(options.params);
+  const names = Array.from({ length: options.sites }, (_, at) =>
+    siteIdSchema.parse(`site-${at + 1}`),
+  );
+  const members: SiteProcess[] = [];
+  try {
+    for (const name of names) members.push(await bringIn(federation, name, backbone));
+    await federation.createTask(definitionOf(backbone, options, names));
+    await federation.waitForVersion(
+      task,
+      options.rounds,
+      options.rounds * secondsPerRoundMax * 1000,
+    );
+    return await secondsOfRounds(federation);
+  } finally {
+    for (const member of members) member.stop();
+    await federation.stop();
+  }
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      sites: { type: 'string' },
+      params: { type: 'string' },
+      rounds: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+  });
+  return optionsSchema.parse(values);
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  const work = await makeWorkDirectory('bench-round');
+  try {
+    const fsyncMs = await measureFsyncMs(work.path);
+    const seconds = await measure(work.path, options);
+    const { sites, params, rounds, json } = options;
+    const figures = {
+      bench: 'round',
+      ...{ sites, params, rounds },
+      secondsPerRound: round4(median(seconds)),
+      secondsPerRound90: round4(quantile(seconds, 0.9)),
+      fsyncMs: round4(fsyncMs),
+    };
+    if (json) process.stdout.write(`${JSON.stringify(figures)}\n`);
+    else {
+      process.stdout.write(
+        `${rounds} rounds, ${sites} sites, ${params} numbers: median ${figures.secondsPerRound} s, ` +
+          `90 % within ${figures.secondsPerRound90} s; one fsync of this disk ${figures.fsyncMs} ms\n`,
+      );
+    }
+  } finally {
+    await killAllProcesses();
+    await work.remove();
+  }
+}
+
+const round4 = (value: number): number => Math.round(value * 10_000) / 10_000;
+
+await main();
