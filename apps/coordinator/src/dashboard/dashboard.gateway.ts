@@ -71,7 +71,7 @@ export class DashboardGateway implements OnGatewayInit<Namespace> {
   }
 
   async #admit(socket: Socket): Promise<void> {
-    checkOrigin(socket);
+    checkOrigin(socket, this.#environment.publicUrl);
     if (this.#sockets.size >= socketsMax) {
       throw new UnavailableError(
         'STORE_UNAVAILABLE',
@@ -136,10 +136,12 @@ function handshakeRequest(socket: Socket) {
  *
  * @throws AuthError FORBIDDEN
  */
-function checkOrigin({ request }: Socket): void {
+function checkOrigin({ request }: Socket, publicUrl: string): void {
   const { origin, host = '' } = request.headers;
-  const own = `${isSecure(request) ? 'https' : 'http'}://${host}`;
-  if (origin === undefined || origin === own) return;
+  const asked = `${isSecure(request) ? 'https' : 'http'}://${host}`;
+  // A proxy may have put another Host in; the public address is ours in any case.
+  const own = [asked, new URL(publicUrl).origin];
+  if (origin === undefined || own.includes(origin)) return;
   throw new AuthError(
     'FORBIDDEN',
     'dashboard: expected a connection of our own page, got one of another origin',
