@@ -32,12 +32,12 @@ async function isInside(path: string, root: string): Promise<boolean> {
   return real !== null && real.startsWith(root + sep);
 }
 
-async function walk(
-  root: string,
-  relative: string,
-  depth: number,
-  found: { paths: string[]; ignored: number },
-): Promise<void> {
+interface Found {
+  readonly paths: string[];
+  ignored: number;
+}
+
+async function walk(root: string, relative: string, depth: number, found: Found): Promise<void> {
   const entries = await readdir(join(root, relative), { withFileTypes: true });
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith('.')) continue;
@@ -107,7 +107,7 @@ export async function scanFolders(options: {
         ]),
   );
   const indexes = classIndexes(mapping, classes);
-  const found = { paths: [] as string[], ignored: 0 };
+  const found: Found = { paths: [], ignored: 0 };
   await walk(await realDirectory(directory), '', 0, found);
 
   const unmapped = new Set<string>();

@@ -45,7 +45,7 @@ export class OutboxPump {
     this.#isKicked = true;
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
-      if (this.#isKicked && !this.#stop.signal.aborted) this.kick();
+      if (this.#isKicked && !this.#isStopped()) this.kick();
     });
   }
 
@@ -55,12 +55,17 @@ export class OutboxPump {
     await this.#running;
   }
 
+  /** A method, since the answer changes while others wait. */
+  #isStopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   async #run(): Promise<void> {
-    while (this.#isKicked && !this.#stop.signal.aborted) {
+    while (this.#isKicked && !this.#isStopped()) {
       this.#isKicked = false;
       let hasFailed = false;
       for (const name of await this.#outbox.names()) {
-        if (this.#stop.signal.aborted) return;
+        if (this.#isStopped()) return;
         hasFailed = !(await this.#send(name)) || hasFailed;
       }
       if (!hasFailed) continue;
@@ -76,7 +81,7 @@ export class OutboxPump {
     try {
       await (entry.kind === 'update' ? this.#sendUpdate(entry) : this.#sendEvaluation(entry));
     } catch (error) {
-      if (this.#stop.signal.aborted) return false;
+      if (this.#isStopped()) return false;
       if (!(error instanceof RefusedError) || error.isRetryable || error.code === 'INTERNAL') {
         this.#logger.warn({ entry: name, error: String(error) }, 'outbox: sent again later');
         return false;
@@ -105,7 +110,7 @@ export class OutboxPump {
         await this.#commands.command('evaluation', { evaluation: entry.evaluation });
         return;
       } catch (error) {
-        if (!isLinkError(error) || this.#stop.signal.aborted) throw error;
+        if (!isLinkError(error) || this.#isStopped()) throw error;
       }
     }
   }

@@ -84,19 +84,20 @@ export class ProcessTrainer implements Trainer {
   }
 
   async inspectBackbone(directory: string): Promise<InspectedBackbone> {
-    let inspected: InspectedBackbone | null = null;
+    const inspected: InspectedBackbone[] = [];
     const never = new AbortController().signal;
     await this.#runOnce(
       { type: 'inspect-backbone', directory },
       (message) => {
         if (message.type !== 'inspected') return;
         const { type: _, ...found } = message;
-        inspected = found;
+        inspected.push(found);
       },
       never,
     );
-    if (inspected === null) throw crashed('it ended without an answer');
-    return inspected;
+    const [first] = inspected;
+    if (first === undefined) throw crashed('it ended without an answer');
+    return first;
   }
 
   #runOnce(

@@ -159,8 +159,13 @@ export class CoordinatorConnection implements CoordinatorCommands {
     await this.#running;
   }
 
+  /** A method, since the answer changes while others wait. */
+  #isStopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   async #keepConnected(): Promise<void> {
-    for (let failures = 0; !this.#stop.signal.aborted;) {
+    for (let failures = 0; !this.#isStopped();) {
       let delayMs: number;
       try {
         const { ended } = await this.#connectOnce();
@@ -173,11 +178,11 @@ export class CoordinatorConnection implements CoordinatorCommands {
         this.#wake();
         this.onChange('connected');
         const reason = await ended;
-        if (this.#stop.signal.aborted) return;
+        if (this.#isStopped()) return;
         this.#options.emit({ event: 'disconnected', reason });
         delayMs = backoffDelayMs(0, this.#options.backoff);
       } catch (error) {
-        if (this.#stop.signal.aborted) break;
+        if (this.#isStopped()) break;
         delayMs = this.#delayAfter(error, failures);
         failures += 1;
       }
@@ -225,7 +230,7 @@ export class CoordinatorConnection implements CoordinatorCommands {
       socket.once('disconnect', giveUp);
       // A socket that is closed before it is connected says nothing at all.
       this.#stop.signal.addEventListener('abort', giveUp, { once: true });
-      if (this.#stop.signal.aborted) giveUp();
+      if (this.#isStopped()) giveUp();
     });
     return { ended };
   }
@@ -255,7 +260,7 @@ export class CoordinatorConnection implements CoordinatorCommands {
 
   async whenConnected(signal?: AbortSignal): Promise<void> {
     while (!this.isConnected) {
-      if (signal?.aborted === true || this.#stop.signal.aborted) throw disconnected();
+      if (signal?.aborted === true || this.#isStopped()) throw disconnected();
       await new Promise<void>((resolve) => {
         const finish = (): void => {
           this.#waiting.delete(finish);

@@ -77,4 +77,4 @@ export function connectionAuth(identity: HandshakeIdentity, statement: NonceStat
 }
 
 /** How many bytes a JSON value takes in UTF-8, for counting what leaves. */
-export const jsonBytes = (value: unknown): number => utf8(JSON.stringify(value) ?? '').length;
+export const jsonBytes = (value: unknown): number => utf8(JSON.stringify(value)).length;
