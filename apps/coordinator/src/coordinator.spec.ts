@@ -1,8 +1,11 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { decodeAdapterFile, initialAdapter } from '#core/adapter';
 import { toHex } from '#core/bytes';
 import { decryptAdapter, envelopeDigest, signDomains } from '#core/crypto';
 import { roundDetailSchema } from './rounds/rounds.contract.ts';
 import { versionDetailSchema } from './registry/registry.contract.ts';
+import { layoutOf, tinyBackbone } from './testing/fake-site.ts';
 import { Harness } from './testing/harness.ts';
 
 const filled = (length: number, value: number): Float32Array =>
@@ -10,11 +13,11 @@ const filled = (length: number, value: number): Float32Array =>
 
 describe('a federation of three sites', () => {
   let harness: Harness;
-  beforeEach(async () => {
-    harness = await Harness.start();
+  beforeAll(async () => {
+    harness = await Harness.start({ settings: { retentionMs: 0 } });
     for (const name of ['north', 'south', 'west']) await harness.join(name);
   });
-  afterEach(() => harness.stop());
+  afterAll(() => harness.stop());
 
   test('publishes two versions with the weighted mean of the updates', async () => {
     await harness.createTask();
@@ -65,32 +68,109 @@ describe('a federation of three sites', () => {
     expect(toHex(plaintext)).toBe(toHex(await harness.download('chest', 2)));
   });
 
-  test('goes on after a restart in the middle of a round', async () => {
-    await harness.createTask({ rounds: 1 });
-    const { layout } = decodeAdapterFile(await harness.download('chest', 0));
+  test('goes on with an upload at its first missing range, over a new connection and a restart', async () => {
+    const backbone = { ...tinyBackbone, dimension: 768, blocks: 12 };
+    await harness.createTask({ task: 'large', rounds: 1, backbone, rank: 4 });
     const [north, south, west] = [...harness.sites.values()];
     if (north === undefined || south === undefined || west === undefined) throw new Error('sites');
-    await north.takePart('chest', filled(layout.size, 1));
-    const { assignment, open } = await south.assignment('chest');
+    for (const site of harness.sites.values()) site.backbone = backbone;
+    const { assignment, open } = await south.assignment('large');
+    const { payload } = assignment.open;
+    const { size } = layoutOf(open, backbone);
+    await south.ask('round:accept', { decision: south.decision(open, payload) });
+    const sealed = south.seal(open, payload, { delta: filled(size, 2) });
+    expect(await south.begin(sealed)).toMatchObject({ received: [], isCommitted: false });
+    await south.sendRanges(sealed, [0, 2]);
+    await south.connect();
+    expect(await south.begin(sealed)).toMatchObject({
+      received: [
+        [0, 1],
+        [2, 3],
+      ],
+    });
+
+    await harness.restart();
+    for (const site of harness.sites.values()) await site.connect();
+    expect(await south.begin(sealed)).toMatchObject({
+      received: [
+        [0, 1],
+        [2, 3],
+      ],
+    });
+    expect(await south.refusedCode('upload:commit', { uploadId: sealed.uploadId })).toBe(
+      'UPLOAD_INCOMPLETE',
+    );
+    await south.sendRanges(sealed, [1]);
+    const committed = await south.ask('upload:commit', { uploadId: sealed.uploadId });
+    expect(committed.status).toBe('reported');
+    await north.takePart('large', filled(size, 1));
+    await west.takePart('large', filled(size, 3));
+    await harness.untilVersion('large', 1);
+    const { values } = decodeAdapterFile(await harness.download('large', 1));
+    expect(values[size - 1]).toBeCloseTo(2, 6);
+    for (const site of harness.sites.values()) site.backbone = tinyBackbone;
+  });
+
+  test('goes on after a restart in the middle of a round', async () => {
+    await harness.createTask({ task: 'second', rounds: 1 });
+    const { layout } = decodeAdapterFile(await harness.download('second', 0));
+    const [north, south, west] = [...harness.sites.values()];
+    if (north === undefined || south === undefined || west === undefined) throw new Error('sites');
+    await north.takePart('second', filled(layout.size, 1));
+    const { assignment, open } = await south.assignment('second');
     await south.ask('round:accept', { decision: south.decision(open, assignment.open.payload) });
     const sealed = south.seal(open, assignment.open.payload, { delta: filled(layout.size, 2) });
     await south.begin(sealed);
 
     await harness.restart();
     for (const site of harness.sites.values()) await site.connect();
-    expect(await north.assignment('chest')).toMatchObject({ assignment: { status: 'reported' } });
+    expect(await north.assignment('second')).toMatchObject({ assignment: { status: 'reported' } });
     expect(await south.begin(sealed)).toMatchObject({ received: [], isCommitted: false });
     await south.sendRanges(sealed);
     expect(await south.begin(sealed)).toMatchObject({ received: [[0, 1]], isCommitted: false });
     await south.ask('upload:commit', { uploadId: sealed.uploadId });
-    await west.takePart('chest', filled(layout.size, 3));
-    await harness.untilVersion('chest', 1);
-    const { values } = decodeAdapterFile(await harness.download('chest', 1));
+    await west.takePart('second', filled(layout.size, 3));
+    await harness.untilVersion('second', 1);
+    const { values } = decodeAdapterFile(await harness.download('second', 1));
     expect(values[layout.size - 1]).toBeCloseTo(2, 6);
     const detail = roundDetailSchema.parse(
-      await harness.request('GET', '/v1/tasks/chest/rounds/1'),
+      await harness.request('GET', '/v1/tasks/second/rounds/1'),
     );
     expect(detail.membership).not.toBeNull();
     expect(detail.members.map(({ status }) => status)).toEqual(Array(3).fill('reported'));
+  });
+
+  test('six orders of arrival give the same bytes', async () => {
+    const orders = [
+      ['north', 'south', 'west'],
+      ['north', 'west', 'south'],
+      ['south', 'north', 'west'],
+      ['south', 'west', 'north'],
+      ['west', 'north', 'south'],
+      ['west', 'south', 'north'],
+    ];
+    const values: string[] = [];
+    for (const order of orders) {
+      const { task } = await harness.createTask({ task: `order-${values.length}`, rounds: 1 });
+      for (const name of order) {
+        const { layout } = decodeAdapterFile(await harness.download(task, 0));
+        const position = order.toSorted().indexOf(name);
+        const delta = Float32Array.from({ length: layout.size }, (_, i) =>
+          Math.fround(Math.sin(i * (position + 1)) / 3),
+        );
+        await harness.sites.get(name)?.takePart(task, delta, 10 + 7 * position);
+      }
+      await harness.untilVersion(task, 1);
+      const { values: found } = decodeAdapterFile(await harness.download(task, 1));
+      values.push(Buffer.from(found.buffer, found.byteOffset, found.byteLength).toString('hex'));
+    }
+    expect(new Set(values).size).toBe(1);
+  });
+
+  test('erases uploads and round keys together when retention ends', async () => {
+    await harness.until(
+      () => readdir(join(harness.folder, 'uploads')),
+      (files) => files.length === 0,
+    );
   });
 });

@@ -96,7 +96,11 @@ export class RosterService {
    */
   activeKeys(site: string): SiteKeys {
     const record = this.#sites.get(site);
-    if (record?.signingPublicKey == null || record.agreementPublicKey === null) {
+    if (
+      record === undefined ||
+      record.signingPublicKey === null ||
+      record.agreementPublicKey === null
+    ) {
       throw new AuthError('SITE_NOT_ENROLLED', `site ${site}: expected an enrolled site`);
     }
     switch (record.status) {

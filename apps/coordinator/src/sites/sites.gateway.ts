@@ -21,6 +21,10 @@ import { SiteDispatch } from './site-dispatch.ts';
 
 const evaluated = ['evaluations'] as const;
 
+function isAcknowledgement(value: unknown): value is (answer: unknown) => void {
+  return typeof value === 'function';
+}
+
 /** The sites' end of the coordinator. */
 @WebSocketGateway({ namespace: '/sites' })
 export class SitesGateway implements OnGatewayInit<Namespace> {
@@ -97,7 +101,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
   #answerPackets(socket: Socket, site: SiteId): void {
     socket.use(([name, ...rest]) => {
       const last: unknown = rest.at(-1);
-      const hasAcknowledgement = typeof last === 'function';
+      const hasAcknowledgement = isAcknowledgement(last);
       const request: unknown = rest.length > (hasAcknowledgement ? 1 : 0) ? rest[0] : undefined;
       void this.#dispatch.answer(site, name, request).then((response) => {
         this.#changes.publish('sites', 'rounds', ...(name === 'evaluation' ? evaluated : []));

@@ -31,6 +31,7 @@ import {
   roundResultSchema,
   siteCommands,
   type Assignment,
+  type BackboneReference,
   type Manifest,
   type NonceStatement,
   type RoundOpen,
@@ -58,6 +59,7 @@ export class FakeSite {
   readonly agreement = generateAgreementKeyPair();
   url: string;
   socket: Socket | null = null;
+  backbone: BackboneReference = tinyBackbone;
   /** The newest version of each task whose result came. */
   readonly #known = new Map<string, number>();
 
@@ -229,7 +231,7 @@ export class FakeSite {
     update: { readonly delta?: Float32Array; readonly plaintext?: Uint8Array },
     change: Partial<Manifest> = {},
   ): SealedForRound {
-    const layout = layoutOf(open);
+    const layout = layoutOf(open, this.backbone);
     const { protocol, federation, task, round, attempt } = open;
     const context = { federation, task, round, attempt, site: this.site, layoutHash: layout.hash };
     const roundOpenDigest = envelopeDigest(signDomains.roundOpen, payload);
@@ -317,9 +319,12 @@ export class FakeSite {
   }
 }
 
-/** The layout that RoundOpen implies for the tiny backbone of the specs. */
-export function layoutOf(open: RoundOpen): AdapterLayout {
-  return adapterLayout(specificationOf({ ...open, backbone: tinyBackbone }));
+/** The layout that RoundOpen implies for a backbone, the tiny one by default. */
+export function layoutOf(
+  open: RoundOpen,
+  backbone: BackboneReference = tinyBackbone,
+): AdapterLayout {
+  return adapterLayout(specificationOf({ ...open, backbone }));
 }
 
 /** A backbone that nobody has: small enough for fast specs. */
