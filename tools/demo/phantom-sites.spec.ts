@@ -53,16 +53,17 @@ describe('the images of a hospital', () => {
   });
 
   test('skew 0 gives every hospital the same even mix, skew 1 a prevailing class of its own', () => {
-    const mixOf = (site: number, skew: number): number[] =>
+    const mixOf = (site: number, skew: number, wanted = 'train'): number[] =>
       countsOf(
         [...drawPhantomSite(site, { ...options, skew, imagesPerSite: 30 })].filter(
-          ({ split }) => split === 'train',
+          ({ split }) => split === wanted,
         ),
       );
     for (const site of [0, 1, 2]) {
       expect(mixOf(site, 0)).toEqual([10, 10, 10]);
       expect(mixOf(site, 1).indexOf(Math.max(...mixOf(site, 1)))).toBe(site);
       expect(Math.max(...mixOf(site, 1))).toBeGreaterThan(18);
+      expect(mixOf(site, 1, 'held-out')).toEqual([2, 2, 2]);
     }
   });
 

@@ -1,13 +1,14 @@
 /**
  * Writes the demo's hospitals: PNG files in a folder for each class and a manifest of patients, as a site agent reads them.
  *
- * Each hospital has a scanner look and a label mix of its own, for training and held-out images alike. Patients have one to
- * three images, and none stands in both splits. The same options give the same pixels.
+ * Each hospital has a scanner look of its own, and a label mix of its own among its training images. Held-out images come in
+ * an even mix everywhere: a model that only tells the scanners apart gains nothing on them. Patients have one to three images,
+ * and none stands in both splits. The same options give the same pixels.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { checkInteger } from '#core/check';
+import { checkInteger, checkPositive } from '#core/check';
 import { seededRng, type SeededRng } from '#core/rng';
 import {
   drawPhantom,
@@ -42,8 +43,10 @@ export interface PhantomSitesOptions {
   /** Held-out images of each hospital, 3 to 100,000. */
   readonly heldOutPerSite: number;
   readonly seed: number;
-  /** How far the label mixes differ: 0 is the same even mix everywhere, 1 is one class prevailing at each hospital. */
+  /** How far the label mixes of the training images differ: 0 is even everywhere, 1 is one class prevailing at each. */
   readonly skew: number;
+  /** Findings are smaller and fainter by this factor; 1 where it is left out. */
+  readonly difficulty?: number;
 }
 
 /** A hospital's folder, ready for a site agent. */
@@ -98,7 +101,9 @@ function checkOptions({
   heldOutPerSite,
   seed,
   skew,
+  difficulty = 1,
 }: PhantomSitesOptions): void {
+  checkPositive(difficulty, 'difficulty');
   checkInteger(sites, 'sites', { minimum: 1, maximum: sitesMax });
   checkInteger(imagesPerSite, 'imagesPerSite', { minimum: 3, maximum: imagesMax });
   checkInteger(heldOutPerSite, 'heldOutPerSite', { minimum: 3, maximum: imagesMax });
@@ -124,8 +129,10 @@ export function* drawPhantomSite(
   let patientNumber = 0;
   for (const split of splits) {
     const rng = seededRng(`${root}/${split}`);
-    const total = split === 'train' ? options.imagesPerSite : options.heldOutPerSite;
-    const counts = classCounts(site, total, options.skew);
+    const counts =
+      split === 'train'
+        ? classCounts(site, options.imagesPerSite, options.skew)
+        : classCounts(site, options.heldOutPerSite, 0);
     const patients = phantomClasses.flatMap((kind, index) =>
       patientSizes(counts[index] ?? 0, rng).map((images) => ({ kind, images })),
     );
@@ -133,7 +140,7 @@ export function* drawPhantomSite(
       patientNumber += 1;
       const group = `phantom-${String(patientNumber).padStart(5, '0')}`;
       const stream = seededRng(`${root}/${group}`);
-      const phantom = drawPhantom(stream, kind);
+      const phantom = drawPhantom(stream, kind, options.difficulty);
       for (let image = 1; image <= images; image++) {
         const pixels = expose(projectPhantom(phantom, stream), look, stream);
         yield { path: `${kind}/${group}-${image}.png`, group, split, class: kind, pixels };

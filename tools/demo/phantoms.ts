@@ -170,10 +170,10 @@ function drawFinding(rng: SeededRng, kind: PhantomClass, difficulty: number): Fi
     y: between(rng, -0.45, 0.3),
     width: between(rng, 0.09, 0.2),
     height: between(rng, 0.09, 0.22),
-    amount: strength * between(rng, 0.12, 0.32),
+    amount: strength * between(rng, 0.28, 0.7),
   });
   const blobs = kind === 'opacity' ? Array.from({ length: 1 + rng.nextInteger(3) }, blob) : [];
-  const height = strength * between(rng, 0.2, 0.5);
+  const height = strength * between(rng, 0.45, 1);
   const isBoth = rng.nextFloat() < 0.2;
   const fluid: Sides =
     kind === 'effusion'

@@ -1,4 +1,4 @@
-"""The drawing task: images made of textures, shapes, light, blur and noise, each with the answer to fourteen questions.
+"""The drawing task: images made of textures, shapes, light, blur and noise, each with the answers to fourteen questions.
 
 Nothing here knows of chests, organs or findings: the backbone is to bring general vision, and a task's adapter the rest.
 Shape letters: B images, S = 64 pixels a side. Values are in [0, 1] until the last line of draw().
@@ -7,6 +7,7 @@ Shape letters: B images, S = 64 pixels a side. Values are in [0, 1] until the la
 import numpy as np
 
 SIDE = 64
+PATCH = 8
 TEXTURES = ("flat", "grating", "stripes", "checker", "plaid", "rings", "cloud", "brushed", "dots")
 SHAPES = ("disc", "square", "triangle", "ring", "cross", "bar", "crescent", "ellipse")
 ORIENTED = (1, 2, 7)  # the textures whose orientation has a period of half a turn
@@ -112,8 +113,9 @@ def _outline(shape, px, py):
 
 
 def _add_shapes(rng, image, answers, cells):
-    """Add up to four shapes of one kind to each image, in place, at the centres of the given cells, (B,4)."""
+    """Add up to four shapes of one kind to each image, in place, in the given cells, (B,4); return their cover, (B,S,S)."""
     count = len(image)
+    covers = np.zeros_like(image)
     radius = _within(rng, SIZE_EDGES, answers["size"])
     sign = np.where(answers["polarity"] == 1, 1.0, -1.0).astype(np.float32)
     height = sign * _within(rng, CONTRAST_EDGES, answers["contrast"])
@@ -132,6 +134,8 @@ def _add_shapes(rng, image, answers, cells):
             distance = _outline(shape, dx * cos + dy * sin, dy * cos - dx * sin) * r
             cover = 0.5 - 0.5 * np.tanh(distance / _column(soft[n]))
             image[n] += _column(height[n]) * cover
+            covers[n] = np.maximum(covers[n], cover)
+    return covers
 
 
 def _blur(image, pixels):
@@ -149,7 +153,11 @@ def _tint(rng, image, colour):
 
 
 def draw(count, seed):
-    """Draw `count` images: (images (B,3,64,64) in [-1, 1], answers by question, occupancy (B,16), relevance by question)."""
+    """Draw `count` images.
+
+    Returns images (B,3,64,64) in [-1, 1], answers by question, occupancy of the cells (B,16), cover of each patch of 8 by 8
+    pixels by shapes (B,64) and, by question, whether it has an answer (B).
+    """
     rng = np.random.default_rng(seed)
     answers = {name: rng.integers(0, classes, count) for name, classes in QUESTIONS.items()}
     answers["colour"] = np.where(rng.random(count) < 0.5, 0, answers["colour"])
@@ -170,7 +178,9 @@ def draw(count, seed):
     image += _column(slope * np.cos(direction)) * X + _column(slope * np.sin(direction)) * Y
 
     cells = np.argsort(rng.random((count, CELLS)), axis=1)[:, :4]
-    _add_shapes(rng, image, answers, cells)
+    covers = _add_shapes(rng, image, answers, cells)
+    grid = SIDE // PATCH
+    cover = covers.reshape(count, grid, PATCH, grid, PATCH).mean(axis=(2, 4)).reshape(count, grid * grid)
     occupancy = np.zeros((count, CELLS), dtype=np.float32)
     for slot in range(4):
         n = np.flatnonzero(answers["count"] > slot)
@@ -180,7 +190,7 @@ def draw(count, seed):
     std = np.asarray(NOISE_STD, dtype=np.float32)[answers["noise"]]
     image += _column(std) * rng.standard_normal(image.shape, dtype=np.float32)
     images = np.clip(_tint(rng, image, answers["colour"]), 0, 1) * 2 - 1  # mean = std = 0.5
-    return images.astype(np.float32), answers, occupancy, _relevance(answers)
+    return images.astype(np.float32), answers, occupancy, cover, _relevance(answers)
 
 
 def _relevance(answers):

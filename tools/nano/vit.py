@@ -58,7 +58,7 @@ def _linear(x, weights, name):
 
 
 def features(weights, images):
-    """The final norm's output at the CLS token, (B,3,64,64) -> (B,D)."""
+    """The final norm's output at the CLS token (B,D), and the patches' tokens before the last block (B,T-1,D)."""
     batch, grid = images.shape[0], SIDE // PATCH
     x = images.reshape(batch, 3, grid, PATCH, grid, PATCH).transpose(0, 2, 4, 1, 3, 5)
     x = x.reshape(batch, grid * grid, 3 * PATCH * PATCH)  # patches in (channel, row, column) order
@@ -68,11 +68,13 @@ def features(weights, images):
     x = jnp.concatenate([cls, x], axis=1) + weights["pos_embed"]  # (B,T,D)
     for n in range(BLOCKS):
         queries = 1 if n == BLOCKS - 1 else TOKENS  # only the CLS token leaves the last block
+        if n == BLOCKS - 1:
+            patches = x[:, 1:]
         mixed = _attention(_norm(x, weights, f"blocks.{n}.norm1"), weights, f"blocks.{n}.attn", queries)
         x = x[:, :queries] + mixed
         hidden = _linear(_norm(x, weights, f"blocks.{n}.norm2"), weights, f"blocks.{n}.mlp.fc1")
         x = x + _linear(jax.nn.gelu(hidden, approximate=False), weights, f"blocks.{n}.mlp.fc2")
-    return _norm(x[:, 0], weights, "norm")
+    return _norm(x[:, 0], weights, "norm"), patches
 
 
 def _attention(h, weights, name, queries):

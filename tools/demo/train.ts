@@ -1,0 +1,169 @@
+/** Runs the demo's federation: starts the processes, trains every column, shows where each hospital stands. */
+import { join } from 'node:path';
+import { evaluationRoutes } from '../../apps/coordinator/src/evaluation/evaluation.contract.ts';
+import { taskRoutes } from '../../apps/coordinator/src/tasks/tasks.contract.ts';
+import { Federation } from '../../test/support/federation.ts';
+import type { BackboneFolder } from '../../test/support/small-federation.ts';
+import { demoColumns, federatedTask, pooledSite, tasksOf, type Column } from './columns.ts';
+import type { Hospitals } from './hospitals.ts';
+import type { Figures } from './outcome.ts';
+import { bar, leftText, secondsLeft, type ProgressView } from './progress.ts';
+import { figureText } from './report.ts';
+import { RunTracker } from './tracker.ts';
+
+const waitMaxMs = 24 * 3_600_000;
+const labelWidth = 12;
+
+/** What training leaves. */
+export interface TrainedColumns {
+  /** The last version of each task. */
+  readonly adapters: ReadonlyMap<string, Uint8Array>;
+  /** Of the federated task, version 0 first, over the reports of all hospitals. */
+  readonly byRound: readonly Figures[];
+  /** Bytes sent for the federated task, by hospital. */
+  readonly bytesSent: ReadonlyMap<string, number>;
+}
+
+/** Enrol every hospital and the site with all images, and start their agents. */
+export async function startSites(
+  federation: Federation,
+  { hospitals, pooled }: Hospitals,
+  backbone: string,
+): Promise<void> {
+  const sites = [...hospitals, { name: pooledSite, images: pooled }];
+  const enrollAndStart = async ({ name, images }: (typeof sites)[number]): Promise<void> => {
+    await federation.enroll(name, {
+      backbone,
+      tasks: Object.fromEntries(tasksOf(name).map((task) => [task, images])),
+      threads: 1, // with more sites than cores a second thread only takes turns with the others
+      isMeasured: true,
+    });
+    federation.startAgent(name);
+  };
+  await Promise.all(sites.map(enrollAndStart));
+}
+
+/** Trains the columns of one federation. */
+export class ColumnTraining {
+  readonly #federation: Federation;
+  readonly #hospitals: readonly string[];
+  readonly #columns: ReturnType<typeof demoColumns>;
+  readonly #tracker: RunTracker;
+  readonly #view: ProgressView;
+  readonly #startedAtMs = Date.now();
+
+  constructor(options: {
+    readonly federation: Federation;
+    readonly hospitals: Hospitals;
+    readonly backbone: BackboneFolder;
+    readonly rounds: number;
+    readonly seed: number;
+    readonly view: ProgressView;
+  }) {
+    this.#federation = options.federation;
+    this.#view = options.view;
+    const { hospitals, classes } = options.hospitals;
+    this.#hospitals = hospitals.map(({ name }) => name);
+    this.#columns = demoColumns({ ...options, hospitals, classes });
+    const { federated, pooled, head, locals } = this.#columns;
+    this.#tracker = new RunTracker([federated, pooled, head, ...locals]);
+  }
+
+  /**
+   * Train all: the federated rounds with the pooled column beside them, then each hospital alone, then the head. The
+   * processor is never idle where two tasks of different sites are open.
+   */
+  async run(): Promise<TrainedColumns> {
+    const { federated, pooled, head, locals } = this.#columns;
+    for (const { definition } of [federated, pooled]) await this.#federation.createTask(definition);
+    await this.#waitFor([federated], [pooled]);
+    for (const { definition } of [...locals, head]) await this.#federation.createTask(definition);
+    const all = [federated, pooled, head, ...locals];
+    await this.#waitFor(all, []);
+    await this.#federation.waitForEvaluations(
+      federatedTask,
+      federated.rounds,
+      this.#hospitals.length,
+    );
+    this.#view.clear();
+    const adapters = new Map<string, Uint8Array>();
+    for (const { task, rounds } of all)
+      adapters.set(task, await this.#federation.download(task, rounds));
+    const bytesOf = (site: string): number => this.#tracker.bytesSent(federatedTask, site);
+    return {
+      adapters,
+      byRound: await this.#figuresByRound(federated.rounds),
+      bytesSent: new Map(this.#hospitals.map((site) => [site, bytesOf(site)])),
+    };
+  }
+
+  /** Wait until every column has its last version, and show how far they and those beside them are. */
+  async #waitFor(columns: readonly Column[], beside: readonly Column[]): Promise<void> {
+    await this.#federation.waitUntil(
+      columns.map(({ task }) => task).join(', '),
+      async () => {
+        for (const column of [...columns, ...beside]) await this.#look(column);
+        for (const [site, agent] of this.#federation.agents) this.#tracker.follow(site, agent);
+        this.#view.draw(this.#bars([...columns, ...beside]));
+        return columns.every(({ task, rounds }) => this.#tracker.version(task) >= rounds);
+      },
+      waitMaxMs,
+    );
+  }
+
+  async #look({ task, label, rounds }: Column): Promise<void> {
+    if (this.#tracker.version(task) >= rounds) return;
+    const state = await this.#federation.call(taskRoutes.get, { params: { task } });
+    if (state.status === 'failed')
+      throw new Error(`${task} failed: ${state.reason ?? 'no reason is given'}`);
+    if (!this.#tracker.setVersion(task, state.latestVersion)) return;
+    const what = rounds === 1 ? 'done' : `round ${state.latestVersion} of ${rounds} published`;
+    const isWorthALine = !this.#view.isTerminal || state.latestVersion >= rounds;
+    if (isWorthALine) this.#view.say(`${label}: ${what}; ${this.#left()}`);
+  }
+
+  #left(): string {
+    const elapsedSeconds = (Date.now() - this.#startedAtMs) / 1000;
+    return leftText(secondsLeft(elapsedSeconds, this.#tracker.totalShare));
+  }
+
+  #bars(columns: readonly Column[]): string[] {
+    const open = columns.filter(({ task, rounds }) => this.#tracker.version(task) < rounds);
+    const rounds = open.map((column) => {
+      const round = Math.min(column.rounds, this.#tracker.version(column.task) + 1);
+      const where = column.rounds === 1 ? '' : `, round ${round} of ${column.rounds}`;
+      return `${bar(this.#tracker.share(column))} ${column.label}${where}`;
+    });
+    const sites = [...this.#hospitals, pooledSite].map((site) => {
+      const { phase, task, share } = this.#tracker.site(site);
+      const what = task === null ? phase : `${phase} for ${task}`;
+      return `  ${site.padEnd(labelWidth)} ${bar(share ?? 0, 16)} ${what}`;
+    });
+    const total = this.#tracker.totalShare;
+    return [...rounds, ...sites, `${bar(total)} all, ${this.#left()}`];
+  }
+
+  async #figuresByRound(rounds: number): Promise<Figures[]> {
+    const { evaluations } = await this.#federation.call(evaluationRoutes.list, {
+      params: { task: federatedTask },
+    });
+    const byVersion = new Map(evaluations.map(({ version, pooled }) => [version, pooled]));
+    return Array.from({ length: rounds + 1 }, (_, version) => ({
+      auc: byVersion.get(version)?.macroAuc ?? null,
+      accuracy: byVersion.get(version)?.accuracy ?? null,
+    }));
+  }
+}
+
+/** The federation of a work folder; nothing is started yet. */
+export function makeFederation(workDirectory: string): Federation {
+  return new Federation(join(workDirectory, 'federation'));
+}
+
+/** One line for each round, where a program or a log reads along. */
+export function roundLines(byRound: readonly Figures[]): string[] {
+  return byRound.map(
+    ({ auc, accuracy }, round) =>
+      `round ${round}: macro AUC ${figureText(auc)}, accuracy ${figureText(accuracy)}`,
+  );
+}
