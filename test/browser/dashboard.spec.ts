@@ -125,6 +125,12 @@ describe.each([
     expect(await watched.seriousFindings()).toEqual([]);
   });
 
+  test('nor has it in the dark', async () => {
+    await watched.page.emulateMedia({ colorScheme: 'dark' });
+    await watched.page.locator('html[data-mantine-color-scheme="dark"]').waitFor();
+    expect(await watched.seriousFindings()).toEqual([]);
+  });
+
   test('the policy refused nothing, and nothing went wrong', async () => {
     expect(await watched.violations()).toEqual([]);
     expect(watched.errors).toEqual([]);
