@@ -21,6 +21,7 @@ const engine = 'libs/melo-core/src/engine/sample.ts';
 const primitives = 'libs/melo-core/src/crypto/primitives.ts';
 const coordinator = 'apps/coordinator/src/rounds/sample.ts';
 const siteAgent = 'apps/site-agent/src/rounds/sample.ts';
+const dashboard = 'apps/dashboard/src/rounds/sample.tsx';
 
 const importing = (specifier: string): string => `export { x } from '${specifier}';`;
 
@@ -56,6 +57,16 @@ const samples: readonly Sample[] = [
   { path: coordinator, code: importing('../sites/testing/fake.ts'), rule: imports },
   { path: siteAgent, code: importing('../../../coordinator/src/main.ts'), rule: imports },
   { path: siteAgent, code: importing('socket.io-client'), rule: null },
+  { path: coordinator, code: importing('../../../dashboard/src/main.tsx'), rule: imports },
+  { path: siteAgent, code: importing('../../../dashboard/src/main.tsx'), rule: imports },
+  {
+    path: dashboard,
+    code: importing('../../../coordinator/src/common/contract.ts'),
+    rule: imports,
+  },
+  { path: dashboard, code: importing('node:crypto'), rule: imports },
+  { path: dashboard, code: importing('socket.io'), rule: imports },
+  { path: dashboard, code: importing('socket.io-client'), rule: null },
   { path: pure, code: '/** {@link broken */ export const x = 1;', rule: 'tsdoc/syntax' },
   {
     path: pure,

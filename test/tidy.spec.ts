@@ -18,8 +18,8 @@ interface Ban {
   readonly except?: RegExp;
 }
 
-const shipped = /^(apps|libs)\/.*(?<!\.spec)\.ts$/;
-const typescript = /\.ts$/;
+const shipped = /^(apps|libs)\/.*(?<!\.spec)\.tsx?$/;
+const typescript = /\.tsx?$/;
 
 const bans: readonly Ban[] = [
   {
@@ -125,7 +125,7 @@ const samples: Readonly<Record<string, string>> = {
 
 describe('sizes', () => {
   const sources = [...textOf]
-    .filter(([file]) => /^(apps|libs|bench|tools|bin)\/.*\.(ts|mjs)$/.test(file))
+    .filter(([file]) => /^(apps|libs|bench|tools|bin)\/.*\.(tsx?|mjs)$/.test(file))
     .filter(([file]) => !/\.spec\.ts$|\/testing\//.test(file));
 
   test(`no file is over ${fileLinesMax} lines`, () => {
@@ -177,12 +177,18 @@ function listFiles(folder: string): readonly string[] {
 }
 
 function isText(file: string): boolean {
-  return /\.(ts|mts|cts|mjs|cjs|md|ya?ml|sh|py|sql)$|^package\.json$|^\.ci\/run$/.test(file);
+  return /\.(tsx?|mts|cts|mjs|cjs|md|ya?ml|sh|py|sql)$|^package\.json$|^\.ci\/run$/.test(file);
 }
 
 /** Functions over the limit, a class's methods counted one by one. */
 function longFunctions(file: string, text: string): readonly string[] {
-  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, false, ts.ScriptKind.TS);
+  const source = ts.createSourceFile(
+    file,
+    text,
+    ts.ScriptTarget.Latest,
+    false,
+    file.endsWith('.tsx') ? ts.ScriptKind.TSX : ts.ScriptKind.TS,
+  );
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) {

@@ -29,7 +29,7 @@ function seriesOf({ sites }: Lines) {
     color: isNamed ? (siteColours[index] ?? 'gray.5') : 'gray.5',
     strokeDasharray: '5 4',
   }));
-  return [...bySite, { name: globalKey, label: 'all sites (pooled)', color: 'cyan.9' }];
+  return [...bySite, { name: globalKey, label: 'all sites (pooled)', color: 'var(--melo-done)' }];
 }
 
 function describe(title: string, { points }: Lines): string {
@@ -76,7 +76,14 @@ function Chart(props: {
         })}
         referenceLines={
           isAuc
-            ? [{ y: 0.5, label: 'chance', labelPosition: 'insideBottomRight', color: 'gray.7' }]
+            ? [
+                {
+                  y: 0.5,
+                  label: 'chance',
+                  labelPosition: 'insideBottomRight',
+                  color: 'var(--mantine-color-dimmed)',
+                },
+              ]
             : []
         }
       />
