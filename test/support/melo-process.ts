@@ -104,6 +104,11 @@ export class MeloProcess {
     return this.#lines.join('\n');
   }
 
+  /** The lines printed so far from one on, for a reader that comes back. */
+  linesFrom(index: number): readonly string[] {
+    return this.#lines.slice(index);
+  }
+
   /** The end of it, for messages. */
   get lastLines(): string {
     return this.#lines.slice(-15).join('\n');

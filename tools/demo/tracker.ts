@@ -65,7 +65,7 @@ export class RunTracker {
       const key = `${event.task}/${site}`;
       this.#bytes.set(key, (this.#bytes.get(key) ?? 0) + event.egressBytes);
       this.#sites.set(site, waiting);
-    } else if (event.event === 'waiting' || event.event === 'evaluated') {
+    } else if (!('steps' in event)) {
       this.#sites.set(site, waiting);
     } else {
       const share = event.steps === 0 ? null : Math.min(1, event.step / event.steps);

@@ -33,6 +33,13 @@ export async function timed(what, work) {
   return result;
 }
 
+const running = new Set();
+
+/** End every program that {@link runProgram} has started and that still runs. */
+export function stopPrograms() {
+  for (const child of running) child.kill('SIGTERM');
+}
+
 /**
  * Run a program to its end and return its exit status and, where asked, what it printed.
  *
@@ -46,6 +53,7 @@ export function runProgram(program, programArguments, options = {}) {
       env: { ...process.env, ...environment },
       stdio: captured ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
     });
+    running.add(child);
     let output = '';
     const collect = (chunk) => {
       output += chunk.toString('utf8');
@@ -58,10 +66,12 @@ export function runProgram(program, programArguments, options = {}) {
       child.kill('SIGKILL');
     }
     child.once('error', (error) => {
+      running.delete(child);
       clearTimeout(timer);
       reject(missingProgram(program, error));
     });
     child.once('close', (status) => {
+      running.delete(child);
       clearTimeout(timer);
       resolve({ status: status ?? 128, output });
     });

@@ -1,0 +1,43 @@
+/** `npm run demo -- [options]`: install and build what is missing, then run the demo; `-- --help` lists its options. */
+import { pathToFileURL } from 'node:url';
+import path from 'node:path';
+import { ensureBuilt } from './build.mjs';
+import { ensureInstalled } from './ensure.mjs';
+import { repositoryFolder, runMain, stopPrograms } from './support/process.mjs';
+
+const interruptedStatus = 130;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** While npm or the compiler runs: end it too, for a signal sent to this process alone would leave it. */
+function stopTools() {
+  stopPrograms();
+  process.exit(interruptedStatus);
+}
+
+async function secondsOf(work) {
+  const startMs = performance.now();
+  await work();
+  return (performance.now() - startMs) / 1000;
+}
+
+await runMain(async (scriptArguments) => {
+  for (const name of signals) process.on(name, stopTools);
+  const install = await secondsOf(ensureInstalled);
+  const build = await secondsOf(ensureBuilt);
+  const file = path.join(repositoryFolder, 'dist/tools/demo/main.js');
+  const { runDemo } = await import(pathToFileURL(file).href);
+  const running = runDemo(scriptArguments, { install, build });
+  for (const name of signals) process.off(name, stopTools); // the demo has its own by now
+  const status = await running;
+  // Not by process.exitCode: a wait that was given up must not hold the end.
+  await flushed(process.stdout);
+  await flushed(process.stderr);
+  process.exit(status);
+});
+
+/** Wait until what was written to a pipe has left: process.exit would cut it. */
+function flushed(stream) {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}
