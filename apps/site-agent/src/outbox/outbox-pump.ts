@@ -2,7 +2,7 @@
 import { RefusedError } from '../transport/refused-error.ts';
 import { isLinkError, type CoordinatorCommands } from '../transport/connection.ts';
 import { uploadSealed, type UploadOutcome, type UploadProgress } from '../transport/upload.ts';
-import { sleep } from '../common/retry.ts';
+import { backoffDelayMs, sleep, type Backoff } from '../common/retry.ts';
 import type { Logger } from '../common/events.ts';
 import type { EvaluationEntry, Outbox, OutboxEntry, UpdateEntry } from './outbox.ts';
 
@@ -21,7 +21,7 @@ export class OutboxPump {
   readonly #commands: CoordinatorCommands;
   readonly #events: PumpEvents;
   readonly #logger: Logger;
-  readonly #retryDelayMs: number;
+  readonly #backoff: Backoff;
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
   #isKicked = false;
@@ -31,13 +31,13 @@ export class OutboxPump {
     readonly commands: CoordinatorCommands;
     readonly events: PumpEvents;
     readonly logger: Logger;
-    readonly retryDelayMs: number;
+    readonly backoff: Backoff;
   }) {
     this.#outbox = options.outbox;
     this.#commands = options.commands;
     this.#events = options.events;
     this.#logger = options.logger;
-    this.#retryDelayMs = options.retryDelayMs;
+    this.#backoff = options.backoff;
   }
 
   /** Send what waits now; returns at once. */
@@ -61,6 +61,7 @@ export class OutboxPump {
   }
 
   async #run(): Promise<void> {
+    let failures = 0;
     while (this.#isKicked && !this.#isStopped()) {
       this.#isKicked = false;
       let hasFailed = false;
@@ -68,8 +69,9 @@ export class OutboxPump {
         if (this.#isStopped()) return;
         hasFailed = !(await this.#send(name)) || hasFailed;
       }
+      failures = hasFailed ? failures + 1 : 0;
       if (!hasFailed) continue;
-      await sleep(this.#retryDelayMs, this.#stop.signal);
+      await sleep(backoffDelayMs(failures, this.#backoff), this.#stop.signal);
       this.#isKicked = true;
     }
   }
@@ -95,7 +97,7 @@ export class OutboxPump {
   async #sendUpdate(entry: UpdateEntry): Promise<void> {
     const outcome = await uploadSealed(this.#commands, entry, {
       signal: this.#stop.signal,
-      retryDelayMs: this.#retryDelayMs,
+      retryDelayMs: this.#backoff.minimumMs,
       onProgress: (progress) => {
         this.#events.onProgress(entry, progress);
       },

@@ -20,9 +20,10 @@ export function pumpEvents(options: {
   let egressBefore = connection.bytesSent;
 
   const settle = async (key: RoundKey, phase: RoundState['phase']): Promise<void> => {
-    const { round } = journal.get(key.task);
-    const isPresent = round?.key.round === key.round && round.key.attempt === key.attempt;
-    if (isPresent) await journal.update(key.task, { round: { ...round, phase } });
+    await journal.update(key.task, ({ round }) => {
+      const isPresent = round?.key.round === key.round && round.key.attempt === key.attempt;
+      return isPresent ? { round: { ...round, phase } } : {}; // a newer round is not touched
+    });
     const name = `round-${key.round}-attempt-${key.attempt}`;
     await new WorkFiles(join(options.dataDirectory, 'work', key.task, name)).removeAll();
   };

@@ -50,7 +50,8 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
     connection,
     dataDirectory: directory,
   });
-  const retryDelayMs = config.connection.backoffMinimumMs;
+  const { backoffMinimumMs: minimumMs, backoffMaximumMs: maximumMs } = config.connection;
+  const backoff = { minimumMs, maximumMs };
   return {
     site: coordinator.site,
     federation: coordinator.federation,
@@ -67,7 +68,7 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
     trainer: options.trainer,
     journal,
     outbox,
-    pump: new OutboxPump({ outbox, commands: connection, events, logger, retryDelayMs }),
+    pump: new OutboxPump({ outbox, commands: connection, events, logger, backoff }),
     versions: new VersionStore({
       directory: join(directory, 'adapters'),
       commands: connection,

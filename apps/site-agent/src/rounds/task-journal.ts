@@ -38,10 +38,14 @@ const taskStateSchema = z.strictObject({
 /** What the agent remembers of a task. */
 export type TaskState = z.infer<typeof taskStateSchema>;
 
+/** A change of a task's state; a function of the state where it depends on it. */
+export type TaskChange = Partial<Pick<TaskState, 'known' | 'evaluatedVersion' | 'round'>>;
+
 /** The journal: one file a task, written durably before what it says takes effect elsewhere. */
 export class TaskJournal {
   readonly #directory: string;
   readonly #states = new Map<string, TaskState>();
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(directory: string) {
     this.#directory = directory;
@@ -77,11 +81,19 @@ export class TaskJournal {
     );
   }
 
-  /** Change a task's state: on disk first, then in memory. */
-  async update(
+  /** Change a task's state: on disk first, then in memory; changes follow each other, so that none undoes another. */
+  update(
     task: string,
-    change: Partial<Pick<TaskState, 'known' | 'evaluatedVersion' | 'round'>>,
+    change: TaskChange | ((state: TaskState) => TaskChange),
   ): Promise<TaskState> {
+    const updated = this.#last.then(() =>
+      this.#apply(task, typeof change === 'function' ? change(this.get(task)) : change),
+    );
+    this.#last = updated.catch(() => undefined); // the caller hears of a failure, the next change goes on
+    return updated;
+  }
+
+  async #apply(task: string, change: TaskChange): Promise<TaskState> {
     const state = taskStateSchema.parse({ ...this.get(task), ...change });
     await writeJsonDurably(join(this.#directory, `${task}.json`), state);
     this.#states.set(task, state);

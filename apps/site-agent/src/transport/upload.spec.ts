@@ -96,6 +96,13 @@ test('an upload that the coordinator forgot is begun again', async () => {
   expect(coordinator.requestsOf('upload:begin')).toHaveLength(2);
 });
 
+test('a coordinator without room is asked a bounded number of times', async () => {
+  coordinator.handlers.set('upload:range', () => refusal('DISK_FULL', true));
+  const uploading = uploadSealed(connection, upload, { retryDelayMs: 1 });
+  await expect(uploading).rejects.toMatchObject({ code: 'DISK_FULL' });
+  expect(coordinator.requestsOf('upload:begin')).toHaveLength(5);
+});
+
 test('a refusal for good ends the upload with the code of the coordinator', async () => {
   coordinator.handlers.set('upload:begin', () => refusal('ROUND_CLOSED'));
   await expect(uploadSealed(connection, upload)).rejects.toMatchObject({ code: 'ROUND_CLOSED' });

@@ -72,16 +72,16 @@ export async function uploadSealed(
   const session = new UploadSession(commands, upload, options.onProgress ?? (() => undefined));
   for (let fruitless = 0; ;) {
     await commands.whenConnected(options.signal);
-    const sentBefore = session.bytesSent;
+    const storedBefore = session.rangesStored;
     try {
       return await session.attempt();
     } catch (error) {
       if (options.signal?.aborted === true) throw error;
       if (isLinkError(error)) continue;
       if (!(error instanceof RefusedError) || !beginAgainCodes.has(error.code)) throw error;
-      fruitless = session.bytesSent > sentBefore ? 0 : fruitless + 1;
+      fruitless = session.rangesStored > storedBefore ? 0 : fruitless + 1;
       if (fruitless >= fruitlessBeginsMax) throw error;
-      await sleep((options.retryDelayMs ?? 2000) * (fruitless + 1), options.signal);
+      await sleep((options.retryDelayMs ?? 2000) * 2 ** fruitless, options.signal);
     }
   }
 }
@@ -92,6 +92,8 @@ class UploadSession {
   readonly #onProgress: (progress: UploadProgress) => void;
   #resumedFromRange = 0;
   bytesSent = 0;
+  /** Ranges that the coordinator acknowledged: what is sent but refused is no progress. */
+  rangesStored = 0;
 
   constructor(
     commands: CoordinatorCommands,
@@ -139,6 +141,7 @@ class UploadSession {
     const bytes = ciphertext.subarray(from, from + limits.rangeBytes);
     this.bytesSent += bytes.length;
     await this.#commands.command('upload:range', { uploadId, index, bytes });
+    this.rangesStored += 1;
     this.#onProgress({ bytesSent: this.bytesSent, resumedFromRange: this.#resumedFromRange });
   }
 
