@@ -13,9 +13,9 @@ export const demoPlan = {
   alpha: 8,
   batchSize: 16,
   /** AdamW's peak learning rate of A, B and head. */
-  learningRate: 1e-2,
+  learningRate: 4e-3,
   /** The same for the linear probe, where the head alone is trained: its own best. */
-  probeLearningRate: 2e-2,
+  probeLearningRate: 1e-2,
 } as const;
 
 /** One local round of the demo: one epoch, on a cosine over all rounds. */

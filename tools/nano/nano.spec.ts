@@ -34,7 +34,9 @@ describe('the nano backbone', () => {
   });
 
   test('is the one that the demo was tuned on', async () => {
-    expect(await fingerprintBackbone(await openNano())).toBe('b5c48250a62c6cd8700b0f31091c146f35cc3e520385a81f64c1bc87a544bf5c');
+    expect(await fingerprintBackbone(await openNano())).toBe(
+      'b5c48250a62c6cd8700b0f31091c146f35cc3e520385a81f64c1bc87a544bf5c',
+    );
   });
 
   test('has a fingerprint that one changed byte of a weight changes', async () => {
