@@ -4,6 +4,8 @@
  * Real processes over loopback: a coordinator with its embedded database, and sites that pull, fetch the global adapter,
  * accept, seal a random update, upload and commit at once. What remains is the protocol, the disk and the aggregation.
  */
+import { loadavg } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { loraParameterCount } from '#core/adapter';
@@ -20,6 +22,7 @@ import { Federation } from '../test/support/federation.ts';
 import { killAllProcesses } from '../test/support/melo-process.ts';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { taskDefinition } from '../test/support/small-federation.ts';
+import { cpuSeconds } from './round/cpu-time.ts';
 import { measureFsyncMs } from './round/fsync.ts';
 import { median, quantile } from './round/median.ts';
 import { SiteProcess } from './round/site-process.ts';
@@ -86,7 +89,13 @@ async function secondsOfRounds(federation: Federation): Promise<number[]> {
   });
 }
 
-async function measure(directory: string, options: Options): Promise<number[]> {
+interface Measured {
+  readonly seconds: readonly number[];
+  /** CPU seconds of the coordinator for all rounds, null where the system does not tell. */
+  readonly coordinatorCpuSeconds: number | null;
+}
+
+async function measure(directory: string, options: Options): Promise<Measured> {
   const federation = new Federation(directory);
   await federation.startCoordinator();
   const backbone = backboneOf(options.params);
@@ -96,17 +105,28 @@ async function measure(directory: string, options: Options): Promise<number[]> {
   const members: SiteProcess[] = [];
   try {
     for (const name of names) members.push(await bringIn(federation, name, backbone));
+    const processId = federation.coordinator?.pid ?? -1;
+    const before = await cpuSeconds(processId);
     await federation.createTask(definitionOf(backbone, options, names));
-    await federation.waitForVersion(
-      task,
-      options.rounds,
+    // Asking the coordinator again and again would be part of what is measured: the sites hear of it anyway.
+    await withinTime(
+      Promise.all(members.map((each) => each.obey({ order: 'await', version: options.rounds }))),
       options.rounds * secondsPerRoundMax * 1000,
     );
-    return await secondsOfRounds(federation);
+    const after = await cpuSeconds(processId);
+    const seconds = await secondsOfRounds(federation);
+    const coordinatorCpuSeconds = before === null || after === null ? null : after - before;
+    return { seconds, coordinatorCpuSeconds };
   } finally {
     for (const member of members) member.stop();
     await federation.stop();
   }
+}
+
+async function withinTime(work: Promise<unknown>, timeoutMs: number): Promise<void> {
+  const late = sleep(timeoutMs, 'late', { ref: false });
+  if ((await Promise.race([work, late])) === 'late')
+    throw new Error(`rounds: not done after ${timeoutMs / 1000} s`);
 }
 
 function readOptions(): Options {
@@ -126,14 +146,17 @@ async function main(): Promise<void> {
   const work = await makeWorkDirectory('bench-round');
   try {
     const fsyncMs = await measureFsyncMs(work.path);
-    const seconds = await measure(work.path, options);
+    const { seconds, coordinatorCpuSeconds } = await measure(work.path, options);
     const { sites, params, rounds, json } = options;
     const figures = {
       bench: 'round',
       ...{ sites, params, rounds },
       secondsPerRound: round4(median(seconds)),
       secondsPerRound90: round4(quantile(seconds, 0.9)),
+      coordinatorCpuSecondsPerRound:
+        coordinatorCpuSeconds === null ? null : round4(coordinatorCpuSeconds / rounds),
       fsyncMs: round4(fsyncMs),
+      loadAverage: round4(loadavg()[0] ?? Number.NaN),
     };
     if (json) process.stdout.write(`${JSON.stringify(figures)}\n`);
     else {

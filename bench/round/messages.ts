@@ -1,6 +1,11 @@
 /** What the benchmark and its site processes say to each other over IPC. */
 import { z } from 'zod';
-import { backboneReferenceSchema, siteIdSchema, taskIdSchema } from '#core/protocol';
+import {
+  adapterVersionSchema,
+  backboneReferenceSchema,
+  siteIdSchema,
+  taskIdSchema,
+} from '#core/protocol';
 
 /** What the benchmark tells a site process. */
 export const orderSchema = z.discriminatedUnion('order', [
@@ -13,11 +18,13 @@ export const orderSchema = z.discriminatedUnion('order', [
     backbone: backboneReferenceSchema,
   }),
   z.strictObject({ order: z.literal('connect') }),
+  /** Answered once the site knows this version. */
+  z.strictObject({ order: z.literal('await'), version: adapterVersionSchema }),
 ]);
 /** What the benchmark tells a site process. */
 export type Order = z.infer<typeof orderSchema>;
 
 /** What a site process answers. */
-export const replySchema = z.strictObject({ done: z.enum(['enroll', 'connect']) });
+export const replySchema = z.strictObject({ done: z.enum(['enroll', 'connect', 'await']) });
 /** What a site process answers. */
 export type Reply = z.infer<typeof replySchema>;

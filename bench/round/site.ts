@@ -28,6 +28,7 @@ class RoundSite {
   readonly #backbone: BackboneReference;
   #plaintext: Uint8Array | undefined;
   #known = 0;
+  #awaited: { readonly version: number; readonly reached: () => void } | undefined;
   #reported = 0;
   #isWorking = false;
   #isStateNew = false;
@@ -50,6 +51,19 @@ class RoundSite {
     this.#isWorking = false;
   }
 
+  /** Wait until this version is known. */
+  knows(version: number): Promise<void> {
+    return new Promise((reached) => {
+      this.#awaited = { version, reached };
+      this.#checkAwaited();
+    });
+  }
+
+  #checkAwaited(): void {
+    if (this.#awaited !== undefined && this.#known >= this.#awaited.version)
+      this.#awaited.reached();
+  }
+
   async #pull(): Promise<void> {
     const { assignments, results, hasMore } = await this.#site.pull([
       { task: this.#task, version: this.#known },
@@ -58,6 +72,7 @@ class RoundSite {
       const { version } = decodePayload(roundResultSchema, result.payload, 'result');
       this.#known = Math.max(this.#known, version);
     }
+    this.#checkAwaited();
     for (const assignment of assignments) await this.#takePart(assignment);
     if (hasMore) this.#isStateNew = true;
   }
@@ -118,6 +133,7 @@ async function obey(order: Order): Promise<void> {
   }
   if (scripted === undefined || part === undefined) throw new Error('site: enrol first');
   const member = part;
+  if (order.order === 'await') return member.knows(order.version);
   await scripted.connect('websocket');
   scripted.onState(() => {
     member.onState().catch(fail);

@@ -1,0 +1,17 @@
+/** How much CPU another process has used: a figure that other work on the machine hardly moves. */
+import { readFile } from 'node:fs/promises';
+
+const ticksPerSecond = 100; // USER_HZ, the same on every Linux that Node supports
+
+/** Seconds of CPU that a process and its threads have used so far, or null where there is no /proc. */
+export async function cpuSeconds(processId: number): Promise<number | null> {
+  try {
+    const stat = await readFile(`/proc/${processId}/stat`, 'utf8');
+    // The name in parentheses may hold spaces; utime and stime are the 12th and 13th field after it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const ticks = Number(fields[11]) + Number(fields[12]);
+    return Number.isFinite(ticks) ? ticks / ticksPerSecond : null;
+  } catch {
+    return null; // no Linux, or the process has ended
+  }
+}
