@@ -21,21 +21,22 @@ const setupMs = 600_000;
 
 let demo: DemoFederation;
 let browser: Browser;
-let removeDirectory: () => Promise<void>;
+/** What is ended afterwards, the last thing first: as much as had begun, where a beginning fails. */
+const endings: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   const { path, remove } = await makeWorkDirectory('browser');
-  removeDirectory = remove;
+  endings.unshift(remove);
+  endings.unshift(killAllProcesses);
   demo = await DemoFederation.start(path, rounds);
+  endings.unshift(() => demo.stop());
   await demo.untilAgentsReported();
   browser = await launchChromium();
+  endings.unshift(() => browser.close());
 }, setupMs);
 
 afterAll(async () => {
-  await browser.close();
-  await demo.stop();
-  await killAllProcesses();
-  await removeDirectory();
+  for (const end of endings) await end();
 }, setupMs);
 
 async function takePicture(watched: WatchedPage, name: string): Promise<void> {
