@@ -18,7 +18,7 @@ import { killAllProcesses } from '../support/melo-process.ts';
 import { makeWorkDirectory } from '../support/package-root.ts';
 import { writeSmallBackbone } from '../support/small-federation.ts';
 
-const timeoutMs = 240_000;
+const timeoutMs = 600_000;
 const exitCodes = { portTaken: 4, dataFolderLocked: 5 };
 
 describe('what goes wrong at start and at enrolment is said', () => {

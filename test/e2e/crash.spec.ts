@@ -16,7 +16,7 @@ import { WireTap, type TappedPacket } from '../support/wire-tap.ts';
 
 const sites = ['site-a', 'site-b', 'site-c'];
 const task = 'crash';
-const timeoutMs = 240_000;
+const timeoutMs = 600_000;
 
 const authSchema = z.object({ site: z.string() });
 

@@ -19,7 +19,7 @@ import { makeWorkDirectory, sharedDirectory } from '../support/package-root.ts';
 const sites = ['site-a', 'site-b', 'site-c'];
 const task = 'first';
 const rounds = 3;
-const timeoutMs = 300_000;
+const timeoutMs = 600_000;
 
 /** Sites of 24 training and 12 held-out X-rays, each with another share of pneumonia. */
 const chestXrayShares = sites.map((site, at) => ({

@@ -25,7 +25,7 @@ const task = 'wire';
 /** A task of one member: B and head of its version 1 are, byte for byte, the update that went up. */
 const soloTask = 'solo';
 const rounds = 2;
-const timeoutMs = 240_000;
+const timeoutMs = 600_000;
 
 const bytesOf = (values: Float32Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

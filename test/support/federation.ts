@@ -210,7 +210,7 @@ export class Federation {
   }
 
   /** Wait until a task has published a version. */
-  async waitForVersion(task: string, version: number, timeoutMs = 240_000): Promise<void> {
+  async waitForVersion(task: string, version: number, timeoutMs = 480_000): Promise<void> {
     await this.waitUntil(
       `${task} version ${version}`,
       async () => {
@@ -228,7 +228,7 @@ export class Federation {
     task: string,
     version: number,
     siteCount: number,
-    timeoutMs = 240_000,
+    timeoutMs = 480_000,
   ): Promise<void> {
     await this.waitUntil(
       `${siteCount} evaluations of ${task} version ${version}`,
