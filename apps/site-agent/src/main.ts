@@ -1,4 +1,4 @@
-/** Entry of `melo agent ...` and `melo adapter ...`: parses the command line, maps errors to exit codes. */
+/** Entry of `melo agent ...`, `melo adapter ...` and `melo doctor`: parses the command line, maps errors to exit codes. */
 import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { MeloError } from '#core/errors';
@@ -18,6 +18,7 @@ const configOptions = z.object({ config: z.string() });
 const runOptions = configOptions.extend({ json: z.boolean().default(false) });
 const enrollOptions = configOptions.extend({ codeFile: z.string().optional() });
 const showOptions = z.object({ json: z.boolean().default(false) });
+const doctorOptions = showOptions.extend({ config: z.string().optional() });
 const predictOptions = showOptions.extend({ backbone: z.string() });
 
 function agentCommand(): Command {
@@ -89,6 +90,18 @@ function adapterCommand(): Command {
   return adapter;
 }
 
+function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('say whether this machine can train, and whether a site is set up')
+    .option('--config <file>', 'configuration of the agent: check what it points at too')
+    .option('--json', 'the findings as one line of JSON')
+    .action(async (options: unknown) => {
+      const { runDoctor } = await import('./commands/doctor.ts');
+      const { config, json } = doctorOptions.parse(options);
+      if (!(await runDoctor({ config, isJson: json }))) process.exitCode = exitCodes.other;
+    });
+}
+
 /** Commander's own errors never reach `process.exit` of their own: subcommands inherit this. */
 function withExitOverride(command: Command): Command {
   command.exitOverride().addHelpText('after', exitHelp).showHelpAfterError('(--help tells more)');
@@ -110,7 +123,7 @@ function exitCodeOf(error: unknown): number {
 /** Run the command line. */
 export async function main(argumentsGiven: readonly string[]): Promise<void> {
   const program = new Command('melo').version(agentVersion).helpCommand(false);
-  program.addCommand(agentCommand()).addCommand(adapterCommand());
+  program.addCommand(agentCommand()).addCommand(adapterCommand()).addCommand(doctorCommand());
   withExitOverride(program);
   try {
     await program.parseAsync([...argumentsGiven], { from: 'user' });

@@ -55,6 +55,18 @@ const trainerSchema = z.strictObject({
   batchSizeEvaluation: z.number().int().min(1).max(256).default(16),
 });
 
+/** Which engine trains; `auto` takes onnx on a CPU, and tfjs where onnx cannot be used. */
+export const engineNameSchema = z.enum(['onnx', 'tfjs', 'auto']);
+/** Where it may compute; a GPU needs tfjs with its native part. */
+export const engineDeviceSchema = z.enum(['auto', 'cpu', 'gpu']);
+
+/** The engine with every key set. */
+export interface EngineConfig {
+  readonly name: z.infer<typeof engineNameSchema>;
+  readonly device: z.infer<typeof engineDeviceSchema>;
+  readonly threads: number;
+}
+
 /** The configuration file, before paths are made absolute. */
 export const agentConfigSchema = z.strictObject({
   dataDirectory: pathSchema,
@@ -62,7 +74,8 @@ export const agentConfigSchema = z.strictObject({
   backbones: z.array(backboneSchema).min(1).max(64),
   engine: z
     .strictObject({
-      name: z.literal('onnx').default('onnx'),
+      name: engineNameSchema.default('onnx'),
+      device: engineDeviceSchema.default('auto'),
       threads: z.number().int().min(1).max(256).optional(),
     })
     .prefault({}),
@@ -92,7 +105,7 @@ export interface AgentConfig {
   readonly dataDirectory: string;
   readonly caFile: string | null;
   readonly backbones: readonly { readonly path: string; readonly fingerprint: string | null }[];
-  readonly engine: { readonly name: 'onnx'; readonly threads: number };
+  readonly engine: EngineConfig;
   readonly tasks: ReadonlyMap<string, TaskConfig>;
   readonly imageCacheBytesMax: number;
   readonly logLevel: ParsedConfig['logLevel'];
@@ -179,6 +192,7 @@ function resolvePaths(config: ParsedConfig, file: string): AgentConfig {
     })),
     engine: {
       name: config.engine.name,
+      device: config.engine.device,
       threads: config.engine.threads ?? Math.max(1, availableParallelism()),
     },
     tasks: new Map(tasks),

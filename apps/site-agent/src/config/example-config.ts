@@ -18,7 +18,8 @@ backbones:
     # fingerprint: 64 hexadecimal digits, as \`melo agent status\` prints them
 
 engine:
-  name: onnx
+  name: onnx              # or tfjs, or auto; \`melo doctor\` tells what works here
+  # device: auto          # or cpu, or gpu (tfjs with its native part)
   # threads: 4            # default: every core this process may use
 
 # One entry for each task this hospital takes part in, under the task's name in the federation.

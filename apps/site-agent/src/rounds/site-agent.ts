@@ -177,7 +177,7 @@ export class SiteAgent {
     await commands.command('hello', {
       agentVersion,
       node: process.version,
-      engines: [{ name: config.engine.name, device: 'cpu' }],
+      engines: [{ name: config.engine.name, device: config.engine.device }],
       backbones: policy.backbones.map(({ fingerprint }) => fingerprint),
       memoryBytes: totalmem(),
       cores: availableParallelism(),

@@ -45,7 +45,8 @@ export const roundJobSchema = z.strictObject({
   backboneDirectory: pathSchema,
   adapterFile: pathSchema,
   engine: z.strictObject({
-    name: z.literal('onnx'),
+    name: z.enum(['onnx', 'tfjs', 'auto']),
+    device: z.enum(['auto', 'cpu', 'gpu']),
     threads: z.number().int().min(1).max(256),
     cacheDirectory: pathSchema,
   }),

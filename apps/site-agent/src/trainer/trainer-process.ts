@@ -40,8 +40,8 @@ async function round(job: RoundJob): Promise<void> {
     await runRoundJob(job, {
       decode: decodeImage,
       loadModel: async ({ specification }) => {
-        const { name, threads, cacheDirectory } = job.engine;
-        const engine = await createEngine({ engine: name, threads, cacheDirectory });
+        const { name, ...options } = job.engine;
+        const engine = await createEngine({ engine: name, ...options });
         return engine.load(backbone, specification);
       },
       send,

@@ -1,0 +1,80 @@
+/** `melo doctor --config`: what the configuration points at: images, backbones, the coordinator. */
+import { readdir } from 'node:fs/promises';
+import { fingerprintBackbone } from '#core/backbone';
+import { loadBackbone } from '#core/engine';
+import { fingerprint } from '#core/crypto';
+import { fromHex } from '#core/bytes';
+import type { AgentConfig, TaskConfig } from '../config/agent-config.ts';
+import { scanFolders } from '../data/folders.ts';
+import { loadCoordinator } from '../identity/identity.ts';
+import { fetchNonce } from '../transport/handshake.ts';
+import { readCertificateAuthority } from './agent-run.ts';
+import type { Finding } from './doctor-finding.ts';
+
+/** Turn whatever a check throws into a finding; the message of an error of ours says what to do. */
+async function found(check: string, look: () => Promise<Omit<Finding, 'check'>>): Promise<Finding> {
+  try {
+    return { check, ...(await look()) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : 'it failed without a message';
+    return { check, status: 'failed', message };
+  }
+}
+
+/** Count a task's images by class; without classFolders every folder is taken as a class of its own. */
+async function checkImages(task: TaskConfig): Promise<Omit<Finding, 'check'>> {
+  const { images: directory, classFolders } = task;
+  const classes =
+    classFolders === undefined
+      ? (await readdir(directory, { withFileTypes: true }))
+          .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+          .map(({ name }) => name)
+      : [...new Set(Object.values(classFolders))];
+  const { images, ignored } = await scanFolders({ directory, classes, classFolders });
+  const counts = classes.map(
+    (name, index) => `${name} ${images.filter(({ classIndex }) => classIndex === index).length}`,
+  );
+  const message = `${images.length} images (${counts.join(', ')}), ${ignored} other files in ${directory}`;
+  return { status: images.length === 0 ? 'failed' : 'ok', message };
+}
+
+async function checkBackbone(path: string, pinned: string | null): Promise<Omit<Finding, 'check'>> {
+  const backbone = await loadBackbone(path);
+  try {
+    const actual = await fingerprintBackbone(backbone);
+    if (pinned !== null && pinned !== actual) {
+      const message = `${path}: expected the pinned fingerprint ${pinned}, it has ${actual}; restore the file or correct the configuration`;
+      return { status: 'failed', message };
+    }
+    const isPinned = pinned === null ? 'not pinned' : 'as pinned';
+    return { status: 'ok', message: `${backbone.name} ${actual} (${isPinned}) in ${path}` };
+  } finally {
+    await backbone.close();
+  }
+}
+
+/** Ask the pinned coordinator for a nonce: address, TLS and its key are then all right. */
+async function checkCoordinator(config: AgentConfig): Promise<Omit<Finding, 'check'>> {
+  const coordinator = await loadCoordinator(config.dataDirectory);
+  if (coordinator === null) {
+    const message = `this site is not enrolled yet; run melo agent enroll --config ${config.file}`;
+    return { status: 'warning', message };
+  }
+  await fetchNonce(coordinator.url, fingerprint(fromHex(coordinator.signingPublicKey)), {
+    certificateAuthority: await readCertificateAuthority(config),
+    timeoutMs: config.connection.acknowledgementTimeoutMs,
+  });
+  const message = `${coordinator.url} answers with the pinned key; this is site ${coordinator.site}`;
+  return { status: 'ok', message };
+}
+
+/** Look at everything that a configuration points at. */
+export async function checkSite(config: AgentConfig): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [name, task] of config.tasks)
+    findings.push(await found(`images of ${name}`, () => checkImages(task)));
+  for (const { path, fingerprint: pinned } of config.backbones)
+    findings.push(await found('backbone', () => checkBackbone(path, pinned)));
+  findings.push(await found('coordinator', () => checkCoordinator(config)));
+  return findings;
+}
