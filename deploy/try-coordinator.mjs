@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-const limitMs = 120_000;
+const limitMs = 600_000; // generous: a busy builder is slow, and only a hang should end here
 const folder = mkdtempSync(path.join(tmpdir(), 'melo-try-'));
 const program = path.resolve(import.meta.dirname, '../bin/melo.mjs');
 const coordinator = spawn(
@@ -13,7 +13,11 @@ const coordinator = spawn(
   [program, 'coordinator', 'start', '--data', path.join(folder, 'data'), '--port', '0', '--json'],
   { stdio: ['ignore', 'pipe', 'inherit'] },
 );
-const timer = setTimeout(() => coordinator.kill('SIGKILL'), limitMs);
+let isLate = false;
+const timer = setTimeout(() => {
+  isLate = true;
+  coordinator.kill('SIGKILL');
+}, limitMs);
 const ended = new Promise((resolve) => coordinator.once('exit', resolve));
 
 try {
@@ -38,9 +42,10 @@ async function findUrl() {
     const event = JSON.parse(line);
     if (event.event === 'listening') return event.url;
   }
-  return failEarly('none');
+  return ended.then(failEarly);
 }
 
 function failEarly(code) {
-  throw new Error(`try-coordinator: expected it to listen, it ended with code ${code}`);
+  const how = isLate ? `did not in ${limitMs / 1000} s` : `ended with code ${code}`;
+  throw new Error(`try-coordinator: expected it to listen, it ${how}`);
 }
