@@ -14,7 +14,7 @@ const job = roundJobSchema.parse({
   workDirectory: '/work',
   backboneDirectory: '/vit',
   adapterFile: '/adapter',
-  engine: { name: 'onnx', threads: 1, cacheDirectory: '/cache' },
+  engine: { name: 'onnx', device: 'auto', threads: 1, cacheDirectory: '/cache' },
   imageCache: { directory: '/cache', bytesMax: 0 },
   unreadableFile: '/unreadable',
   task: { images: '/images', heldOutShare: 0.2, splitSeed: 's' },
