@@ -25,10 +25,10 @@ engine:
 # One entry for each task this hospital takes part in, under the task's name in the federation.
 tasks:
   chest-xray:
-    # Folder for each class: images/normal/..., images/pneumonia/...
+    # Folder for each class: images/chest-xray/NORMAL/..., images/chest-xray/PNEUMONIA/...
     images: images/chest-xray
     # Folders that are not named like the class:
-    # classFolders: { NORMAL: normal, PNEUMONIA: pneumonia }
+    # classFolders: { healthy: NORMAL, sick: PNEUMONIA }
     # Images of one patient must stand in one split. Either a CSV with the columns path,group,split ...
     # manifest: images/chest-xray.csv
     # ... or a preset (chest-xray) or a regular expression whose first group names the patient.
