@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { preprocessingSchema } from '#core/protocol';
 import { describeBackbone } from '../../test/support/collections.ts';
-import type { Federation } from '../../test/support/federation.ts';
+import { Federation } from '../../test/support/federation.ts';
 import { killAllProcesses } from '../../test/support/melo-process.ts';
 import { makeWorkDirectory, packageRoot } from '../../test/support/package-root.ts';
 import { federatedTask, headTask, localTask, pooledTask, demoColumns } from './columns.ts';
@@ -23,7 +23,7 @@ import { ProgressView } from './progress.ts';
 import { reportPage } from './report-page.ts';
 import { reportText } from './report.ts';
 import { openDashboard, signInText, tokenText } from './sign-in.ts';
-import { ColumnTraining, makeFederation, startSites, type TrainedColumns } from './train.ts';
+import { ColumnTraining, startSites, type TrainedColumns } from './train.ts';
 
 const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 /** What a stopped run may take to notice it. */
@@ -232,7 +232,7 @@ export async function runDemo(
   const work = await makeWorkDirectory('demo');
   if (process.env['MELO_KEEP'] !== '1')
     process.once('exit', () => rmSync(work.path, { recursive: true, force: true }));
-  const federation = makeFederation(work.path);
+  const federation = new Federation(join(work.path, 'federation'));
   const run: Run = {
     options,
     view,

@@ -24,6 +24,8 @@ const uploaded = (task: string, egressBytes: number) =>
     egressBytes,
     status: 'ok',
   }) as const;
+const published = (task: string, version: number) =>
+  ({ event: 'version', task, version, digest: '', isFinal: false }) as const;
 
 test('a round counts by what its members have done, and begins anew with its version', () => {
   const tracker = new RunTracker([federated, alone]);
@@ -31,17 +33,20 @@ test('a round counts by what its members have done, and begins anew with its ver
   expect(tracker.share(federated)).toBeCloseTo(1 / 8, 9);
   tracker.take('b', training('federated', 1, 2));
   expect(tracker.share(federated)).toBeCloseTo((1 + 0.475) / 8, 9);
-  expect(tracker.setVersion('federated', 1)).toBe(true);
-  expect(tracker.setVersion('federated', 1)).toBe(false);
+  tracker.take('a', published('federated', 1));
   expect(tracker.share(federated)).toBeCloseTo(1 / 4, 9);
+  tracker.take('a', training('federated', 2, 2));
+  tracker.take('b', published('federated', 1)); // the same version again, seen by the other
+  expect(tracker.share(federated)).toBeCloseTo((2 + 0.95) / 8, 9);
+  expect(tracker.version('federated')).toBe(1);
 });
 
 test('all work together counts by its weight', () => {
   const tracker = new RunTracker([federated, alone]);
   expect(tracker.totalShare).toBe(0);
-  tracker.setVersion('federated', 4);
+  tracker.take('b', published('federated', 4));
   expect(tracker.totalShare).toBeCloseTo(0.75, 9);
-  tracker.setVersion('local-a', 1);
+  tracker.take('a', published('local-a', 1));
   expect(tracker.totalShare).toBeCloseTo(1, 9);
 });
 

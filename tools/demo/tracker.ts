@@ -26,8 +26,13 @@ const uploadedSchema = z.object({
   round: z.number(),
   egressBytes: z.number(),
 });
-const evaluatedSchema = z.object({ event: z.enum(['evaluated', 'waiting']) });
-const eventSchema = z.union([phaseSchema, uploadedSchema, evaluatedSchema]);
+const versionSchema = z.object({
+  event: z.literal('version'),
+  task: z.string(),
+  version: z.number(),
+});
+const idleSchema = z.object({ event: z.enum(['evaluated', 'waiting']) });
+const eventSchema = z.union([phaseSchema, uploadedSchema, versionSchema, idleSchema]);
 
 /** Lines of a process that has more and more of them. */
 export interface LineSource {
@@ -65,6 +70,8 @@ export class RunTracker {
       const key = `${event.task}/${site}`;
       this.#bytes.set(key, (this.#bytes.get(key) ?? 0) + event.egressBytes);
       this.#sites.set(site, waiting);
+    } else if (event.event === 'version') {
+      this.#setVersion(event.task, event.version);
     } else if (!('steps' in event)) {
       this.#sites.set(site, waiting);
     } else {
@@ -75,13 +82,12 @@ export class RunTracker {
     }
   }
 
-  /** A task has published a version: its next round begins. Tells whether that is news. */
-  setVersion(task: string, version: number): boolean {
-    if ((this.#versions.get(task) ?? 0) >= version) return false;
+  /** A task has published a version: its next round begins. */
+  #setVersion(task: string, version: number): void {
+    if ((this.#versions.get(task) ?? 0) >= version) return;
     this.#versions.set(task, version);
     for (const { members } of this.#columns.filter((column) => column.task === task))
       for (const site of members) this.#roundShares.delete(`${task}/${site}`);
-    return true;
   }
 
   /** The newest version of a task that was seen. */

@@ -1,17 +1,16 @@
 /** Runs the demo's federation: starts the processes, trains every column, shows where each hospital stands. */
-import { join } from 'node:path';
 import { evaluationRoutes } from '../../apps/coordinator/src/evaluation/evaluation.contract.ts';
 import { taskRoutes } from '../../apps/coordinator/src/tasks/tasks.contract.ts';
-import { Federation } from '../../test/support/federation.ts';
+import type { Federation } from '../../test/support/federation.ts';
 import type { BackboneFolder } from '../../test/support/small-federation.ts';
 import { demoColumns, federatedTask, pooledSite, tasksOf, type Column } from './columns.ts';
 import type { Hospitals } from './hospitals.ts';
 import type { Figures } from './outcome.ts';
 import { bar, leftText, secondsLeft, type ProgressView } from './progress.ts';
-import { figureText } from './report.ts';
 import { RunTracker } from './tracker.ts';
 
 const waitMaxMs = 24 * 3_600_000;
+const checkIntervalMs = 3000;
 const labelWidth = 12;
 
 /** What training leaves. */
@@ -51,6 +50,8 @@ export class ColumnTraining {
   readonly #tracker: RunTracker;
   readonly #view: ProgressView;
   readonly #startedAtMs = Date.now();
+  readonly #saidVersions = new Map<string, number>();
+  #checkedAtMs = 0;
 
   constructor(options: {
     readonly federation: Federation;
@@ -99,26 +100,39 @@ export class ColumnTraining {
 
   /** Wait until every column has its last version, and show how far they and those beside them are. */
   async #waitFor(columns: readonly Column[], beside: readonly Column[]): Promise<void> {
+    const shown = [...columns, ...beside];
     await this.#federation.waitUntil(
       columns.map(({ task }) => task).join(', '),
       async () => {
-        for (const column of [...columns, ...beside]) await this.#look(column);
+        // The agents' own events tell of versions too: asking the coordinator as often would cost it more than its rounds.
         for (const [site, agent] of this.#federation.agents) this.#tracker.follow(site, agent);
-        this.#view.draw(this.#bars([...columns, ...beside]));
+        for (const column of shown) this.#sayNews(column);
+        this.#view.draw(this.#bars(shown));
+        await this.#checkTasks(columns);
         return columns.every(({ task, rounds }) => this.#tracker.version(task) >= rounds);
       },
       waitMaxMs,
     );
   }
 
-  async #look({ task, label, rounds }: Column): Promise<void> {
-    if (this.#tracker.version(task) >= rounds) return;
-    const state = await this.#federation.call(taskRoutes.get, { params: { task } });
-    if (state.status === 'failed')
-      throw new Error(`${task} failed: ${state.reason ?? 'no reason is given'}`);
-    if (!this.#tracker.setVersion(task, state.latestVersion)) return;
-    const what = rounds === 1 ? 'done' : `round ${state.latestVersion} of ${rounds} published`;
-    const isWorthALine = !this.#view.isTerminal || state.latestVersion >= rounds;
+  /** Every now and then ask the coordinator too: no event of an agent tells that a task has failed. */
+  async #checkTasks(columns: readonly Column[]): Promise<void> {
+    if (Date.now() - this.#checkedAtMs < checkIntervalMs) return;
+    this.#checkedAtMs = Date.now();
+    for (const { task } of columns) {
+      const state = await this.#federation.call(taskRoutes.get, { params: { task } });
+      if (state.status === 'failed')
+        throw new Error(`${task} failed: ${state.reason ?? 'no reason is given'}`);
+      this.#tracker.take('', { event: 'version', task, version: state.latestVersion });
+    }
+  }
+
+  #sayNews({ task, label, rounds }: Column): void {
+    const version = this.#tracker.version(task);
+    if (version <= (this.#saidVersions.get(task) ?? 0)) return;
+    this.#saidVersions.set(task, version);
+    const what = rounds === 1 ? 'done' : `round ${version} of ${rounds} published`;
+    const isWorthALine = !this.#view.isTerminal || version >= rounds;
     if (isWorthALine) this.#view.say(`${label}: ${what}; ${this.#left()}`);
   }
 
@@ -153,17 +167,4 @@ export class ColumnTraining {
       accuracy: byVersion.get(version)?.accuracy ?? null,
     }));
   }
-}
-
-/** The federation of a work folder; nothing is started yet. */
-export function makeFederation(workDirectory: string): Federation {
-  return new Federation(join(workDirectory, 'federation'));
-}
-
-/** One line for each round, where a program or a log reads along. */
-export function roundLines(byRound: readonly Figures[]): string[] {
-  return byRound.map(
-    ({ auc, accuracy }, round) =>
-      `round ${round}: macro AUC ${figureText(auc)}, accuracy ${figureText(accuracy)}`,
-  );
 }
