@@ -7,7 +7,7 @@ apt-get update -qq
 apt-get install -y -qq --no-install-recommends python3-pip
 npm ci --include=dev
 node tools/build.mjs
-node tools/tfjs-native.mjs --gpu --nodedir /usr/local
+node tools/tfjs-native.mjs --gpu
 npm prune --omit=dev
 rm -rf dist/bench dist/test dist/apps/coordinator dist/apps/dashboard .cache
 test -e node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node

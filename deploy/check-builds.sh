@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 copy="$(mktemp -d)"
 trap 'rm -rf "$copy"' EXIT
-for name in coordinator agent; do
+for name in coordinator agent agent-gpu; do
   mkdir "$copy/$name"
   git ls-files -z --cached | xargs -0 tar --create --ignore-failed-read --file - | tar --extract --file - --directory "$copy/$name"
   "$copy/$name/deploy/build-$name.sh"
