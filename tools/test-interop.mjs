@@ -1,5 +1,6 @@
 /**
- * `npm run test:interop`: against Python's own safetensors, and the coordinator's specs against PostgreSQL.
+ * `npm run test:interop`: against Python's safetensors, timm, transformers and PEFT, and the coordinator's specs against
+ * PostgreSQL.
  *
  * Needs Python 3 with venv, the postgresql package and ../shared; fails where one is absent, since here nothing is
  * left out silently.
