@@ -2,6 +2,9 @@
 // outer realm and check with instanceof, so the file's realm is given the outer ArrayBuffer and typed arrays.
 const { TestEnvironment } = require('jest-environment-node');
 
+// A test file's process.env is a copy, which native code does not see: the engine's own setting of this one has no effect.
+process.env.ORT_DISABLE_TELEMETRY = '1';
+
 const sharedConstructors = [
   'ArrayBuffer',
   'SharedArrayBuffer',

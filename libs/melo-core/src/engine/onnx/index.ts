@@ -12,6 +12,8 @@ interface LoadedRuntime {
 }
 
 async function loadRuntime(): Promise<LoadedRuntime> {
+  // Its builds since 1.29 report each process and model to their maker, and leave an identifier behind, unless this is set.
+  process.env['ORT_DISABLE_TELEMETRY'] = '1';
   try {
     // It is CommonJS: a loader may show it as the default, or its names alone.
     const loaded: OnnxModule & { readonly default?: OnnxModule } = await import('onnxruntime-node');
