@@ -1,6 +1,7 @@
 /** Builds the two graphs of a model: the forward pass alone, and the whole training step. */
 import type { AdapterLayout, AdapterSpecification } from '#core/adapter';
 import type { BackboneConfiguration } from '#core/backbone';
+import { flatAdapter } from './adapter-parts.ts';
 import { GraphBuilder } from './graph-builder.ts';
 import type { WeightRange } from './graph-builder.ts';
 import { addBackward } from './vit-backward.ts';
@@ -33,7 +34,7 @@ export function buildGraph(options: GraphOptions): Uint8Array {
   const classes = specification.classes.length;
   const { scale } = specification;
   const context = { graph, configuration, layout, scale, classes, weightRange };
-  const forward = addForward(context);
+  const forward = addForward(context, flatAdapter(context));
   if (kind === 'step') {
     addBackward(context, forward);
   } else {

@@ -39,7 +39,8 @@ export interface OnnxModelOptions {
   readonly threads: number;
 }
 
-function sessionOptions(threads: number): InferenceSession.SessionOptions {
+/** How sessions run: deterministic, on the CPU. */
+export function sessionOptions(threads: number): InferenceSession.SessionOptions {
   return {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
@@ -59,9 +60,9 @@ function sessionOptions(threads: number): InferenceSession.SessionOptions {
 }
 
 /** Write the graph beside the weights under the digest of its own bytes, unless it is there. */
-async function placeGraph(
+export async function placeGraph(
   weights: WeightsFolder,
-  kind: GraphKind,
+  kind: string,
   bytes: Uint8Array,
 ): Promise<string> {
   const hash = sha256();
@@ -78,7 +79,7 @@ async function placeGraph(
 }
 
 /** Take one output's numbers as a copy of our own, and free it. */
-function takeOutput(outputs: InferenceSession.ReturnType, name: string): Float32Array {
+export function takeOutput(outputs: InferenceSession.ReturnType, name: string): Float32Array {
   const tensor = outputs[name];
   assert(tensor !== undefined, `onnxruntime: expected an output ${name}`);
   assert(tensor.data instanceof Float32Array, `onnxruntime: expected float32 in output ${name}`);

@@ -15,17 +15,35 @@ import type { BackboneConfiguration } from '#core/backbone';
 import { assert } from '#core/errors';
 import type { GraphBuilder, Value, WeightRange } from './graph-builder.ts';
 
-/** What a graph is built for. */
-export interface GraphContext {
+/** What a forward pass is built on. */
+export interface ForwardContext {
   readonly graph: GraphBuilder;
   readonly configuration: BackboneConfiguration;
+  /** Where a frozen tensor lies, by its canonical name. */
+  readonly weightRange: (name: string) => WeightRange;
+}
+
+/** What a graph for one adapter specification is built for. */
+export interface GraphContext extends ForwardContext {
   readonly layout: AdapterLayout;
   /** s in W' = W + s B A. */
   readonly scale: number;
   /** C. */
   readonly classes: number;
-  /** Where a frozen tensor lies, by its canonical name. */
-  readonly weightRange: (name: string) => WeightRange;
+}
+
+/** Where an adapter's tensors come from in a graph, and how a pair acts on a projection. */
+export interface AdapterPart {
+  /** A and B of a projection, e.g. `blocks.0.attn.q`. */
+  pair(projection: string): LoraPair;
+  /** The matrix that rows are multiplied with: W merged with the pair, or W itself. */
+  weight(frozen: Value, pair: LoraPair): Value;
+  /** What is added to the product: y (tokens B, D) from rows (tokens B, D), or y itself where the pair is merged. */
+  branch(y: Value, pair: LoraPair, rows: Value, tokens: number): Value;
+  /** (C,D), or one for each row. */
+  readonly headWeight: Value;
+  /** Logits (B,C) of features (B,D). */
+  classify(features: Value): Value;
 }
 
 /** A layer norm of the forward pass; rows are (Q B) or (T B). */
@@ -58,7 +76,7 @@ export interface BlockRecord {
   readonly norm1: NormRecord;
   /** The rows of norm1's output that queries come from, (Q B, D). */
   readonly queryInput: Value;
-  /** Merged weights of q and v and the frozen ones, (out,in). */
+  /** What rows are multiplied with, (out,in): merged weights of q and v, and the frozen ones. */
   readonly weights: {
     readonly q: Value;
     readonly k: Value;
@@ -99,16 +117,16 @@ export function tokenCount({ imageSize, patchSize }: BackboneConfiguration): num
 }
 
 /** Take a frozen tensor as it lies in the weights file. */
-function frozen(context: GraphContext, name: string, shape: readonly number[]): Value {
+function frozen(context: ForwardContext, name: string, shape: readonly number[]): Value {
   return context.graph.weight(name, shape, context.weightRange(name));
 }
 
 /** y = x W^T + b, (rows,in) x (out,in)^T -> (rows,out). */
-function linear(graph: GraphBuilder, x: Value, weight: Value, bias: Value): Value {
+export function linear(graph: GraphBuilder, x: Value, weight: Value, bias: Value): Value {
   return graph.op('Gemm', [x, weight, bias], { transB: { int: 1 } });
 }
 
-function layerNorm(context: GraphContext, input: Value, name: string): NormRecord {
+function layerNorm(context: ForwardContext, input: Value, name: string): NormRecord {
   const { graph, configuration } = context;
   const gain = frozen(context, `${name}.weight`, [configuration.dimension]);
   const bias = frozen(context, `${name}.bias`, [configuration.dimension]);
@@ -126,7 +144,7 @@ function layerNorm(context: GraphContext, input: Value, name: string): NormRecor
 }
 
 /** Keep the CLS token of (T B, D) -> (B, D). */
-function clsRows({ graph, configuration }: GraphContext, x: Value): Value {
+function clsRows({ graph, configuration }: ForwardContext, x: Value): Value {
   const { dimension } = configuration;
   const tokens = graph.op('Reshape', [
     x,
@@ -137,22 +155,8 @@ function clsRows({ graph, configuration }: GraphContext, x: Value): Value {
   return graph.op('Reshape', [cls, graph.integers([-1, dimension])]);
 }
 
-/** Cut the flat adapter (P) into its tensors by name. */
-function adapterTensors({ graph, layout }: GraphContext): ReadonlyMap<string, Value> {
-  const flat = graph.input('adapter', [layout.size]);
-  const sizes = graph.integers(layout.tensors.map(({ size }) => size));
-  const parts = graph.ops('Split', [flat, sizes], { axis: { int: 0 } }, layout.tensors.length);
-  return new Map(
-    layout.tensors.map(({ name, shape }, index) => {
-      const part = parts[index];
-      assert(part !== undefined, `adapter tensor ${name}: expected a part of the split`);
-      return [name, graph.op('Reshape', [part, graph.integers(shape)])];
-    }),
-  );
-}
-
 /** Embed patches (T-1,B,3PP) and add CLS and positions -> (T B, D). */
-function embed(context: GraphContext): Value {
+function embed(context: ForwardContext): Value {
   const { graph, configuration } = context;
   const { dimension, patchSize } = configuration;
   const tokens = tokenCount(configuration);
@@ -176,20 +180,14 @@ function embed(context: GraphContext): Value {
   return graph.op('Reshape', [placed, graph.integers([-1, dimension])]);
 }
 
-function required(tensors: ReadonlyMap<string, Value>, name: string): Value {
-  const value = tensors.get(name);
-  assert(value !== undefined, `adapter tensor ${name}: expected it in the layout`);
-  return value;
-}
-
 /** Run one block: x (T B, D) -> (Q B, D). */
 function block(
-  context: GraphContext,
-  adapter: ReadonlyMap<string, Value>,
+  context: ForwardContext,
+  adapter: AdapterPart,
   index: number,
   x: Value,
 ): { readonly record: BlockRecord; readonly output: Value } {
-  const { graph, configuration, scale } = context;
+  const { graph, configuration } = context;
   const { dimension, heads, mlpDimension, blocks } = configuration;
   const isLast = index === blocks - 1;
   const queryTokens = isLast ? 1 : tokenCount(configuration);
@@ -198,30 +196,27 @@ function block(
     frozen(context, `${prefix}.attn.${name}.weight`, [dimension, dimension]);
   const bias = (name: string, size = dimension): Value =>
     frozen(context, `${prefix}.${name}.bias`, [size]);
-  const pair = (projection: string): LoraPair => ({
-    a: required(adapter, `${prefix}.attn.${projection}.lora_A`),
-    b: required(adapter, `${prefix}.attn.${projection}.lora_B`),
-  });
-  const merged = (name: string, { a, b }: LoraPair): Value =>
-    graph.op('Gemm', [b, a, square(name)], { alpha: { float: scale } }); // (D,r) x (r,D) -> (D,D)
   const split = (rows: Value, tokens: number): Value =>
     graph.op('Reshape', [rows, graph.integers([tokens, -1, heads, dimension / heads])]);
 
-  const [loraQ, loraV] = [pair('q'), pair('v')];
+  const loraQ = adapter.pair(`${prefix}.attn.q`);
+  const loraV = adapter.pair(`${prefix}.attn.v`);
   const norm1 = layerNorm(context, x, `${prefix}.norm1`);
   const queryInput = isLast ? clsRows(context, norm1.output) : norm1.output;
   const weights = {
-    q: merged('q', loraQ),
+    q: adapter.weight(square('q'), loraQ),
     k: square('k'),
-    v: merged('v', loraV),
+    v: adapter.weight(square('v'), loraV),
     proj: square('proj'),
     fc1: frozen(context, `${prefix}.mlp.fc1.weight`, [mlpDimension, dimension]),
     fc2: frozen(context, `${prefix}.mlp.fc2.weight`, [dimension, mlpDimension]),
   };
   const tokens = tokenCount(configuration);
-  const q = split(linear(graph, queryInput, weights.q, bias('attn.q')), queryTokens);
+  const qRows = linear(graph, queryInput, weights.q, bias('attn.q'));
+  const q = split(adapter.branch(qRows, loraQ, queryInput, queryTokens), queryTokens);
   const k = split(linear(graph, norm1.output, weights.k, bias('attn.k')), tokens);
-  const v = split(linear(graph, norm1.output, weights.v, bias('attn.v')), tokens);
+  const vRows = linear(graph, norm1.output, weights.v, bias('attn.v'));
+  const v = split(adapter.branch(vRows, loraV, norm1.output, tokens), tokens);
   const { attention, attended } = attend(context, { q, k, v });
   const rows = graph.op('Reshape', [attended, graph.integers([-1, dimension])]); // (Q B, D)
   const skipped = isLast ? clsRows(context, x) : x;
@@ -250,7 +245,7 @@ function block(
 
 /** softmax(q k^T / sqrt K) v by head. */
 function attend(
-  { graph, configuration }: GraphContext,
+  { graph, configuration }: ForwardContext,
   { q, k, v }: { readonly q: Value; readonly k: Value; readonly v: Value },
 ): { readonly attention: Value; readonly attended: Value } {
   const headDimension = configuration.dimension / configuration.heads;
@@ -267,14 +262,14 @@ function attend(
 }
 
 /**
- * Add the forward pass to a graph: inputs `patches` (T-1,B,3PP) and `adapter` (P).
+ * Add the forward pass to a graph: input `patches` (T-1,B,3PP), besides the adapter's own.
  *
  * @param context - the graph and what it is for
+ * @param adapter - where A, B and head come from
  * @returns names of what was computed, for outputs and the backward pass
  */
-export function addForward(context: GraphContext): ForwardRecord {
-  const { graph, configuration } = context;
-  const adapter = adapterTensors(context);
+export function addForward(context: ForwardContext, adapter: AdapterPart): ForwardRecord {
+  const { configuration } = context;
   const blocks: BlockRecord[] = [];
   let x = embed(context);
   for (let index = 0; index < configuration.blocks; index++) {
@@ -283,7 +278,7 @@ export function addForward(context: GraphContext): ForwardRecord {
     x = output;
   }
   const norm = layerNorm(context, x, 'norm');
-  const headWeight = required(adapter, 'head.weight');
-  const logits = linear(graph, norm.output, headWeight, required(adapter, 'head.bias')); // (B,C)
+  const logits = adapter.classify(norm.output); // (B,C)
+  const { headWeight } = adapter;
   return { blocks, norm, features: norm.output, headWeight, logits };
 }
