@@ -2,7 +2,7 @@
 import { UnavailableError } from '#core/errors';
 import type { TrainingEngine } from '../types.ts';
 import { loadOnnxModel } from './onnx-model.ts';
-import type { OnnxRuntime } from './onnx-model.ts';
+import type { OnnxRuntime } from './sessions.ts';
 
 type OnnxModule = typeof import('onnxruntime-node');
 
