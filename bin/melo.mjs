@@ -19,6 +19,7 @@ const commands = new Map([
   ['admin', { app: coordinatorApp, summary: 'invite sites, create tasks, watch rounds' }],
   ['agent', { app: siteAgentApp, summary: 'enrol a hospital and train at it' }],
   ['doctor', { app: siteAgentApp, summary: 'say whether this machine can train' }],
+  ['backbone', { app: siteAgentApp, summary: 'pull a frozen backbone, check it, look at it' }],
   ['adapter', { app: siteAgentApp, summary: 'look at an adapter, use it on images' }],
 ]);
 

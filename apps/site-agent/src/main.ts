@@ -1,7 +1,8 @@
-/** Entry of `melo agent ...`, `melo adapter ...` and `melo doctor`: parses the command line, maps errors to exit codes. */
+/** Entry of `melo agent ...`, `melo adapter ...`, `melo backbone ...` and `melo doctor`: parses the command line, maps errors to exit codes. */
 import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { MeloError } from '#core/errors';
+import { backboneCommand } from './commands/backbone-command.ts';
 import { agentVersion } from './common/agent-version.ts';
 
 const exitCodes = { ok: 0, other: 1, usage: 2, configuration: 3 } as const;
@@ -123,7 +124,11 @@ function exitCodeOf(error: unknown): number {
 /** Run the command line. */
 export async function main(argumentsGiven: readonly string[]): Promise<void> {
   const program = new Command('melo').version(agentVersion).helpCommand(false);
-  program.addCommand(agentCommand()).addCommand(adapterCommand()).addCommand(doctorCommand());
+  program
+    .addCommand(agentCommand())
+    .addCommand(adapterCommand())
+    .addCommand(backboneCommand())
+    .addCommand(doctorCommand());
   withExitOverride(program);
   try {
     await program.parseAsync([...argumentsGiven], { from: 'user' });

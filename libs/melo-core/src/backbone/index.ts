@@ -4,3 +4,5 @@ export { canonicalNames, type Spelling } from './tensor-names.ts';
 export * from './fingerprint.ts';
 export * from './memory-source.ts';
 export * from './random-backbone.ts';
+export * from './architecture.ts';
+export * from './known-backbones.ts';
