@@ -1,7 +1,9 @@
 /** What every engine asks of a backbone, a specification and a call. */
 import type { AdapterSpecification } from '#core/adapter';
 import type { Backbone } from '#core/backbone';
+import { checkLength } from '#core/check';
 import { InputError } from '#core/errors';
+import type { TaskAdapter } from './types.ts';
 
 /** Most images in one call: far above any batch, low enough that a slip cannot ask for all of memory. */
 export const imagesPerCallMax = 4096;
@@ -20,4 +22,17 @@ export function checkFits(backbone: Backbone, specification: AdapterSpecificatio
       `got ${specification.dimension} and ${specification.blocks}; use the backbone that the task names`,
     { dimension: specification.dimension, blocks: specification.blocks },
   );
+}
+
+/**
+ * Refuse an adapter that is not of this backbone's width and depth, or not of its own layout's length.
+ *
+ * @throws InputError ADAPTER_SPEC_INVALID or UPDATE_SHAPE_MISMATCH
+ */
+export function checkAdapter(
+  backbone: Backbone,
+  { specification, layout, values }: TaskAdapter,
+): void {
+  checkFits(backbone, specification);
+  checkLength(values, layout.size, 'adapter');
 }

@@ -39,6 +39,29 @@ export interface EngineModel {
   dispose(): Promise<void>;
 }
 
+/** An adapter as an input: what decides its tensors, and its numbers. */
+export interface TaskAdapter {
+  readonly specification: AdapterSpecification;
+  readonly layout: AdapterLayout;
+  /** (P) in the layout's order, finite; not changed, and not to be changed while a prediction runs. */
+  readonly values: Float32Array;
+}
+
+/** A backbone loaded once for adapters of any task: rank, scale and number of classes may differ from image to image. */
+export interface MultiTaskModel {
+  /**
+   * Predict each image under its own adapter. Images of one adapter (the same `values`) alone are run as one task.
+   *
+   * @param images - normalised pixels, (B,3,S,S)
+   * @param adapters - one for each image
+   * @returns logits for each image, of its own task's classes
+   * @throws InputError ADAPTER_SPEC_INVALID where an adapter is not of this backbone's width and depth
+   */
+  predict(images: Float32Array, adapters: readonly TaskAdapter[]): Promise<Float32Array[]>;
+  /** Free the sessions; the model is not used afterwards. */
+  dispose(): Promise<void>;
+}
+
 /** Where an engine may compute; `auto` lets it take the best it has. */
 export type EngineDevice = 'auto' | 'cpu' | 'gpu';
 
@@ -62,6 +85,8 @@ export interface TrainingEngine {
    * @throws InputError ADAPTER_SPEC_INVALID where the specification's dimension or blocks are not the backbone's
    */
   load(backbone: Backbone, specification: AdapterSpecification): Promise<EngineModel>;
+  /** Compile a model once for a backbone and every adapter of it. */
+  loadMultiTask(backbone: Backbone): Promise<MultiTaskModel>;
 }
 
 /** An engine and how it came to be the one. */

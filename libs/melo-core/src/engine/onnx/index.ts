@@ -1,6 +1,7 @@
 /** The engine on onnxruntime-node, which is loaded here and nowhere else. */
 import { UnavailableError } from '#core/errors';
 import type { TrainingEngine } from '../types.ts';
+import { loadOnnxMultiTaskModel } from './multi-task-model.ts';
 import { loadOnnxModel } from './onnx-model.ts';
 import type { OnnxRuntime } from './sessions.ts';
 
@@ -47,5 +48,6 @@ export async function createOnnxEngine(options: {
     library: `onnxruntime-node ${version}`,
     load: (backbone, specification) =>
       loadOnnxModel({ runtime, backbone, specification, ...options }),
+    loadMultiTask: (backbone) => loadOnnxMultiTaskModel({ runtime, backbone, ...options }),
   };
 }

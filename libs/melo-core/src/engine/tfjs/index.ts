@@ -2,6 +2,7 @@
 import type { SelectedEngine } from '../types.ts';
 import { startTfjs } from './backends.ts';
 import type { TfjsOptions } from './backends.ts';
+import { loadTfjsMultiTaskModel } from './multi-task-model.ts';
 import { loadTfjsModel } from './tfjs-model.ts';
 
 export { tfjsBackends } from './backends.ts';
@@ -22,5 +23,6 @@ export async function createTfjsEngine(options: TfjsOptions): Promise<SelectedEn
     library,
     selection,
     load: (backbone, specification) => loadTfjsModel({ runtime, backbone, specification }),
+    loadMultiTask: (backbone) => loadTfjsMultiTaskModel({ runtime, backbone }),
   };
 }

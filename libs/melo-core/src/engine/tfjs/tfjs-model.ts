@@ -33,14 +33,15 @@ interface Trained {
   readonly head: { readonly weight: Tensor; readonly bias: Tensor };
 }
 
-class TfjsModel implements EngineModel {
+/** {@link EngineModel} on a backend. */
+export class TfjsModel implements EngineModel {
   readonly layout: AdapterLayout;
   readonly #runtime: TfjsRuntime;
   readonly #specification: AdapterSpecification;
   readonly #context: VitContext;
   #isDisposed = false;
 
-  constructor(options: TfjsModelOptions, context: VitContext) {
+  constructor(options: Omit<TfjsModelOptions, 'backbone'>, context: VitContext) {
     this.layout = adapterLayout(options.specification);
     this.#runtime = options.runtime;
     this.#specification = options.specification;
@@ -182,6 +183,21 @@ async function read(tensor: Tensor): Promise<Float32Array> {
 }
 
 /**
+ * Put a backbone on the backend.
+ *
+ * @returns what a model of any specification needs besides its scale; the caller disposes of the weights
+ * @throws what reading the backbone throws
+ */
+export async function loadContext(
+  runtime: TfjsRuntime,
+  backbone: Backbone,
+): Promise<Omit<VitContext, 'scale'>> {
+  const products = productsOf(runtime.tf, runtime.backend);
+  const weights = await loadWeights(runtime, products, backbone);
+  return { tf: runtime.tf, products, weights, configuration: backbone.configuration };
+}
+
+/**
  * Load a backbone for an adapter specification.
  *
  * @param options - runtime, backbone and specification; the backbone is read here and not afterwards
@@ -191,9 +207,6 @@ async function read(tensor: Tensor): Promise<Float32Array> {
 export async function loadTfjsModel(options: TfjsModelOptions): Promise<EngineModel> {
   const { runtime, backbone, specification } = options;
   checkFits(backbone, specification);
-  const products = productsOf(runtime.tf, runtime.backend);
-  const weights = await loadWeights(runtime, products, backbone);
-  const { configuration } = backbone;
-  const { scale } = specification;
-  return new TfjsModel(options, { tf: runtime.tf, products, weights, configuration, scale });
+  const context = await loadContext(runtime, backbone);
+  return new TfjsModel(options, { ...context, scale: specification.scale });
 }
