@@ -24,7 +24,7 @@ export async function readCertificateAuthority(config: AgentConfig): Promise<str
 }
 
 /** Make the trainer of a configuration. */
-export function createTrainer(config: AgentConfig, logger: Logger): Trainer {
+export function createTrainer(config: AgentConfig, logger: Logger): ProcessTrainer {
   const processFile = fileURLToPath(new URL('../trainer/trainer-process.js', import.meta.url));
   if (!existsSync(processFile)) {
     throw new InputError(
@@ -32,8 +32,15 @@ export function createTrainer(config: AgentConfig, logger: Logger): Trainer {
       `${processFile}: expected the built trainer; run \`npm run build\``,
     );
   }
-  const { attempts, restartDelayMs, silenceMaxMs } = config.trainer;
-  return new ProcessTrainer({ processFile, attempts, restartDelayMs, silenceMaxMs, logger });
+  const { attempts, restartDelayMs, silenceMaxMs, idleMaxMs } = config.trainer;
+  return new ProcessTrainer({
+    processFile,
+    attempts,
+    restartDelayMs,
+    silenceMaxMs,
+    idleMaxMs,
+    logger,
+  });
 }
 
 /**
@@ -100,10 +107,10 @@ export async function runAgent(options: {
   const config = await loadAgentConfig(options.config);
   const logger = createLogger(options.isJson, config.logLevel);
   const enrollment = await loadEnrollment(config.dataDirectory);
+  const trainer = createTrainer(config, logger);
   const unlock = await lockDirectory(await makePrivateDirectory(config.dataDirectory));
   try {
     const certificateAuthority = await readCertificateAuthority(config);
-    const trainer = createTrainer(config, logger);
     const backbones = await inspectBackbones(config, trainer);
     const connection = createConnection(config, enrollment, {
       ...options,
@@ -126,8 +133,9 @@ export async function runAgent(options: {
     connection.start();
     await stopSignal();
     setTimeout(() => process.exit(0), stopMaxMs).unref();
-    await Promise.all([agent.stop(), connection.stop()]);
+    await Promise.all([agent.stop(), connection.stop(), trainer.stop()]);
   } finally {
+    await trainer.stop();
     await unlock();
   }
 }

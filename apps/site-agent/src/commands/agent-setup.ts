@@ -6,7 +6,7 @@ import { InputError, StateError } from '#core/errors';
 import { systemErrorCode } from '../common/durable-file.ts';
 import { silentLogger } from '../common/events.ts';
 import { exampleConfig } from '../config/example-config.ts';
-import { loadAgentConfig } from '../config/agent-config.ts';
+import { loadAgentConfig, type AgentConfig } from '../config/agent-config.ts';
 import { enrollSite } from '../identity/enroll.ts';
 import { loadCoordinator, loadSiteKeys } from '../identity/identity.ts';
 import { Outbox } from '../outbox/outbox.ts';
@@ -74,6 +74,16 @@ export async function enroll(options: {
   say(`  ${formatFingerprint(summary.fingerprint)}`);
 }
 
+async function showBackbones(config: AgentConfig): Promise<void> {
+  const trainer = createTrainer(config, silentLogger);
+  try {
+    for (const { name, fingerprint, path } of await inspectBackbones(config, trainer))
+      say(`backbone: ${name} ${fingerprint} (${path})`);
+  } finally {
+    await trainer.stop();
+  }
+}
+
 /** Print what this machine knows of the site: enrolment, backbones, tasks, what waits to leave. */
 export async function showStatus(options: { readonly config: string }): Promise<void> {
   const config = await loadAgentConfig(options.config);
@@ -84,9 +94,7 @@ export async function showStatus(options: { readonly config: string }): Promise<
     say(`site: ${coordinator.site} at ${coordinator.url}`);
     say(`fingerprint: ${formatFingerprint(keys.fingerprint)}`);
   }
-  for (const backbone of await inspectBackbones(config, createTrainer(config, silentLogger))) {
-    say(`backbone: ${backbone.name} ${backbone.fingerprint} (${backbone.path})`);
-  }
+  await showBackbones(config);
   const journal = await TaskJournal.open(join(config.dataDirectory, 'journal'));
   for (const task of config.tasks.keys()) {
     const { known, round } = journal.get(task);

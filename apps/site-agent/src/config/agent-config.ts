@@ -52,6 +52,8 @@ const trainerSchema = z.strictObject({
   checkpointIntervalMs: durationMs(10_000),
   /** A trainer that says nothing for so long is killed. */
   silenceMaxMs: durationMs(300_000),
+  /** A trainer without work ends after so long; until then it keeps the model and up to 256 MiB of decoded images. */
+  idleMaxMs: durationMs(60_000),
   batchSizeEvaluation: z.number().int().min(1).max(256).default(16),
 });
 

@@ -52,5 +52,6 @@ tasks:
 #   longRetryMs: 300000
 #   checkpointIntervalMs: 10000
 #   silenceMaxMs: 300000
+#   idleMaxMs: 60000         # then the trainer's memory is given back
 #   batchSizeEvaluation: 16
 `;

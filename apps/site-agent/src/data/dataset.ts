@@ -28,6 +28,9 @@ export interface Dataset {
   readonly digest: string;
 }
 
+/** Digests a file's content: SHA-256 in hexadecimal. */
+export type HashFile = (path: string) => Promise<string>;
+
 interface Placed extends FoundImage {
   readonly group: string;
   readonly split: Split;
@@ -58,13 +61,16 @@ async function placeByManifest(
   return placed;
 }
 
-async function placeByRule(images: readonly FoundImage[], task: TaskConfig): Promise<Placed[]> {
+async function placeByRule(
+  images: readonly FoundImage[],
+  task: TaskConfig,
+  hashOf: HashFile,
+): Promise<Placed[]> {
   const groupOf = task.groupRegex === undefined ? () => null : groupRule(task.groupRegex);
   const placed: Placed[] = [];
   for (const image of images) {
     const group =
-      groupOf(basename(image.path)) ??
-      `content-${await contentHash(join(task.images, image.path))}`;
+      groupOf(basename(image.path)) ?? `content-${await hashOf(join(task.images, image.path))}`;
     placed.push({
       ...image,
       group,
@@ -122,14 +128,18 @@ function datasetDigest(images: readonly Placed[]): string {
  * @throws InputError DATASET_UNMAPPED_FOLDER, DATASET_CLASS_EMPTY, DATASET_GROUP_LEAK or DATASET_INVALID; the messages may
  *   name files and stay on this machine
  */
-export async function findDataset(task: TaskConfig, classes: readonly string[]): Promise<Dataset> {
+export async function findDataset(
+  task: TaskConfig,
+  classes: readonly string[],
+  hashOf: HashFile = contentHash,
+): Promise<Dataset> {
   const scan = await scanFolders({
     directory: task.images,
     classes,
     classFolders: task.classFolders,
   });
   const placed = await (task.manifest === undefined
-    ? placeByRule(scan.images, task)
+    ? placeByRule(scan.images, task, hashOf)
     : placeByManifest(scan.images, task, task.manifest));
   placed.sort((a, b) => (a.path < b.path ? -1 : 1)); // the order of training follows from it
   checkGroups(placed);

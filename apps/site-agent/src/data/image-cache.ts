@@ -59,6 +59,11 @@ export class ImageCache {
     await rm(join(this.#directory, name), { force: true });
   }
 
+  /** Another job begins: no entry is in use yet. */
+  beginJob(): void {
+    this.#inUse.clear();
+  }
+
   /** Return an entry's pixels, or null where there is none or it is damaged. */
   async get(key: string): Promise<Uint8Array | null> {
     const name = `${key}.rgb`;
@@ -82,7 +87,7 @@ export class ImageCache {
     return pixels;
   }
 
-  /** Keep an entry, if there is room beside the entries used by this process; tells whether it was kept. */
+  /** Keep an entry, if there is room beside the entries used by this job; tells whether it was kept. */
   async put(key: string, pixels: Uint8Array): Promise<boolean> {
     const name = `${key}.rgb`;
     const bytes = digestBytes + pixels.length;

@@ -3,17 +3,16 @@ import { InputError } from '#core/errors';
 import type { Preprocessing } from '#core/protocol';
 import { preprocessingDigest } from '#core/protocol';
 import type { LabelledImages } from '#core/training';
-import { contentHash } from './groups.ts';
 import type { DatasetImage } from './dataset.ts';
-import type { ImageCache } from './image-cache.ts';
-import { normaliseImage } from './normalise.ts';
+import type { ImageStore } from './image-store.ts';
+import { imageNormaliser } from './normalise.ts';
 
 /** Decodes a file to (S,S,3) bytes; throws InputError IMAGE_UNREADABLE. */
 export type DecodeImage = (file: string, preprocessing: Preprocessing) => Promise<Uint8Array>;
 
 /** What preparing needs. */
 export interface PrepareOptions {
-  readonly cache: ImageCache;
+  readonly store: ImageStore;
   readonly decode: DecodeImage;
   readonly preprocessing: Preprocessing;
   /** Images decoded side by side. */
@@ -35,14 +34,15 @@ export async function prepareImages(
   list: readonly DatasetImage[],
   options: PrepareOptions,
 ): Promise<PreparedImages> {
-  const { cache, decode, preprocessing } = options;
+  const { store, decode, preprocessing } = options;
+  const normalise = imageNormaliser(preprocessing);
   const suffix = preprocessingDigest(preprocessing).slice(0, 16);
   const keys = new Map<DatasetImage, string>();
   const pixelsOf = async (image: DatasetImage, key: string): Promise<Uint8Array> => {
-    const cached = await cache.get(key);
+    const cached = await store.get(key);
     if (cached !== null && cached.length === 3 * preprocessing.imageSize ** 2) return cached;
     const pixels = await decode(image.file, preprocessing);
-    await cache.put(key, pixels);
+    await store.put(key, pixels);
     return pixels;
   };
 
@@ -51,7 +51,7 @@ export async function prepareImages(
   const worker = async (): Promise<void> => {
     for (let image = queue.shift(); image !== undefined; image = queue.shift()) {
       options.signal?.throwIfAborted();
-      const key = await keyOf(image, suffix);
+      const key = await keyOf(store, image, suffix);
       if (key !== null && (await isReadable(pixelsOf(image, key)))) keys.set(image, key);
       done += 1;
       options.onProgress?.(done, list.length);
@@ -68,7 +68,7 @@ export async function prepareImages(
       const key = image === undefined ? undefined : keys.get(image);
       if (image === undefined || key === undefined)
         throw new RangeError(`image: no index ${index}`);
-      return normaliseImage(await pixelsOf(image, key), preprocessing);
+      return normalise(await pixelsOf(image, key));
     },
   };
   const unreadable = list.filter((image) => !keys.has(image)).map((image) => image.path);
@@ -76,9 +76,13 @@ export async function prepareImages(
 }
 
 /** Name a cache entry by content and preprocessing; null where the file cannot be read at all. */
-async function keyOf(image: DatasetImage, suffix: string): Promise<string | null> {
+async function keyOf(
+  store: ImageStore,
+  image: DatasetImage,
+  suffix: string,
+): Promise<string | null> {
   try {
-    return `${await contentHash(image.file)}-${suffix}`;
+    return `${await store.hashOf(image.file)}-${suffix}`;
   } catch {
     return null; // counted and named as unreadable by the caller
   }

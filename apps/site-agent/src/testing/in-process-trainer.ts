@@ -6,6 +6,7 @@ import { blake2b256, deterministicBytes } from '#core/crypto';
 import type { EngineModel } from '#core/engine';
 import { InputError } from '#core/errors';
 import type { InspectedBackbone, RoundJob, TrainerMessage } from '../trainer/messages.ts';
+import { ImageStore } from '../data/image-store.ts';
 import { runRoundJob } from '../trainer/round-job.ts';
 import type { JobHandlers, Trainer } from '../trainer/trainer.ts';
 
@@ -76,6 +77,7 @@ export class InProcessTrainer implements Trainer {
     };
     const work = runRoundJob(job, {
       decode: fakeDecode,
+      images: new ImageStore(),
       loadModel: (adapter) => Promise.resolve(fakeModel(adapter)),
       send,
       monotonicTimeMs: () => performance.now(),

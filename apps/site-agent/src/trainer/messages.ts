@@ -63,7 +63,7 @@ export const roundJobSchema = z.strictObject({
 /** One round's work. */
 export type RoundJob = z.infer<typeof roundJobSchema>;
 
-/** What the agent asks of a trainer process; one job a process. */
+/** What the agent asks of a trainer process; one job at a time. */
 export const trainerJobSchema = z.discriminatedUnion('type', [
   roundJobSchema,
   z.strictObject({ type: z.literal('inspect-backbone'), directory: pathSchema }),

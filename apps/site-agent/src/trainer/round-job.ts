@@ -10,7 +10,7 @@ import { decodeCheckpoint, encodeCheckpoint, evaluate, trainLocally } from '#cor
 import type { TrainingCheckpoint } from '#core/training';
 import { makePrivateDirectory } from '../common/durable-file.ts';
 import { checkClasses, findDataset, type DatasetImage } from '../data/dataset.ts';
-import { ImageCache } from '../data/image-cache.ts';
+import type { ImageStore } from '../data/image-store.ts';
 import { prepareImages, type DecodeImage, type PreparedImages } from '../data/labelled-images.ts';
 import type {
   RoundJob,
@@ -24,7 +24,12 @@ import { WorkFiles } from './work-files.ts';
 /** What the work needs from outside: the process hands in sharp and the engine, a spec hands in fakes. */
 export interface RoundJobPorts {
   readonly decode: DecodeImage;
-  /** Load the backbone under the adapter's specification; called only when something is left to compute. */
+  /** What is known of the site's images from jobs before. */
+  readonly images: ImageStore;
+  /**
+   * Load the backbone under the adapter's specification; called only when something is left to compute, and the caller
+   * disposes of the model.
+   */
   readonly loadModel: (adapter: AdapterFile) => Promise<EngineModel>;
   readonly send: (message: TrainerMessage) => void;
   readonly monotonicTimeMs: () => number;
@@ -59,10 +64,6 @@ class RoundWork {
     this.#ports.send({ type: 'finished', part });
   }
 
-  async dispose(): Promise<void> {
-    await this.#model?.dispose();
-  }
-
   async #loadModel(): Promise<EngineModel> {
     this.#model ??= await this.#ports.loadModel(this.#adapter);
     return this.#model;
@@ -83,12 +84,13 @@ class RoundWork {
       return { training: this.#training, heldOut: this.#heldOut };
     const { task, imageCache, preprocessing, engine, unreadableFile } = this.#job;
     const classes = this.#adapter.specification.classes;
-    const dataset = await findDataset(task, classes);
-    const cache = await ImageCache.open(imageCache.directory, imageCache.bytesMax);
+    const store = this.#ports.images;
+    await store.beginJob(imageCache.directory, imageCache.bytesMax);
+    const dataset = await findDataset(task, classes, (path) => store.hashOf(path));
     const total = dataset.training.length + dataset.heldOut.length;
     const prepare = (list: readonly DatasetImage[], before: number): Promise<PreparedImages> =>
       prepareImages(list, {
-        cache,
+        store,
         decode: this.#ports.decode,
         preprocessing,
         concurrency: Math.min(4, engine.threads),
@@ -201,9 +203,5 @@ export async function runRoundJob(job: RoundJob, ports: RoundJobPorts): Promise<
   await makePrivateDirectory(job.workDirectory);
   const adapter = decodeAdapterFile(new Uint8Array(await readFile(job.adapterFile)));
   const work = new RoundWork(job, ports, adapter);
-  try {
-    for (const part of job.parts) await work.runPart(part);
-  } finally {
-    await work.dispose();
-  }
+  for (const part of job.parts) await work.runPart(part);
 }

@@ -1,13 +1,15 @@
 /**
- * The trainer process: one job, then the end. It may be killed at any moment; what it finished is on disk.
+ * The trainer process: one job after the other, with model and images of the last one at hand. It may be killed at any
+ * moment; what it finished is on disk.
  *
  * Only here, in the agent, are sharp and an engine loaded.
  */
 import { setPriority } from 'node:os';
 import { fingerprintBackbone } from '#core/backbone';
-import { createEngine, loadBackbone } from '#core/engine';
+import { loadBackbone } from '#core/engine';
 import { errorCatalog, MeloError } from '#core/errors';
 import { decodeImage } from '../data/decode-image.ts';
+import { ImageStore } from '../data/image-store.ts';
 import {
   trainerJobSchema,
   type RoundJob,
@@ -15,9 +17,13 @@ import {
   type TrainerMessage,
 } from './messages.ts';
 import { runRoundJob } from './round-job.ts';
+import { WarmModel } from './warm-model.ts';
 
 const aliveIntervalMs = 5000;
 const politeness = 5; // nice: the agent's heartbeats and the hospital's own work come first
+
+const images = new ImageStore();
+const warmModel = new WarmModel();
 
 function send(message: TrainerMessage): void {
   process.send?.(message);
@@ -35,28 +41,22 @@ async function inspect(directory: string): Promise<void> {
 }
 
 async function round(job: RoundJob): Promise<void> {
-  const backbone = await loadBackbone(job.backboneDirectory);
-  try {
-    await runRoundJob(job, {
-      decode: decodeImage,
-      loadModel: async ({ specification }) => {
-        const { name, ...options } = job.engine;
-        const engine = await createEngine({ engine: name, ...options });
-        return engine.load(backbone, specification);
-      },
-      send,
-      monotonicTimeMs: () => performance.now(),
-    });
-  } finally {
-    await backbone.close();
-  }
+  await runRoundJob(job, {
+    decode: decodeImage,
+    images,
+    loadModel: ({ specification }) => warmModel.get(job, specification),
+    send,
+    monotonicTimeMs: () => performance.now(),
+  });
 }
 
 async function run(job: TrainerJob): Promise<void> {
+  const alive = setInterval(() => {
+    send({ type: 'alive' });
+  }, aliveIntervalMs);
   const last = await outcomeOf(job);
-  process.send?.(last, undefined, undefined, () => {
-    process.disconnect(); // only once the last message is out
-  });
+  clearInterval(alive);
+  send(last);
 }
 
 async function outcomeOf(job: TrainerJob): Promise<TrainerMessage> {
@@ -79,12 +79,9 @@ function start(): void {
   }
   // Without its agent the trainer must not go on: the next agent starts one on the same files.
   process.on('disconnect', () => process.exit(0));
-  process.once('message', (message) => {
+  process.on('message', (message) => {
     void run(trainerJobSchema.parse(message));
   });
-  setInterval(() => {
-    send({ type: 'alive' });
-  }, aliveIntervalMs).unref();
 }
 
 start();

@@ -1,12 +1,17 @@
-/** Trainer processes: restarted a bounded number of times, killed when silent or called off, refusals passed on. */
+/**
+ * Trainer processes: restarted a bounded number of times, killed when silent or called off, refusals passed on; one stays
+ * between jobs and leaves none behind.
+ */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../common/events.ts';
+import { waitUntil } from '../testing/wait-until.ts';
 import { roundJobSchema, type TrainerProgress } from './messages.ts';
 import { ProcessTrainer } from './trainer.ts';
 
 let directory: string;
+let trainers: ProcessTrainer[] = [];
 
 const job = roundJobSchema.parse({
   type: 'round',
@@ -33,28 +38,50 @@ const job = roundJobSchema.parse({
   evaluationBatchSize: 1,
 });
 
-/** A trainer process of a few lines; `starts` counts how often it was started. */
-async function trainerOf(body: string, silenceMaxMs = 20_000): Promise<ProcessTrainer> {
+/** A trainer process of a few lines; `starts` counts how often it was started, `jobs` how many it was given. */
+async function trainerOf(
+  body: string,
+  options: { readonly silenceMaxMs?: number; readonly idleMaxMs?: number } = {},
+): Promise<ProcessTrainer> {
   const processFile = join(directory, 'process.mjs');
+  const pidFile = JSON.stringify(join(directory, 'pids'));
   await writeFile(
     processFile,
     `import { appendFileSync, readFileSync } from 'node:fs';
-     appendFileSync(${JSON.stringify(join(directory, 'starts'))}, 'x');
-     const starts = readFileSync(${JSON.stringify(join(directory, 'starts'))}, 'utf8').length;
-     const finish = (message) => process.send(message, undefined, undefined, () => process.disconnect());
-     process.once('message', (job) => { ${body} });`,
+     appendFileSync(${pidFile}, process.pid + '\\n');
+     const starts = readFileSync(${pidFile}, 'utf8').split('\\n').length - 1;
+     const finish = (message) => process.send(message);
+     let jobs = 0;
+     process.on('disconnect', () => process.exit(0));
+     process.on('message', (job) => { jobs += 1; ${body} });`,
   );
-  return new ProcessTrainer({
+  const trainer = new ProcessTrainer({
     processFile,
     attempts: 3,
     restartDelayMs: 1,
-    silenceMaxMs,
+    silenceMaxMs: options.silenceMaxMs ?? 20_000,
+    idleMaxMs: options.idleMaxMs ?? 60_000,
     logger: silentLogger,
   });
+  trainers.push(trainer);
+  return trainer;
 }
 
-const starts = async (): Promise<number> =>
-  (await readFile(join(directory, 'starts'), 'utf8')).length;
+/** Processes that were started, in order. */
+async function pids(): Promise<number[]> {
+  const text = await readFile(join(directory, 'pids'), 'utf8');
+  return text.trim().split('\n').map(Number);
+}
+
+const starts = async (): Promise<number> => (await pids()).length;
+
+const isThere = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false; // no such process
+  }
+};
 
 async function run(
   trainer: ProcessTrainer,
@@ -74,7 +101,12 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'melo-trainer-'));
 });
 
-afterEach(() => rm(directory, { recursive: true, force: true }));
+afterEach(async () => {
+  await Promise.all(trainers.map((trainer) => trainer.stop()));
+  expect((await pids()).filter(isThere)).toEqual([]); // none is ever left behind
+  trainers = [];
+  await rm(directory, { recursive: true, force: true });
+});
 
 test('progress comes through, and the end is the end', async () => {
   const trainer = await trainerOf(
@@ -108,7 +140,9 @@ test('a refusal of its own is passed on at once', async () => {
 });
 
 test('one that says nothing is killed', async () => {
-  const trainer = await trainerOf(`setInterval(() => undefined, 1000);`, 700);
+  const trainer = await trainerOf(`setInterval(() => undefined, 1000);`, {
+    silenceMaxMs: 700,
+  });
   await expect(run(trainer)).rejects.toMatchObject({ code: 'TRAINER_FAILED' });
 });
 
@@ -144,4 +178,89 @@ test('a backbone is inspected', async () => {
     blocks: 1,
     imageSize: 16,
   });
+});
+
+const answer = `process.send({ type: 'progress', phase: 'training', done: process.pid, total: jobs }); finish({ type: 'done' });`;
+
+/** Which process did a job, and its number there. */
+async function doneBy(trainer: ProcessTrainer): Promise<unknown> {
+  const [{ done, total } = { done: 0, total: 0 }] = await run(trainer);
+  return { pid: done, job: total };
+}
+
+test('one process does jobs one after the other', async () => {
+  const trainer = await trainerOf(answer);
+  const first = await doneBy(trainer);
+  const second = await doneBy(trainer);
+  const [pid] = await pids();
+  expect([first, second]).toEqual([
+    { pid, job: 1 },
+    { pid, job: 2 },
+  ]);
+});
+
+test('a refusal leaves the process for a good job', async () => {
+  const trainer = await trainerOf(
+    `if (jobs === 1) finish({ type: 'failed', code: 'DATASET_CLASS_EMPTY', message: 'none' });
+     else { ${answer} }`,
+  );
+  await expect(run(trainer)).rejects.toMatchObject({ code: 'DATASET_CLASS_EMPTY' });
+  const [pid] = await pids();
+  expect(await doneBy(trainer)).toEqual({ pid, job: 2 });
+});
+
+test('what a fresh process may get past is tried in a fresh one', async () => {
+  const trainer = await trainerOf(
+    `if (starts === 1) finish({ type: 'failed', code: 'INTERNAL', message: 'odd' });
+     else { ${answer} }`,
+  );
+  const by = await doneBy(trainer);
+  expect(by).toEqual({ pid: (await pids())[1], job: 1 });
+});
+
+test('after a job that was called off the next one has another process', async () => {
+  const trainer = await trainerOf(
+    `if (starts === 1) process.send({ type: 'progress', phase: 'training', done: 0, total: 9 });
+     else { ${answer} }`,
+  );
+  const abort = new AbortController();
+  const handlers = {
+    onProgress: () => {
+      abort.abort();
+    },
+    onFinished: () => undefined,
+    onUnreadable: () => undefined,
+  };
+  await expect(trainer.run(job, handlers, abort.signal)).rejects.toBeDefined();
+  const [first = 0] = await pids();
+  expect(isThere(first)).toBe(false);
+  const by = await doneBy(trainer);
+  expect(by).toEqual({ pid: (await pids())[1], job: 1 });
+});
+
+test('a process that crashed while it waited is replaced', async () => {
+  const trainer = await trainerOf(answer);
+  await run(trainer);
+  const [first = 0] = await pids();
+  process.kill(first, 'SIGKILL');
+  const by = await doneBy(trainer);
+  expect(by).toEqual({ pid: (await pids())[1], job: 1 });
+});
+
+test('without work the process ends after a while, and silence is no fault meanwhile', async () => {
+  const trainer = await trainerOf(answer, { idleMaxMs: 1500, silenceMaxMs: 700 });
+  await run(trainer);
+  const [first = 0] = await pids();
+  await new Promise((resolve) => setTimeout(resolve, 900));
+  expect(isThere(first)).toBe(true);
+  await waitUntil(() => !isThere(first), 'the end of an idle trainer');
+  const by = await doneBy(trainer);
+  expect(by).toEqual({ pid: (await pids())[1], job: 1 });
+});
+
+test('a trainer that was stopped keeps no process', async () => {
+  const trainer = await trainerOf(answer);
+  await run(trainer);
+  await trainer.stop();
+  expect((await pids()).filter(isThere)).toEqual([]);
 });

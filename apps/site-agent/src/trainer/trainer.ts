@@ -1,17 +1,22 @@
-/** Starts trainer processes, watches them, and starts them again when they crash. */
-import { fork, type ChildProcess } from 'node:child_process';
-import { InputError, MeloError, UnavailableError, type ErrorCode } from '#core/errors';
+/** Starts trainer processes, keeps one between jobs, and starts another when one crashes. */
 import type { Logger } from '../common/events.ts';
 import { sleep } from '../common/retry.ts';
-import {
-  trainerMessageSchema,
-  type InspectedBackbone,
-  type RoundJob,
-  type RoundPart,
-  type TrainerJob,
-  type TrainerMessage,
-  type TrainerProgress,
+import type {
+  InspectedBackbone,
+  RoundJob,
+  RoundPart,
+  TrainerJob,
+  TrainerMessage,
+  TrainerProgress,
 } from './messages.ts';
+import {
+  crashed,
+  TrainerChild,
+  TrainerRefusal,
+  type TrainerChildOptions,
+} from './trainer-child.ts';
+
+export { TrainerRefusal } from './trainer-child.ts';
 
 /** What a job reports while it runs. */
 export interface JobHandlers {
@@ -33,36 +38,25 @@ export interface Trainer {
   inspectBackbone(directory: string): Promise<InspectedBackbone>;
 }
 
-/** The trainer refused the job for a reason of its own (images, adapter, engine): starting it again changes nothing. */
-export class TrainerRefusal extends MeloError {
-  constructor(code: ErrorCode, message: string) {
-    super(code, message);
-  }
-}
-
 /** Bounds of trainer processes. */
-export interface TrainerOptions {
-  readonly processFile: string;
+export interface TrainerOptions extends TrainerChildOptions {
   readonly attempts: number;
   readonly restartDelayMs: number;
-  readonly silenceMaxMs: number;
+  /** A process without a job is ended after so long: the machine has its memory back. */
+  readonly idleMaxMs: number;
   readonly logger: Logger;
-  readonly execArgv?: readonly string[];
 }
 
-/** Codes that a fresh process may well get past. */
-const restartCodes: ReadonlySet<string> = new Set(['INTERNAL', 'DISK_FULL', 'TIMEOUT']);
-
-function crashed(what: string): UnavailableError {
-  return new UnavailableError(
-    'TRAINER_FAILED',
-    `trainer: expected it to end by itself, ${what}; if it ran out of memory, lower engine.threads or the number of agents on this machine`,
-  );
+interface IdleChild {
+  readonly child: TrainerChild;
+  readonly timer: NodeJS.Timeout;
 }
 
-/** Runs each job in a process of its own. */
+/** Runs jobs in a process beside the agent, which stays for the next one: model and images are there already. */
 export class ProcessTrainer implements Trainer {
   readonly #options: TrainerOptions;
+  #idle: IdleChild | null = null;
+  #isStopped = false;
 
   constructor(options: TrainerOptions) {
     this.#options = options;
@@ -100,24 +94,48 @@ export class ProcessTrainer implements Trainer {
     return first;
   }
 
-  #runOnce(
+  /** End the process that waits for a job, and keep none from now on. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#takeIdle()?.kill();
+  }
+
+  async #runOnce(
     job: TrainerJob,
     onMessage: (message: TrainerMessage) => void,
     signal: AbortSignal,
   ): Promise<void> {
     signal.throwIfAborted();
-    const child = fork(this.#options.processFile, [], {
-      execArgv: [...(this.#options.execArgv ?? [])],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    const watch = new ChildWatch(child, this.#options, onMessage);
-    const kill = (): void => {
-      child.kill('SIGKILL'); // its files are complete or absent at any moment
-    };
-    signal.addEventListener('abort', kill);
-    child.send(job);
-    return watch.ended.finally(() => {
-      signal.removeEventListener('abort', kill);
+    const child = this.#takeIdle() ?? new TrainerChild(this.#options);
+    try {
+      await child.run(job, onMessage, signal);
+    } finally {
+      await this.#keep(child);
+    }
+  }
+
+  #takeIdle(): TrainerChild | null {
+    const idle = this.#idle;
+    this.#idle = null;
+    if (idle === null) return null;
+    clearTimeout(idle.timer);
+    return idle.child;
+  }
+
+  /** The agent keeps the time: a process that ended itself might do so just as a job comes. */
+  async #keep(child: TrainerChild): Promise<void> {
+    if (!child.isUsable || this.#isStopped || this.#idle !== null) {
+      await child.kill();
+      return;
+    }
+    const timer = setTimeout(() => {
+      void this.#takeIdle()?.kill();
+    }, this.#options.idleMaxMs);
+    timer.unref();
+    const idle = { child, timer };
+    this.#idle = idle;
+    void child.ended.then(() => {
+      if (this.#idle === idle) this.#takeIdle(); // it ended while it waited: the next job starts another
     });
   }
 }
@@ -126,80 +144,4 @@ function deliver(message: TrainerMessage, handlers: JobHandlers): void {
   if (message.type === 'progress') handlers.onProgress(message);
   else if (message.type === 'finished') handlers.onFinished(message.part);
   else if (message.type === 'unreadable') handlers.onUnreadable(message.count);
-}
-
-/** One process from its first message to its end. */
-class ChildWatch {
-  readonly ended: Promise<void>;
-  readonly #child: ChildProcess;
-  readonly #silenceMaxMs: number;
-  readonly #onMessage: (message: TrainerMessage) => void;
-  #silence: NodeJS.Timeout | null = null;
-  #errorText = '';
-  #isDone = false;
-  #failure: Error | null = null;
-
-  constructor(
-    child: ChildProcess,
-    options: TrainerOptions,
-    onMessage: (message: TrainerMessage) => void,
-  ) {
-    this.#child = child;
-    this.#silenceMaxMs = options.silenceMaxMs;
-    this.#onMessage = onMessage;
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#errorText = (this.#errorText + text).slice(-2000);
-    });
-    child.on('message', (message) => {
-      this.#take(message);
-    });
-    this.#listen();
-    this.ended = new Promise((resolve, reject) => {
-      child.on('error', (error) => {
-        this.#failure ??= crashed(error.message);
-      });
-      child.on('close', (code, killedBy) => {
-        if (this.#silence !== null) clearTimeout(this.#silence);
-        if (this.#isDone) {
-          resolve();
-          return;
-        }
-        if (this.#errorText !== '')
-          options.logger.warn({ code, killedBy, stderr: this.#errorText }, 'trainer: ended');
-        reject(this.#failure ?? crashed(`it ended with ${killedBy ?? `code ${String(code)}`}`));
-      });
-    });
-  }
-
-  /** A process that says nothing for too long hangs in native code: it is killed and counts as crashed. */
-  #listen(): void {
-    if (this.#silence !== null) clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => {
-      this.#failure = crashed(`it said nothing for ${this.#silenceMaxMs} ms`);
-      this.#child.kill('SIGKILL');
-    }, this.#silenceMaxMs);
-  }
-
-  #take(raw: unknown): void {
-    this.#listen();
-    const parsed = trainerMessageSchema.safeParse(raw);
-    if (!parsed.success) {
-      this.#failure = new InputError(
-        'REQUEST_INVALID',
-        'trainer: expected a message of this release',
-      );
-      this.#child.kill('SIGKILL');
-      return;
-    }
-    const message = parsed.data;
-    if (message.type === 'done') this.#isDone = true;
-    else if (message.type === 'failed') this.#failure = failureOf(message.code, message.message);
-    this.#onMessage(message);
-  }
-}
-
-function failureOf(code: ErrorCode, message: string): Error {
-  return restartCodes.has(code)
-    ? crashed(`it failed with ${code}: ${message}`)
-    : new TrainerRefusal(code, message);
 }
