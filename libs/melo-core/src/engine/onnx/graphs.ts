@@ -33,9 +33,10 @@ export function buildGraph(options: GraphOptions): Uint8Array {
   const graph = new GraphBuilder();
   const classes = specification.classes.length;
   const { scale } = specification;
-  const context = { graph, configuration, layout, scale, classes, weightRange };
+  const isTrained = kind === 'step';
+  const context = { graph, configuration, layout, scale, classes, isTrained, weightRange };
   const forward = addForward(context, flatAdapter(context));
-  if (kind === 'step') {
+  if (isTrained) {
     addBackward(context, forward);
   } else {
     graph.output('features', forward.features, ['B', configuration.dimension]);

@@ -48,6 +48,8 @@ function sessionOptions(threads: number): InferenceSession.SessionOptions {
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
+    // A plan of the memory of one batch size is a second block of the same size beside what the first run took.
+    enableMemPattern: false,
     extra: {
       session: {
         // Spinning threads of several trainers on one machine would starve one another.

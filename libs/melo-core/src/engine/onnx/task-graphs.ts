@@ -23,7 +23,7 @@ export function buildTaskGraph(options: {
 }): Uint8Array {
   const { kind, configuration, weightRange } = options;
   const graph = new GraphBuilder();
-  const context = { graph, configuration, weightRange };
+  const context = { graph, configuration, isTrained: false, weightRange };
   const adapter = kind === 'task' ? taskAdapter(context) : rowAdapters(context);
   const { logits } = addForward(context, adapter);
   graph.output('logits', logits, ['B', 'C']);

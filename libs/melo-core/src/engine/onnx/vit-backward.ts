@@ -8,6 +8,7 @@
  *   layer norm: dx = (dn - mean(dn) - n mean(dn n)) / deviation, n the normalised input, dn = dy * gain
  * Nothing flows into frozen weights or below the first block.
  */
+import { assert } from '#core/errors';
 import type { GraphBuilder, Value } from './graph-builder.ts';
 import { tokenCount } from './vit-forward.ts';
 import type {
@@ -36,19 +37,12 @@ function throughNorm(graph: GraphBuilder, norm: NormRecord, dy: Value, past?: Va
   return past === undefined ? dx : graph.op('Add', [past, dx]);
 }
 
-/**
- * GELU backward from the halved derivative: with w = u / sqrt 2,
- * 2 gelu'(u) = 1 + erf(w) + (2 / sqrt pi) w exp(-w^2), so du = (da / 2) (that).
- */
-function throughGelu(graph: GraphBuilder, u: Value, halfDa: Value): Value {
-  const w = graph.op('Mul', [u, graph.scalar(Math.SQRT1_2)]);
-  const bell = graph.op('Exp', [graph.op('Mul', [w, graph.op('Neg', [w])])]);
-  const slope = graph.op('Mul', [graph.op('Mul', [w, bell]), graph.scalar(2 / Math.sqrt(Math.PI))]);
-  const doubled = graph.op('Add', [
-    graph.op('Add', [graph.op('Erf', [w]), slope]),
-    graph.scalar(1),
-  ]);
-  return graph.op('Mul', [halfDa, doubled]);
+/** dx of the MLP's input from its output's dx: (rows,D) -> (rows,D). */
+function throughMlp(graph: GraphBuilder, block: BlockRecord, dx: Value): Value {
+  const { weights, activation } = block;
+  assert(activation.slope !== undefined, 'graph: expected the slope of a trained block');
+  const da = graph.op('Gemm', [dx, weights.fc2], { alpha: { float: activation.slopeScale } });
+  return throughLinear(graph, graph.op('Mul', [da, activation.slope]), weights.fc1);
 }
 
 /** Give (Q B, D) rows their heads: (Q,B,H,K). */
@@ -131,9 +125,7 @@ function throughBlock(
   const { weights } = block;
   const isFirst = index === 0;
   const isLast = index === configuration.blocks - 1;
-  const halfDa = graph.op('Gemm', [dx, weights.fc2], { alpha: { float: 0.5 } });
-  const du = throughGelu(graph, block.preactivation, halfDa);
-  const dx1 = throughNorm(graph, block.norm2, throughLinear(graph, du, weights.fc1), dx);
+  const dx1 = throughNorm(graph, block.norm2, throughMlp(graph, block, dx), dx);
   const dO = throughLinear(graph, dx1, weights.proj);
   const { dq, dk, dv } = throughAttention(context, block, dO, !isFirst);
   const gradients = [

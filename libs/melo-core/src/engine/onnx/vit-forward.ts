@@ -13,12 +13,16 @@
 import type { AdapterLayout } from '#core/adapter';
 import type { BackboneConfiguration } from '#core/backbone';
 import { assert } from '#core/errors';
+import { addGelu } from './gelu.ts';
+import type { Activation } from './gelu.ts';
 import type { GraphBuilder, Value, WeightRange } from './graph-builder.ts';
 
 /** What a forward pass is built on. */
 export interface ForwardContext {
   readonly graph: GraphBuilder;
   readonly configuration: BackboneConfiguration;
+  /** Whether a backward pass follows, so that what it needs is made and kept. */
+  readonly isTrained: boolean;
   /** Where a frozen tensor lies, by its canonical name. */
   readonly weightRange: (name: string) => WeightRange;
 }
@@ -95,8 +99,8 @@ export interface BlockRecord {
   /** Attention times v, (Q,B,H,K). */
   readonly attended: Value;
   readonly norm2: NormRecord;
-  /** The MLP's values before GELU, (Q B, F). */
-  readonly preactivation: Value;
+  /** The MLP's hidden layer, (Q B, F). */
+  readonly activation: Activation;
 }
 
 /** What the forward pass leaves. */
@@ -222,9 +226,13 @@ function block(
   const skipped = isLast ? clsRows(context, x) : x;
   const x1 = graph.op('Add', [skipped, linear(graph, rows, weights.proj, bias('attn.proj'))]);
   const norm2 = layerNorm(context, x1, `${prefix}.norm2`);
-  const preactivation = linear(graph, norm2.output, weights.fc1, bias('mlp.fc1', mlpDimension));
-  const activated = graph.fusedOp('Gelu', [preactivation]);
-  const output = graph.op('Add', [x1, linear(graph, activated, weights.fc2, bias('mlp.fc2'))]);
+  const hidden = { x: norm2.output, weight: weights.fc1, bias: bias('mlp.fc1', mlpDimension) };
+  const activation = addGelu(graph, hidden, context.isTrained);
+  const second = graph.op('Gemm', [activation.activated, weights.fc2, bias('mlp.fc2')], {
+    transB: { int: 1 },
+    alpha: { float: activation.activatedScale },
+  });
+  const output = graph.op('Add', [x1, second]);
   const record = {
     queryTokens,
     loraQ,
@@ -238,7 +246,7 @@ function block(
     attention,
     attended,
     norm2,
-    preactivation,
+    activation,
   };
   return { record, output };
 }
