@@ -64,7 +64,7 @@ export async function writeFileDurably(
 /** Open a file, use it, close it. */
 export async function withFile<T>(
   path: string,
-  flags: string,
+  flags: string | number,
   mode: number,
   use: (handle: FileHandle) => Promise<T>,
 ): Promise<T> {

@@ -4,6 +4,7 @@ import type { CoordinatorKeys, DataFolder } from '../config/data-folder.ts';
 import type { Database, Queries } from '../config/database.ts';
 import type { AdapterWork } from '../rounds/adapter-work.ts';
 import type { Logger } from './logger.ts';
+import { Transactions } from './transactions.ts';
 
 /** Dials of a coordinator that an operator may turn. */
 export interface CoordinatorSettings {
@@ -35,10 +36,11 @@ export class Environment {
   readonly logger: Logger;
   readonly settings: CoordinatorSettings;
   readonly work: AdapterWork;
+  readonly transactions: Transactions;
   /** Address that enrolment codes carry; known once the port is. */
   publicUrl = '';
 
-  constructor(parts: Omit<Environment, 'publicUrl' | 'queries'>) {
+  constructor(parts: Omit<Environment, 'publicUrl' | 'queries' | 'transactions'>) {
     this.database = parts.database;
     this.folder = parts.folder;
     this.keys = parts.keys;
@@ -47,6 +49,7 @@ export class Environment {
     this.logger = parts.logger;
     this.settings = parts.settings;
     this.work = parts.work;
+    this.transactions = new Transactions(parts.database.queries);
   }
 
   /** Queries outside any transaction. */

@@ -1,6 +1,6 @@
 /** Versions of adapters: stored encrypted once, their content key wrapped; given to sites sealed, to people decrypted. */
 import { Injectable } from '@nestjs/common';
-import { and, asc, eq, gt } from 'drizzle-orm';
+import { and, asc, between, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { decodeAdapterFile } from '#core/adapter';
 import {
@@ -19,6 +19,7 @@ import {
   roundResultSchema,
   type AdapterReference,
 } from '#core/protocol';
+import { BoundedMap } from '../common/bounded-map.ts';
 import { Environment } from '../common/environment.ts';
 import { toJsonEnvelope } from '../common/json-envelope.ts';
 import type { Queries } from '../config/database.ts';
@@ -48,6 +49,10 @@ export type VersionRecord = z.infer<typeof versionRowSchema>;
 
 const membersSchema = z.object({ members: z.array(z.string()) });
 
+/** Versions held in memory at most, about 2 KB each; any other is read when it is asked for. */
+const heldMax = 512;
+
+const versionKey = (task: string, version: number): string => `${task}/${version}`;
 const contentKeyPurpose = (task: string, version: number): string =>
   `content-key/${task}/${version}`;
 
@@ -57,6 +62,10 @@ export class VersionsService {
   readonly #environment: Environment;
   readonly #blobs: BlobStore;
   readonly #rounds: RoundStore;
+  /** Versions never change: by {@link versionKey}. */
+  readonly #held = new BoundedMap<string, VersionRecord>(heldMax);
+  /** Sites that may see a ciphertext, by its digest: members of its tasks never change either. */
+  readonly #readers = new BoundedMap<string, ReadonlySet<string>>(heldMax);
 
   constructor(environment: Environment, blobs: BlobStore, roundStore: RoundStore) {
     this.#environment = environment;
@@ -120,11 +129,13 @@ export class VersionsService {
     version: number,
     queries: Queries = this.#environment.queries,
   ): Promise<VersionRecord> {
+    const held = this.#held.get(versionKey(task, version));
+    if (held !== undefined) return held;
     const rows = await queries
       .select()
       .from(versions)
       .where(and(eq(versions.task, task), eq(versions.version, version)));
-    if (rows[0] !== undefined) return versionRowSchema.parse(rows[0]);
+    if (rows[0] !== undefined) return this.#hold(rows[0]);
     throw new InputError(
       'NOT_FOUND',
       `versions: expected a published version of ${task}, ${version} is not one; see its list of versions`,
@@ -132,15 +143,23 @@ export class VersionsService {
     );
   }
 
-  /** Versions after one, oldest first. */
-  async listAfter(task: string, version: number, limit: number): Promise<VersionRecord[]> {
+  #hold(row: typeof versions.$inferSelect): VersionRecord {
+    const record = versionRowSchema.parse(row);
+    this.#held.set(versionKey(record.task, record.version), record);
+    return record;
+  }
+
+  /** Versions from one up to another, both included, oldest first. */
+  async listBetween(task: string, first: number, last: number): Promise<VersionRecord[]> {
+    const wanted = Array.from({ length: last - first + 1 }, (_, at) => first + at);
+    const held = wanted.flatMap((version) => this.#held.get(versionKey(task, version)) ?? []);
+    if (held.length === wanted.length) return held;
     const rows = await this.#environment.queries
       .select()
       .from(versions)
-      .where(and(eq(versions.task, task), gt(versions.version, version)))
-      .orderBy(asc(versions.version))
-      .limit(limit);
-    return rows.map((row) => versionRowSchema.parse(row));
+      .where(and(eq(versions.task, task), between(versions.version, first, last)))
+      .orderBy(asc(versions.version));
+    return rows.map((row) => this.#hold(row));
   }
 
   /** The content key of a version. */
@@ -182,20 +201,27 @@ export class VersionsService {
     offset: number,
     length: number,
   ): Promise<Uint8Array> {
-    const rows = await this.#environment.queries
-      .select({ definition: tasks.definition })
-      .from(versions)
-      .innerJoin(tasks, eq(tasks.task, versions.task))
-      .where(eq(versions.ciphertextDigest, digest));
-    const isVisible = rows.some(({ definition }) =>
-      membersSchema.parse(definition).members.includes(site),
-    );
-    if (isVisible) return this.#blobs.range(digest, offset, length);
+    const readers = this.#readers.get(digest) ?? (await this.#findReaders(digest));
+    if (readers.has(site)) return this.#blobs.range(digest, offset, length);
     throw new InputError(
       'NOT_FOUND',
       `blob ${digest.slice(0, 16)}: expected a version of a task of this site; ask with round:get which there are`,
       { digest },
     );
+  }
+
+  async #findReaders(digest: string): Promise<ReadonlySet<string>> {
+    const rows = await this.#environment.queries
+      .select({ definition: tasks.definition })
+      .from(versions)
+      .innerJoin(tasks, eq(tasks.task, versions.task))
+      .where(eq(versions.ciphertextDigest, digest));
+    const readers = new Set(
+      rows.flatMap(({ definition }) => membersSchema.parse(definition).members),
+    );
+    // Where nobody may see it there may be no such version yet.
+    if (readers.size > 0) this.#readers.set(digest, readers);
+    return readers;
   }
 
   /** Versions as people see them. */

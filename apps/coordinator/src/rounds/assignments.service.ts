@@ -69,8 +69,8 @@ export class AssignmentsService {
       const knownVersion = known.get(task.task) ?? 0;
       if (task.latestVersion <= knownVersion) continue;
       const room = limits.itemsPerMessageMax - results.length;
-      const versions = await this.#versions.listAfter(task.task, knownVersion, room + 1);
-      for (const version of versions.slice(0, room)) {
+      const last = Math.min(task.latestVersion, knownVersion + room);
+      for (const version of await this.#versions.listBetween(task.task, knownVersion + 1, last)) {
         const { resultPayload: payload, resultSignature: signature } = version;
         if (payload === null || signature === null) {
           throw new InvariantError(`version ${version.version}: expected a signed result`);
@@ -78,7 +78,7 @@ export class AssignmentsService {
         const adapter = this.#versions.referenceFor(version, agreementPublicKey);
         results.push({ result: { payload, signature }, adapter });
       }
-      if (versions.length > room) return { results, isComplete: false };
+      if (task.latestVersion > last) return { results, isComplete: false };
     }
     return { results, isComplete: true };
   }

@@ -1,12 +1,27 @@
-/** Attempts at rounds and their events as they are stored. */
+/**
+ * Attempts at rounds and their events as they are stored. Those that have not settled are held in memory as well, since
+ * nearly every message of a site asks for one.
+ */
 import { Injectable } from '@nestjs/common';
-import { and, asc, count, desc, eq, inArray, isNotNull, lte, notInArray } from 'drizzle-orm';
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  getTableColumns,
+  inArray,
+  isNotNull,
+  lte,
+  notInArray,
+  sql,
+} from 'drizzle-orm';
 import { z } from 'zod';
 import type { SignedEnvelope } from '#core/crypto';
 import { StateError } from '#core/errors';
 import {
   attemptSchema,
   digestSchema,
+  isRoundSettled,
   roundEventSchema,
   roundNumberSchema,
   roundStateSchema,
@@ -15,6 +30,7 @@ import {
   type RoundState,
 } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
+import { HeldRows } from '../common/held-rows.ts';
 import type { Queries } from '../config/database.ts';
 import { roundEvents, rounds } from '../config/schema.ts';
 
@@ -34,6 +50,8 @@ const roundRowSchema = z.object({
   settledAtMs: z.number().nullable(),
   membershipPayload: z.instanceof(Uint8Array).nullable(),
   membershipSignature: z.instanceof(Uint8Array).nullable(),
+  /** Events stored so far: the next one has this number and one, so that two writers cannot both store it. */
+  eventCount: z.number().int(),
 });
 /** One attempt as it is stored. */
 export type RoundRecord = z.infer<typeof roundRowSchema>;
@@ -45,30 +63,50 @@ export interface StoredRoundEvent {
   readonly event: RoundEvent;
 }
 
+/** What a round that settles is stored with. */
+export interface SettledParts {
+  readonly atMs: number;
+  readonly membership: SignedEnvelope;
+}
+
 const settledPhases = ['published', 'abandoned'];
+
+const columns = {
+  ...getTableColumns(rounds),
+  eventCount:
+    sql`(select count(*) from ${roundEvents} where ${roundEvents.roundId} = ${rounds.id})`.mapWith(
+      Number,
+    ),
+};
 
 /** Attempts at rounds. */
 @Injectable()
 export class RoundStore {
   readonly #environment: Environment;
+  /** The attempts that have not settled, by id. */
+  readonly #unsettled = new HeldRows<number, RoundRecord>(() => this.#readUnsettled());
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
-  /** Get an attempt by its id, locked against other writers where a transaction is given. */
-  async get(id: number, transaction?: Queries): Promise<RoundRecord> {
-    const query = (transaction ?? this.#environment.queries)
-      .select()
+  /** Get an attempt by its id. */
+  async get(id: number): Promise<RoundRecord> {
+    const held = (await this.#unsettled.all()).get(id);
+    if (held !== undefined) return held;
+    const rows = await this.#environment.queries
+      .select(columns)
       .from(rounds)
       .where(eq(rounds.id, id));
-    const rows = await (transaction === undefined ? query : query.for('update'));
     return roundRowSchema.parse(rows[0]);
   }
 
   async find(task: string, round: number, attempt: number): Promise<RoundRecord | null> {
+    for (const held of (await this.#unsettled.all()).values()) {
+      if (held.task === task && held.round === round && held.attempt === attempt) return held;
+    }
     const rows = await this.#environment.queries
-      .select()
+      .select(columns)
       .from(rounds)
       .where(and(eq(rounds.task, task), eq(rounds.round, round), eq(rounds.attempt, attempt)));
     return rows[0] === undefined ? null : roundRowSchema.parse(rows[0]);
@@ -79,9 +117,14 @@ export class RoundStore {
     task: string,
     options: { readonly round?: number; readonly queries?: Queries } = {},
   ): Promise<RoundRecord | null> {
-    const { round, queries = this.#environment.queries } = options;
-    const rows = await queries
-      .select()
+    const { round, queries } = options;
+    // No other attempt of a task opens before the last one has settled, so one that has not is the last one.
+    const unsettled = queries === undefined ? await this.#unsettled.all() : this.#unsettled.held();
+    for (const held of unsettled?.values() ?? []) {
+      if (held.task === task && (round === undefined || held.round === round)) return held;
+    }
+    const rows = await (queries ?? this.#environment.queries)
+      .select(columns)
       .from(rounds)
       .where(and(eq(rounds.task, task), round === undefined ? undefined : eq(rounds.round, round)))
       .orderBy(desc(rounds.round), desc(rounds.attempt))
@@ -92,7 +135,7 @@ export class RoundStore {
   /** All attempts of a task, newest first. */
   async list(task: string): Promise<RoundRecord[]> {
     const rows = await this.#environment.queries
-      .select()
+      .select(columns)
       .from(rounds)
       .where(eq(rounds.task, task))
       .orderBy(desc(rounds.round), desc(rounds.attempt))
@@ -100,20 +143,24 @@ export class RoundStore {
     return rows.map((row) => roundRowSchema.parse(row));
   }
 
-  /** Attempts that have not settled, of all tasks. */
+  /** Attempts that have not settled, of all tasks, in the order in which they were opened. */
   async unsettled(): Promise<RoundRecord[]> {
+    return [...(await this.#unsettled.all()).values()];
+  }
+
+  async #readUnsettled(): Promise<Map<number, RoundRecord>> {
     const rows = await this.#environment.queries
-      .select()
+      .select(columns)
       .from(rounds)
       .where(notInArray(rounds.phase, settledPhases))
       .orderBy(asc(rounds.id));
-    return rows.map((row) => roundRowSchema.parse(row));
+    return new Map(rows.map((row) => [row.id, roundRowSchema.parse(row)]));
   }
 
   /** Attempts whose retention has ended and whose secret key is still there. */
   async retained(settledBeforeMs: number): Promise<RoundRecord[]> {
     const rows = await this.#environment.queries
-      .select()
+      .select(columns)
       .from(rounds)
       .where(
         and(
@@ -125,7 +172,7 @@ export class RoundStore {
     return rows.map((row) => roundRowSchema.parse(row));
   }
 
-  /** Store a new attempt within a transaction and return its id. */
+  /** Store a new attempt within a transaction; its first events follow in the same one. */
   async insert(
     transaction: Queries,
     attempt: {
@@ -140,7 +187,7 @@ export class RoundStore {
       readonly openedAtMs: number;
       readonly deadlineAtMs: number;
     },
-  ): Promise<number> {
+  ): Promise<RoundRecord> {
     const { open, ...rest } = attempt;
     const rows = await transaction
       .insert(rounds)
@@ -150,36 +197,64 @@ export class RoundStore {
         openPayload: open.payload,
         openSignature: open.signature,
       })
-      .returning({ id: rounds.id });
-    return z.number().parse(rows[0]?.id);
+      .returning();
+    return roundRowSchema.parse({ ...rows[0], eventCount: 0 });
   }
 
-  /** Store a new state within a transaction. */
-  async update(
+  /**
+   * Store events and the state they lead to within a transaction.
+   *
+   * @returns the attempt as it is once the transaction is committed
+   */
+  async advance(
     transaction: Queries,
-    id: number,
+    before: RoundRecord,
+    events: readonly RoundEvent[],
     state: RoundState,
-    settled?: { readonly atMs: number; readonly membership: SignedEnvelope },
-  ): Promise<void> {
+    settled?: SettledParts,
+  ): Promise<RoundRecord> {
+    const { id, eventCount } = before;
+    const atMs = this.#environment.clock.wallTimeMs();
+    await transaction
+      .insert(roundEvents)
+      .values(
+        events.map((event, at) => ({ roundId: id, sequence: eventCount + at + 1, event, atMs })),
+      );
+    const settledParts = settled === undefined ? {} : columnsOf(settled);
     await transaction
       .update(rounds)
-      .set({
-        state,
-        phase: state.phase,
-        ...(settled === undefined
-          ? {}
-          : {
-              settledAtMs: settled.atMs,
-              membershipPayload: settled.membership.payload,
-              membershipSignature: settled.membership.signature,
-            }),
-      })
+      .set({ state, phase: state.phase, ...settledParts })
       .where(eq(rounds.id, id));
+    const next: RoundRecord = {
+      ...before,
+      ...settledParts,
+      state,
+      eventCount: eventCount + events.length,
+    };
+    this.#environment.transactions.whenEnded(transaction, (isCommitted) => {
+      if (isCommitted) this.#hold(next);
+      else this.#unsettled.forget();
+    });
+    return next;
+  }
+
+  #hold(next: RoundRecord): void {
+    if (isRoundSettled(next.state)) {
+      this.#unsettled.delete(next.id);
+      return;
+    }
+    // A deadline may have moved while the transaction ran.
+    const deadlineAtMs = this.#unsettled.held()?.get(next.id)?.deadlineAtMs ?? next.deadlineAtMs;
+    this.#unsettled.set(next.id, { ...next, deadlineAtMs });
   }
 
   /** Move a deadline: down-time is added back. */
   async setDeadline(id: number, deadlineAtMs: number): Promise<void> {
-    await this.#environment.queries.update(rounds).set({ deadlineAtMs }).where(eq(rounds.id, id));
+    try {
+      await this.#environment.queries.update(rounds).set({ deadlineAtMs }).where(eq(rounds.id, id));
+    } finally {
+      this.#unsettled.forget();
+    }
   }
 
   /** Erase a round's secret key. */
@@ -188,17 +263,6 @@ export class RoundStore {
       .update(rounds)
       .set({ wrappedSecretKey: null })
       .where(eq(rounds.id, id));
-  }
-
-  /** Append an event within a transaction. */
-  async appendEvent(transaction: Queries, roundId: number, event: RoundEvent): Promise<void> {
-    const rows = await transaction
-      .select({ stored: count() })
-      .from(roundEvents)
-      .where(eq(roundEvents.roundId, roundId));
-    const sequence = (rows[0]?.stored ?? 0) + 1;
-    const atMs = this.#environment.clock.wallTimeMs();
-    await transaction.insert(roundEvents).values({ roundId, sequence, event, atMs });
   }
 
   /** All events of an attempt in order. */
@@ -214,6 +278,14 @@ export class RoundStore {
       event: roundEventSchema.parse(event),
     }));
   }
+}
+
+function columnsOf({ atMs, membership }: SettledParts) {
+  return {
+    settledAtMs: atMs,
+    membershipPayload: membership.payload,
+    membershipSignature: membership.signature,
+  };
 }
 
 /** The refusal for a round that is not known. */

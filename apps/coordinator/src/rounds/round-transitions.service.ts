@@ -6,7 +6,7 @@
  */
 import { Injectable } from '@nestjs/common';
 import { eq, inArray, sql } from 'drizzle-orm';
-import { signDomains, signPayload } from '#core/crypto';
+import { signDomains, signPayload, type SignedEnvelope } from '#core/crypto';
 import { RelayedError } from '#core/errors';
 import {
   encodePayload,
@@ -65,6 +65,10 @@ export function updateWeight(definition: TaskDefinition, samples: number): numbe
   return definition.aggregation.weights === 'samples' ? samples : 1;
 }
 
+function outcomeOf(settled: RoundState): 'published' | 'abandoned' {
+  return settled.phase === 'published' ? 'published' : 'abandoned';
+}
+
 /** The one place where a round changes. */
 @Injectable()
 export class RoundTransitionsService {
@@ -117,11 +121,20 @@ export class RoundTransitionsService {
     alongside?: (transaction: Queries, next: RoundRecord) => Promise<void>,
   ): Promise<TransitionOutcome> {
     return this.exclusively(round.task, async () => {
-      const outcome = await this.#environment.queries.transaction((transaction) =>
-        this.#applyWithin(transaction, round.id, event, alongside),
-      );
-      await this.finish(outcome.round, outcome.effects, outcome.suspended);
-      return { round: outcome.round, isChanged: outcome.isChanged };
+      const before = await this.#store.get(round.id);
+      const transition = reduceRound(before.state, event);
+      if (transition.kind === 'refused') {
+        throw new RelayedError(transition.code, transition.message, { event: event.type });
+      }
+      if (transition.kind === 'unchanged') return { round: before, isChanged: false };
+      const { state, effects } = transition;
+      const next = await this.#environment.transactions.run(async (transaction) => {
+        const stored = await this.storeEvents(transaction, before, [event], state);
+        await alongside?.(transaction, stored.round);
+        return stored;
+      });
+      await this.finish(next.round, effects, next.suspended);
+      return { round: next.round, isChanged: true };
     });
   }
 
@@ -141,49 +154,43 @@ export class RoundTransitionsService {
     for (const effect of effects) this.#runEffect(round, effect);
   }
 
-  /** Store an event and the state it leads to within a transaction. */
-  async #applyWithin(
+  /**
+   * Store events and the state they lead to; where it is the first settled one, with the signed membership record and what
+   * follows for the sites.
+   *
+   * @returns the attempt as it is then, and the sites that are suspended for the rounds they lost
+   */
+  async storeEvents(
     transaction: Queries,
-    roundId: number,
-    event: RoundEvent,
-    alongside?: (transaction: Queries, next: RoundRecord) => Promise<void>,
-  ): Promise<{
-    readonly round: RoundRecord;
-    readonly isChanged: boolean;
-    readonly effects: readonly RoundEffect[];
-    readonly suspended: readonly SiteId[];
-  }> {
-    const record = await this.#store.get(roundId, transaction);
-    const transition = reduceRound(record.state, event);
-    if (transition.kind === 'refused') {
-      throw new RelayedError(transition.code, transition.message, { event: event.type });
+    before: RoundRecord,
+    events: readonly RoundEvent[],
+    state: RoundState,
+  ): Promise<{ readonly round: RoundRecord; readonly suspended: readonly SiteId[] }> {
+    if (!isRoundSettled(state) || before.settledAtMs !== null) {
+      const round = await this.#store.advance(transaction, before, events, state);
+      return { round, suspended: [] };
     }
-    if (transition.kind === 'unchanged') {
-      return { round: record, isChanged: false, effects: [], suspended: [] };
-    }
-    await this.#store.appendEvent(transaction, roundId, event);
-    const next = { ...record, state: transition.state };
-    const suspended = await this.storeState(transaction, record, transition.state);
-    await alongside?.(transaction, next);
-    return { round: next, isChanged: true, effects: transition.effects, suspended };
+    const membership = await this.#signMembership(transaction, before, state);
+    const atMs = this.#environment.clock.wallTimeMs();
+    const settled = { atMs, membership };
+    const round = await this.#store.advance(transaction, before, events, state, settled);
+    await this.#audit.append(transaction, {
+      actor: 'coordinator',
+      action: `round.${outcomeOf(state)}`,
+      target: `task:${before.task}`,
+      details: { round: before.round, attempt: before.attempt, reason: state.reason },
+    });
+    return { round, suspended: await this.#countLostRounds(transaction, state) };
   }
 
-  /**
-   * Store a state; where it is the first settled one, with the signed membership record and what follows for the sites.
-   *
-   * @returns the sites that are suspended for the rounds they lost
-   */
-  async storeState(
+  /** Sign who took part in a round that settles, and who did not. */
+  async #signMembership(
     transaction: Queries,
     before: RoundRecord,
     state: RoundState,
-  ): Promise<readonly SiteId[]> {
-    if (!isRoundSettled(state) || before.settledAtMs !== null) {
-      await this.#store.update(transaction, before.id, state);
-      return [];
-    }
-    const { definition } = await this.#tasks.get(before.task, transaction);
-    const outcome = state.phase === 'published' ? 'published' : 'abandoned';
+  ): Promise<SignedEnvelope> {
+    const definition = await this.#tasks.definition(before.task, transaction);
+    const outcome = outcomeOf(state);
     const payload = encodePayload(membershipRecordSchema, {
       type: 'membership',
       protocol: protocolVersion,
@@ -198,17 +205,7 @@ export class RoundTransitionsService {
       members: membershipEntries(state, definition, outcome),
     });
     const { secretKey } = this.#environment.keys.signing;
-    await this.#store.update(transaction, before.id, state, {
-      atMs: this.#environment.clock.wallTimeMs(),
-      membership: signPayload(signDomains.membership, payload, secretKey),
-    });
-    await this.#audit.append(transaction, {
-      actor: 'coordinator',
-      action: `round.${outcome}`,
-      target: `task:${before.task}`,
-      details: { round: before.round, attempt: before.attempt, reason: state.reason },
-    });
-    return this.#countLostRounds(transaction, state);
+    return signPayload(signDomains.membership, payload, secretKey);
   }
 
   /** After too many lost rounds in a row a site is suspended: shown, and one click back. */

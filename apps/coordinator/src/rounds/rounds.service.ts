@@ -7,6 +7,7 @@ import {
   isRoundSettled,
   type RoundEffect,
   type RoundEvent,
+  type RoundState,
   type SiteId,
   type TaskId,
 } from '#core/protocol';
@@ -86,7 +87,7 @@ export class RoundsService {
   /** Open the next attempt of a running task that has none open, or end the task. */
   async advance(task: TaskId): Promise<void> {
     await this.#transitions.exclusively(task, async () => {
-      const opened = await this.#environment.queries.transaction((transaction) =>
+      const opened = await this.#environment.transactions.run((transaction) =>
         this.#advanceWithin(transaction, task),
       );
       if (opened !== null) {
@@ -138,20 +139,19 @@ export class RoundsService {
     });
     const planned = plannedRound({ members: definition.members, ...definition.rules });
     const inserted = { task: task.task, round, attempt, state: planned, ...opening };
-    const id = await this.#store.insert(transaction, inserted);
-    const record = await this.#store.get(id, transaction);
-    const { state, effects } = await this.#storeEvents(transaction, record, [
+    const record = await this.#store.insert(transaction, inserted);
+    const { events, state, effects } = reduceAll(planned, [
       { type: 'opened', deadlineAtMs: opening.deadlineAtMs },
       ...this.#withdrawals(definition.members),
     ]);
-    const suspended = await this.#transitions.storeState(transaction, record, state);
+    const stored = await this.#transitions.storeEvents(transaction, record, events, state);
     await this.#audit.append(transaction, {
       actor: 'coordinator',
       action: 'round.opened',
       target: `task:${task.task}`,
       details: { round, attempt, openDigest: opening.openDigest },
     });
-    return { round: { ...record, state }, effects, suspended };
+    return { ...stored, effects };
   }
 
   /** Events for members that are suspended or revoked now: nobody is left out silently. */
@@ -161,22 +161,6 @@ export class RoundsService {
       if (status !== 'suspended' && status !== 'revoked') return [];
       return [{ type: 'withdrawn' as const, site, reason: `the site is ${status}` }];
     });
-  }
-
-  async #storeEvents(transaction: Queries, record: RoundRecord, events: readonly RoundEvent[]) {
-    let { state } = record;
-    const effects: RoundEffect[] = [];
-    for (const event of events) {
-      if (isRoundSettled(state)) break;
-      const transition = reduceRound(state, event);
-      if (transition.kind !== 'changed') {
-        throw new InvariantError(`round: expected ${event.type} to apply to a planned round`);
-      }
-      await this.#store.appendEvent(transaction, record.id, event);
-      state = transition.state;
-      effects.push(...transition.effects);
-    }
-    return { state, effects };
   }
 
   /** Take a site out of every open round, with the reason; an update it reported stays where `keepReported` is set. */
@@ -248,4 +232,22 @@ export class RoundsService {
       );
     });
   }
+}
+
+/** Apply events one after the other, until one settles the round. */
+function reduceAll(planned: RoundState, wanted: readonly RoundEvent[]) {
+  let state = planned;
+  const events: RoundEvent[] = [];
+  const effects: RoundEffect[] = [];
+  for (const event of wanted) {
+    if (isRoundSettled(state)) break;
+    const transition = reduceRound(state, event);
+    if (transition.kind !== 'changed') {
+      throw new InvariantError(`round: expected ${event.type} to apply to a planned round`);
+    }
+    events.push(event);
+    state = transition.state;
+    effects.push(...transition.effects);
+  }
+  return { events, state, effects };
 }

@@ -1,4 +1,4 @@
-/** Tasks as they are stored; what a definition implies is worked out once. */
+/** Tasks as they are stored, held in memory; what a definition implies is worked out once. */
 import { Injectable } from '@nestjs/common';
 import { asc, eq } from 'drizzle-orm';
 import { z } from 'zod';
@@ -7,13 +7,13 @@ import type { AdapterLayout } from '#core/adapter';
 import { InputError } from '#core/errors';
 import { taskDefinitionSchema, taskIdSchema, type TaskDefinition } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
+import { HeldRows } from '../common/held-rows.ts';
 import type { Queries } from '../config/database.ts';
 import { tasks } from '../config/schema.ts';
 import { taskStatusSchema } from './tasks.contract.ts';
 
-const taskRowSchema = z.object({
+const taskColumnsSchema = z.object({
   task: taskIdSchema,
-  definition: taskDefinitionSchema,
   status: taskStatusSchema,
   reason: z.string().nullable(),
   createdAtMs: z.number(),
@@ -21,7 +21,9 @@ const taskRowSchema = z.object({
   attemptsForgiven: z.number().int(),
 });
 /** A task as it is stored. */
-export type TaskRecord = z.infer<typeof taskRowSchema>;
+export interface TaskRecord extends z.infer<typeof taskColumnsSchema> {
+  readonly definition: TaskDefinition;
+}
 
 /** What a definition implies. */
 export interface TaskShape {
@@ -41,22 +43,33 @@ export function taskShape(definition: TaskDefinition): TaskShape {
 export class TaskStore {
   readonly #environment: Environment;
   readonly #shapes = new Map<string, TaskShape>();
+  /** Definitions never change: each is parsed once. */
+  readonly #definitions = new Map<string, TaskDefinition>();
+  readonly #tasks = new HeldRows<string, TaskRecord>(async () => {
+    const rows = await this.#environment.queries.select().from(tasks).orderBy(asc(tasks.task));
+    return new Map(rows.map((row) => [row.task, this.#parse(row)]));
+  });
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
-  async list(): Promise<TaskRecord[]> {
-    const rows = await this.#environment.queries.select().from(tasks).orderBy(asc(tasks.task));
-    return rows.map((row) => taskRowSchema.parse(row));
+  #parse(row: typeof tasks.$inferSelect): TaskRecord {
+    const { definition, ...rest } = row;
+    const known = this.#definitions.get(row.task) ?? taskDefinitionSchema.parse(definition);
+    this.#definitions.set(row.task, known);
+    return { ...taskColumnsSchema.parse(rest), definition: known };
   }
 
-  async find(
-    task: string,
-    queries: Queries = this.#environment.queries,
-  ): Promise<TaskRecord | null> {
-    const rows = await queries.select().from(tasks).where(eq(tasks.task, task));
-    return rows[0] === undefined ? null : taskRowSchema.parse(rows[0]);
+  async list(): Promise<TaskRecord[]> {
+    return [...(await this.#tasks.all()).values()];
+  }
+
+  /** Find a task; within a transaction as it stands there. */
+  async find(task: string, transaction?: Queries): Promise<TaskRecord | null> {
+    if (transaction === undefined) return (await this.#tasks.all()).get(task) ?? null;
+    const rows = await transaction.select().from(tasks).where(eq(tasks.task, task));
+    return rows[0] === undefined ? null : this.#parse(rows[0]);
   }
 
   /**
@@ -64,14 +77,19 @@ export class TaskStore {
    *
    * @throws InputError NOT_FOUND
    */
-  async get(task: string, queries?: Queries): Promise<TaskRecord> {
-    const record = await this.find(task, queries);
+  async get(task: string, transaction?: Queries): Promise<TaskRecord> {
+    const record = await this.find(task, transaction);
     if (record !== null) return record;
     throw new InputError(
       'NOT_FOUND',
       `tasks: expected a task of this federation, ${task} is not one; see GET /v1/tasks`,
       { task },
     );
+  }
+
+  /** Get a task's definition, within a transaction or outside: it never changes. */
+  async definition(task: string, transaction?: Queries): Promise<TaskDefinition> {
+    return this.#definitions.get(task) ?? (await this.get(task, transaction)).definition;
   }
 
   /** What a task's definition implies; definitions never change. */
@@ -83,11 +101,28 @@ export class TaskStore {
     return shape;
   }
 
+  /** Store a new task within a transaction. */
+  async insert(
+    transaction: Queries,
+    task: Pick<TaskRecord, 'task' | 'definition' | 'status' | 'createdAtMs' | 'latestVersion'>,
+  ): Promise<void> {
+    await transaction.insert(tasks).values(task);
+    this.#readAgainAfter(transaction);
+  }
+
+  /** Change a task within a transaction. */
   async update(
-    queries: Queries,
+    transaction: Queries,
     task: string,
     change: Partial<Pick<TaskRecord, 'status' | 'reason' | 'latestVersion' | 'attemptsForgiven'>>,
   ): Promise<void> {
-    await queries.update(tasks).set(change).where(eq(tasks.task, task));
+    await transaction.update(tasks).set(change).where(eq(tasks.task, task));
+    this.#readAgainAfter(transaction);
+  }
+
+  #readAgainAfter(transaction: Queries): void {
+    this.#environment.transactions.whenEnded(transaction, () => {
+      this.#tasks.forget();
+    });
   }
 }

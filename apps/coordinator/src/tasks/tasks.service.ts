@@ -6,7 +6,6 @@ import { AuditService } from '../audit/audit.service.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import { libraryName } from '../common/package-info.ts';
-import { tasks } from '../config/schema.ts';
 import { VersionsService } from '../registry/versions.service.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { RoundsService } from '../rounds/rounds.service.ts';
@@ -74,12 +73,11 @@ export class TasksService {
       const job = { definition, library: libraryName, contentKey };
       const made = await this.#environment.work.makeInitial(job);
       const keepVersion = await this.#versions.keep({ task, version: 0, made, contentKey });
-      await this.#environment.queries.transaction(async (transaction) => {
+      await this.#environment.transactions.run(async (transaction) => {
         const createdAtMs = this.#environment.clock.wallTimeMs();
         const status: TaskStatus = isStarted ? 'running' : 'created';
-        await transaction
-          .insert(tasks)
-          .values({ task, definition, status, createdAtMs, latestVersion: 0 });
+        const record = { task, definition, status, createdAtMs, latestVersion: 0 };
+        await this.#store.insert(transaction, record);
         await keepVersion(transaction, null);
         await this.#audit.append(transaction, {
           actor: 'administrator',
@@ -156,7 +154,7 @@ export class TasksService {
       }
       const attemptsForgiven =
         record.status === 'failed' ? await this.#attemptsSoFar(record) : record.attemptsForgiven;
-      await this.#environment.queries.transaction(async (transaction) => {
+      await this.#environment.transactions.run(async (transaction) => {
         await this.#store.update(transaction, task, { status, reason, attemptsForgiven });
         await this.#audit.append(transaction, {
           actor: 'administrator',

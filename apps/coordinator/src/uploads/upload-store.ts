@@ -1,12 +1,18 @@
-/** Uploads: one file each, written range by range; a row for every range that is durable. */
-import { open, rm, stat } from 'node:fs/promises';
+/**
+ * Uploads: one file each, written range by range; a row for every range that is durable.
+ *
+ * Those that ranges come in for are held in memory as well. Whoever changes an upload runs alone for that upload.
+ */
+import { constants } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { and, asc, eq, inArray, sum } from 'drizzle-orm';
+import { asc, eq, inArray, sum } from 'drizzle-orm';
 import { z } from 'zod';
 import type { SignedEnvelope } from '#core/crypto';
 import { decodePayload, digestSchema, manifestSchema, siteIdSchema } from '#core/protocol';
-import { onDisk, syncFolder, systemErrorCode } from '../common/durable-files.ts';
+import { BoundedMap } from '../common/bounded-map.ts';
+import { onDisk, syncFolder, withFile } from '../common/durable-files.ts';
 import { Environment } from '../common/environment.ts';
 import type { Queries } from '../config/database.ts';
 import { uploadRanges, uploads } from '../config/schema.ts';
@@ -28,10 +34,32 @@ const uploadRowSchema = z.object({
 /** One upload as it is stored. */
 export type UploadRecord = z.infer<typeof uploadRowSchema>;
 
+/** How an upload ended. */
+export type UploadOutcome =
+  | { readonly status: 'committed' }
+  | {
+      readonly status: 'rejected';
+      readonly rejectionCode: string;
+      readonly rejectionMessage: string;
+    };
+
+/** Digests of the durable ranges of an upload, by index. */
+export type UploadRanges = ReadonlyMap<number, string>;
+
+interface HeldUpload {
+  readonly record: UploadRecord;
+  /** Null where they were not read yet. */
+  ranges: Map<number, string> | null;
+}
+
+/** Uploads held at most; any other is read when it is asked for. */
+const heldMax = 256;
+
 /** Uploads as files and rows. */
 @Injectable()
 export class UploadStore {
   readonly #environment: Environment;
+  readonly #held = new BoundedMap<string, HeldUpload>(heldMax);
 
   constructor(environment: Environment) {
     this.#environment = environment;
@@ -43,11 +71,20 @@ export class UploadStore {
   }
 
   async find(uploadId: string): Promise<UploadRecord | null> {
+    return (await this.#hold(uploadId))?.record ?? null;
+  }
+
+  async #hold(uploadId: string): Promise<HeldUpload | null> {
+    const held = this.#held.get(uploadId);
+    if (held !== undefined) return held;
     const rows = await this.#environment.queries
       .select()
       .from(uploads)
       .where(eq(uploads.uploadId, uploadId));
-    return rows[0] === undefined ? null : uploadRowSchema.parse(rows[0]);
+    if (rows[0] === undefined) return null;
+    const read = { record: uploadRowSchema.parse(rows[0]), ranges: null };
+    this.#held.set(uploadId, read);
+    return read;
   }
 
   /** Uploads of an attempt in ascending order of their sites. */
@@ -85,46 +122,42 @@ export class UploadStore {
     },
   ): Promise<void> {
     const { manifest, ...rest } = upload;
-    await transaction.insert(uploads).values({
-      ...rest,
-      manifestPayload: manifest.payload,
-      manifestSignature: manifest.signature,
-      status: 'open',
-      createdAtMs: this.#environment.clock.wallTimeMs(),
+    const rows = await transaction
+      .insert(uploads)
+      .values({
+        ...rest,
+        manifestPayload: manifest.payload,
+        manifestSignature: manifest.signature,
+        status: 'open',
+        createdAtMs: this.#environment.clock.wallTimeMs(),
+      })
+      .returning();
+    const record = uploadRowSchema.parse(rows[0]);
+    this.#environment.transactions.whenEnded(transaction, (isCommitted) => {
+      if (isCommitted) this.#held.set(record.uploadId, { record, ranges: new Map() });
     });
   }
 
-  /** Record how an upload ended. */
-  async settle(
-    queries: Queries,
-    uploadId: string,
-    outcome:
-      | { readonly status: 'committed' }
-      | {
-          readonly status: 'rejected';
-          readonly rejectionCode: string;
-          readonly rejectionMessage: string;
-        },
-  ): Promise<void> {
-    await queries.update(uploads).set(outcome).where(eq(uploads.uploadId, uploadId));
+  /** Record how an upload ended, within a transaction. */
+  async settle(transaction: Queries, uploadId: string, outcome: UploadOutcome): Promise<void> {
+    await transaction.update(uploads).set(outcome).where(eq(uploads.uploadId, uploadId));
+    this.#environment.transactions.whenEnded(transaction, () => {
+      this.#held.delete(uploadId);
+    });
   }
 
-  /** Indices and digests of the ranges that are durable, in order. */
-  async ranges(uploadId: string): Promise<readonly { index: number; digest: string }[]> {
-    return this.#environment.queries
+  /** The ranges that are durable, in ascending order. */
+  async ranges(uploadId: string): Promise<UploadRanges> {
+    const held = await this.#hold(uploadId);
+    if (held !== null && held.ranges !== null) return held.ranges;
+    const rows = await this.#environment.queries
       .select({ index: uploadRanges.index, digest: uploadRanges.digest })
       .from(uploadRanges)
       .where(eq(uploadRanges.uploadId, uploadId))
       .orderBy(asc(uploadRanges.index));
-  }
-
-  /** Find the digest of one range that is durable. */
-  async rangeDigest(uploadId: string, index: number): Promise<string | null> {
-    const rows = await this.#environment.queries
-      .select({ digest: uploadRanges.digest })
-      .from(uploadRanges)
-      .where(and(eq(uploadRanges.uploadId, uploadId), eq(uploadRanges.index, index)));
-    return rows[0]?.digest ?? null;
+    const ranges = new Map(rows.map(({ index, digest }) => [index, digest]));
+    if (held !== null) held.ranges = ranges;
+    return ranges;
   }
 
   /** Write a range and return once it is durable: bytes first, then the row that says so. */
@@ -135,34 +168,34 @@ export class UploadStore {
     readonly bytes: Uint8Array;
     readonly digest: string;
   }): Promise<void> {
-    const { uploadId, index, digest, bytes } = range;
-    const path = this.path(uploadId);
+    const { uploadId, index, digest, bytes, offset } = range;
+    const ranges = await this.ranges(uploadId);
+    const flags = constants.O_RDWR | constants.O_CREAT;
     await onDisk('upload', async () => {
-      const isNew = await isMissing(path);
-      const handle = await open(path, isNew ? 'wx' : 'r+', 0o600);
-      try {
+      await withFile(this.path(uploadId), flags, 0o600, async (handle) => {
         for (let written = 0; written < bytes.length;) {
-          const { bytesWritten } = await handle.write(
-            bytes,
-            written,
-            bytes.length - written,
-            range.offset + written,
-          );
-          written += bytesWritten;
+          const left = bytes.length - written;
+          written += (await handle.write(bytes, written, left, offset + written)).bytesWritten;
         }
         await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      if (isNew) await syncFolder(this.#environment.folder.uploads);
+      });
+      // The file's name is durable since its first range.
+      if (ranges.size === 0) await syncFolder(this.#environment.folder.uploads);
     });
-    await this.#environment.queries
-      .insert(uploadRanges)
-      .values({ uploadId, index, digest, bytes: bytes.length });
+    try {
+      await this.#environment.queries
+        .insert(uploadRanges)
+        .values({ uploadId, index, digest, bytes: bytes.length });
+    } catch (error) {
+      this.#held.delete(uploadId); // whether the row is there, the database knows
+      throw error;
+    }
+    this.#held.get(uploadId)?.ranges?.set(index, digest);
   }
 
   /** Forget the ranges of an upload whose bytes are not the declared ones: it can be sent again. */
   async discardRanges(uploadId: string): Promise<void> {
+    this.#held.delete(uploadId);
     await this.#environment.queries.delete(uploadRanges).where(eq(uploadRanges.uploadId, uploadId));
     await rm(this.path(uploadId), { force: true });
   }
@@ -185,15 +218,5 @@ export class UploadStore {
       ciphertextBytes: upload.bytes,
       ephemeralPublicKey: manifest.ephemeralPublicKey,
     };
-  }
-}
-
-async function isMissing(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return false;
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return true;
-    throw error;
   }
 }

@@ -87,7 +87,7 @@ export class UploadsService {
       if (known?.status === 'rejected') throw rejection(known);
       const ranges = await this.#store.ranges(request.uploadId);
       return {
-        received: intervals(ranges.map(({ index }) => index)),
+        received: intervals([...ranges.keys()].sort((a, b) => a - b)),
         isCommitted: known?.status === 'committed',
       };
     });
@@ -181,9 +181,9 @@ export class UploadsService {
         );
       }
       const digest = toHex(blake2b256(bytes));
-      const stored = await this.#store.rangeDigest(uploadId, index);
+      const stored = (await this.#store.ranges(uploadId)).get(index);
       if (stored === digest) return;
-      if (stored !== null || upload.status === 'committed') {
+      if (stored !== undefined || upload.status === 'committed') {
         throw new InputError(
           'UPLOAD_DIGEST_MISMATCH',
           `upload:range: expected the bytes that index ${index} had the first time, got others; send the outbox file as it is`,
@@ -241,7 +241,9 @@ export class UploadsService {
     } catch (error) {
       // A late update changes nothing of its round any more; it is refused all the same.
       if (!(error instanceof RelayedError)) throw error;
-      await this.#store.settle(this.#environment.queries, uploadId, settled);
+      await this.#environment.transactions.run((transaction) =>
+        this.#store.settle(transaction, uploadId, settled),
+      );
     }
     const { logger } = this.#environment;
     logger.warn('update rejected', {
@@ -266,7 +268,7 @@ export class UploadsService {
   }
 
   async #checkComplete(upload: UploadRecord): Promise<void> {
-    const stored = (await this.#store.ranges(upload.uploadId)).length;
+    const stored = (await this.#store.ranges(upload.uploadId)).size;
     const expected = Math.ceil(upload.bytes / limits.rangeBytes);
     if (stored === expected) return;
     throw new StateError(
