@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { MeloError } from '#core/errors';
+import { addAdapterCommands } from './commands/adapter-command.ts';
 import { backboneCommand } from './commands/backbone-command.ts';
 import { agentVersion } from './common/agent-version.ts';
 
@@ -65,16 +66,10 @@ function agentCommand(): Command {
 }
 
 function adapterCommand(): Command {
-  const adapter = new Command('adapter').description('look at an adapter, use it on images');
-  adapter
-    .command('show')
-    .description("print an adapter's card")
-    .argument('<file>', 'adapter file')
-    .option('--json', 'the card as one line of JSON')
-    .action(async (file: string, options: unknown) => {
-      const { showAdapter } = await import('./commands/adapter.ts');
-      await showAdapter(file, showOptions.parse(options).json);
-    });
+  const adapter = new Command('adapter').description(
+    'look at an adapter, convert and compare it, use it on images',
+  );
+  addAdapterCommands(adapter);
   adapter
     .command('predict')
     .description('print class probabilities of images (investigational, not a medical device)')

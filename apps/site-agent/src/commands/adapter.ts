@@ -1,4 +1,4 @@
-/** `melo adapter show` and `predict`: look at an adapter, use it on images of this machine. */
+/** `melo adapter predict`: use an adapter on images of this machine. */
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,20 +26,6 @@ async function readAdapter(file: string): Promise<AdapterFile> {
       { cause },
     );
   }
-}
-
-/** Print an adapter's card. */
-export async function showAdapter(file: string, isJson: boolean): Promise<void> {
-  const { card, layout } = await readAdapter(file);
-  if (isJson) {
-    say(JSON.stringify(card));
-    return;
-  }
-  say(`${card.title} (${card.task}, version ${card.version})`);
-  say(`classes: ${card.classes.join(', ')}`);
-  say(`backbone: ${card.backbone.name}, fingerprint ${card.backbone.fingerprint}`);
-  say(`rank ${card.rank}, alpha ${card.alpha}, ${layout.size} numbers`);
-  say(JSON.stringify(card, null, 2));
 }
 
 async function predictOne(
