@@ -20,6 +20,9 @@ async function secondsOf(work) {
   return (performance.now() - startMs) / 1000;
 }
 
+// A reader that goes away (`| head -1`, a closed terminal) ends nothing by itself: the files are still to be left.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 await runMain(async (scriptArguments) => {
   for (const name of signals) process.on(name, stopTools);
   const install = await secondsOf(ensureInstalled);

@@ -4,7 +4,7 @@
  * Progress and the link go to standard error, the result to standard output. However it ends, no process and no work folder
  * is left: agents and coordinator stop by SIGTERM, and what is left of their process groups is killed.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,7 +13,8 @@ import { preprocessingSchema } from '#core/protocol';
 import { describeBackbone } from '../../test/support/collections.ts';
 import { Federation } from '../../test/support/federation.ts';
 import { killAllProcesses } from '../../test/support/melo-process.ts';
-import { makeWorkDirectory, packageRoot } from '../../test/support/package-root.ts';
+import { makeWorkDirectory } from '../../test/support/package-root.ts';
+import { layOutBackbone } from './backbone.ts';
 import { federatedTask, headTask, localTask, pooledTask, demoColumns } from './columns.ts';
 import { layOutHospitals, type Hospitals } from './hospitals.ts';
 import { measureAdapters } from './measure.ts';
@@ -59,14 +60,6 @@ function abortOnSignals(): { readonly signal: AbortSignal; readonly interrupted:
   return { signal: controller.signal, interrupted };
 }
 
-function backboneDirectory(options: DemoOptions): string {
-  const directory = resolve(options.backbone ?? join(packageRoot, 'tools', 'nano', 'backbone'));
-  if (existsSync(join(directory, 'model.safetensors'))) return directory;
-  throw new UsageError(
-    `demo: expected model.safetensors and config.json in ${directory}; name the folder of a ViT by --backbone`,
-  );
-}
-
 /** Draw the images while the coordinator starts. */
 async function prepare(run: Run): Promise<Hospitals> {
   const { options, view, federation, signal, workDirectory } = run;
@@ -85,17 +78,21 @@ async function prepare(run: Run): Promise<Hospitals> {
 /** Measure every column's adapter on the union of the held-out images. */
 async function measure(
   run: Run,
-  hospitals: Hospitals,
-  trained: TrainedColumns,
-  definition: { readonly preprocessing: unknown },
+  what: {
+    readonly hospitals: Hospitals;
+    readonly trained: TrainedColumns;
+    readonly directory: string;
+    readonly preprocessing: unknown;
+  },
 ): Promise<(task: string) => Figures> {
+  const { hospitals, trained, directory } = what;
   const { view, signal } = run;
   let measured = 0;
   const figures = await measureAdapters({
     adapters: trained.adapters,
-    backbone: backboneDirectory(run.options),
+    backbone: directory,
     images: hospitals.union,
-    preprocessing: preprocessingSchema.parse(definition.preprocessing),
+    preprocessing: preprocessingSchema.parse(what.preprocessing),
     cacheDirectory: join(run.workDirectory, 'engine-cache'),
     threads: Math.min(8, availableParallelism()),
     signal,
@@ -127,7 +124,7 @@ async function leaveFiles(
 /** The whole run, from images to files. */
 async function produce(run: Run): Promise<DemoOutcome> {
   const { options, federation, view } = run;
-  const directory = backboneDirectory(options);
+  const directory = await layOutBackbone(options.backbone, run.workDirectory);
   const hospitals = await prepare(run);
   if (options.isBrowserOpened && !options.isJson && process.stdout.isTTY)
     await openDashboard(federation);
@@ -138,7 +135,8 @@ async function produce(run: Run): Promise<DemoOutcome> {
   const training = new ColumnTraining({ federation, hospitals, backbone, rounds, seed, view });
   const trained = await training.run();
   const { federated } = demoColumns({ ...hospitals, backbone, rounds, seed });
-  const figuresOf = await measure(run, hospitals, trained, federated.definition);
+  const { preprocessing } = federated.definition;
+  const figuresOf = await measure(run, { hospitals, trained, directory, preprocessing });
   const outDirectory = resolve(options.out);
   const outcome: DemoOutcome = {
     title: `MeLo Federation, demo: ${options.sites} hospitals, ${rounds} rounds`,
@@ -165,7 +163,7 @@ async function produce(run: Run): Promise<DemoOutcome> {
   return outcome;
 }
 
-/** On a terminal the coordinator stays up for a look at the dashboard. */
+/** On a terminal, or where it is asked to, the federation stays up for a look at the dashboard. */
 async function stayUp(run: Run, interrupted: Promise<never>): Promise<void> {
   const { federation, view } = run;
   view.say(await signInText(federation));
@@ -179,7 +177,7 @@ async function present(run: Run, outcome: DemoOutcome, interrupted: Promise<neve
   process.stdout.write(`${reportText(outcome)}\n`);
   if (options.isJson) process.stdout.write(`${JSON.stringify(outcomeJson(outcome))}\n`);
   const isForPeople = process.stdout.isTTY && !options.isJson;
-  if (isForPeople) await stayUp(run, interrupted);
+  if (isForPeople || options.isStaying) await stayUp(run, interrupted);
   else view.say(await signInText(federation));
 }
 

@@ -13,12 +13,13 @@ test('what is left out is as the plan has it', () => {
     out: 'melo-demo',
     isBrowserOpened: true,
     isJson: false,
+    isStaying: false,
   });
 });
 
 test('every option is taken', () => {
   const line =
-    '--rounds 3 --sites 5 --seed 7 --images-per-site 20 --skew .25 --backbone b --data d --out o --no-open --json';
+    '--rounds 3 --sites 5 --seed 7 --images-per-site 20 --skew .25 --backbone b --data d --out o --no-open --json --stay';
   expect(parseOptions(line.split(' '))).toEqual({
     rounds: 3,
     sites: 5,
@@ -30,6 +31,7 @@ test('every option is taken', () => {
     out: 'o',
     isBrowserOpened: false,
     isJson: true,
+    isStaying: true,
   });
 });
 

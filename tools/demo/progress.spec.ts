@@ -1,4 +1,4 @@
-import { bar, durationText, leftText, ProgressView, secondsLeft } from './progress.ts';
+import { bar, durationText, leftText, ProgressView, TimeLeft } from './progress.ts';
 
 /** What was written, on a terminal of 30 columns or into a pipe. */
 function stream(isTTY: boolean): {
@@ -27,16 +27,21 @@ test.each([
   expect(bar(share, 4)).toBe(drawn);
 });
 
-test('what is left goes by what was done: a quarter in 10 s leaves 30 s', () => {
-  expect(secondsLeft(10, 0.25)).toBeCloseTo(30, 9);
-  expect(secondsLeft(10, 1)).toBe(0);
-  expect(secondsLeft(10, 2)).toBe(0);
+test('what is left goes by what was done since the first work: the start does not count', () => {
+  const left = new TimeLeft();
+  expect(left.at(100, 0)).toBeNull();
+  expect(left.at(1000, 0.1)).toBeNull();
+  expect(left.at(1020, 0.3)).toBeCloseTo(70, 9);
+  expect(left.at(1090, 1)).toBe(0);
+  expect(left.at(1091, 2)).toBe(0);
 });
 
 test('with nothing to go by nothing is claimed', () => {
-  expect(secondsLeft(10, 0)).toBeNull();
-  expect(secondsLeft(10, Number.NaN)).toBeNull();
-  expect(secondsLeft(0, 0.5)).toBeNull();
+  const left = new TimeLeft();
+  expect(left.at(10, Number.NaN)).toBeNull();
+  expect(left.at(20, 0.01)).toBeNull();
+  expect(left.at(900, 0.05)).toBeNull();
+  expect(left.at(900, 0.07)).not.toBeNull();
   expect(leftText(null)).toBe('time left not known yet');
   expect(leftText(90)).toBe('about 90 s left');
 });

@@ -15,10 +15,22 @@ export function bar(share: number, width = barWidth): string {
   return `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}]`;
 }
 
-/** Guess the seconds left from the share done; null as long as there is too little to go by. */
-export function secondsLeft(elapsedSeconds: number, share: number): number | null {
-  if (!(share > 0.005) || elapsedSeconds <= 0) return null;
-  return elapsedSeconds * (1 / Math.min(1, share) - 1);
+/** So much of the work must have been seen done before it says how long the rest takes. */
+const shareSeenMin = 0.05;
+
+/** Guesses the seconds left from the work seen done: the start, when nothing moves yet, does not count. */
+export class TimeLeft {
+  #first: { readonly atSeconds: number; readonly share: number } | undefined;
+
+  /** The seconds left at this moment; null as long as there is too little to go by. */
+  at(seconds: number, share: number): number | null {
+    if (share >= 1) return 0;
+    if (!(share > 0)) return null;
+    this.#first ??= { atSeconds: seconds, share };
+    const shareSeen = share - this.#first.share;
+    if (shareSeen < shareSeenMin) return null;
+    return ((seconds - this.#first.atSeconds) / shareSeen) * (1 - share);
+  }
 }
 
 /** Seconds as people say them. */

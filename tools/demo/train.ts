@@ -6,7 +6,7 @@ import type { BackboneFolder } from '../../test/support/small-federation.ts';
 import { demoColumns, federatedTask, pooledSite, tasksOf, type Column } from './columns.ts';
 import type { Hospitals } from './hospitals.ts';
 import type { Figures } from './outcome.ts';
-import { bar, leftText, secondsLeft, type ProgressView } from './progress.ts';
+import { bar, leftText, TimeLeft, type ProgressView } from './progress.ts';
 import { RunTracker } from './tracker.ts';
 
 const waitMaxMs = 24 * 3_600_000;
@@ -49,7 +49,7 @@ export class ColumnTraining {
   readonly #columns: ReturnType<typeof demoColumns>;
   readonly #tracker: RunTracker;
   readonly #view: ProgressView;
-  readonly #startedAtMs = Date.now();
+  readonly #timeLeft = new TimeLeft();
   readonly #saidVersions = new Map<string, number>();
   #checkedAtMs = 0;
 
@@ -137,8 +137,7 @@ export class ColumnTraining {
   }
 
   #left(): string {
-    const elapsedSeconds = (Date.now() - this.#startedAtMs) / 1000;
-    return leftText(secondsLeft(elapsedSeconds, this.#tracker.totalShare));
+    return leftText(this.#timeLeft.at(performance.now() / 1000, this.#tracker.totalShare));
   }
 
   #bars(columns: readonly Column[]): string[] {
