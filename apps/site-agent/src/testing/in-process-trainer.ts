@@ -17,7 +17,10 @@ export async function fakeDecode(file: string): Promise<Uint8Array> {
 }
 
 /** A model whose gradients depend on the batch and on the adapter, so that order and start matter. */
-export function fakeModel({ layout, specification }: AdapterFile): EngineModel {
+export function fakeModel({
+  layout,
+  specification,
+}: Pick<AdapterFile, 'layout' | 'specification'>): EngineModel {
   const classes = specification.classes.length;
   return {
     layout,

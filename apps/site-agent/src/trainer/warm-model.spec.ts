@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { adapterLayout, adapterSpecification } from '#core/adapter';
 import type { EngineModel } from '#core/engine';
 import { UnavailableError } from '#core/errors';
+import { fakeModel } from '../testing/in-process-trainer.ts';
 import { WarmModel, type LoadModel, type ModelSource } from './warm-model.ts';
 
 let directory: string;
@@ -21,11 +22,9 @@ const source = (over: Partial<ModelSource['engine']> = {}): ModelSource => ({
 const load: LoadModel = ({ engine }, specification) => {
   const name = `rank ${specification.rank}, ${engine.threads} threads`;
   events.push(`load ${name}`);
-  const unused = (): Promise<never> => Promise.reject(new Error('not needed here'));
+  const layout = adapterLayout(specification);
   const model: EngineModel = {
-    layout: adapterLayout(specification),
-    step: unused,
-    predict: unused,
+    ...fakeModel({ layout, specification }),
     dispose: () => {
       events.push(`dispose ${name}`);
       return Promise.resolve();
