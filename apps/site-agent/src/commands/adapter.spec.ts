@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { adapterDigest, decodeAdapterFile, encodeAdapterFile } from '#core/adapter';
 import { randomBackboneFile } from '#core/backbone';
-import { nativeAdapter } from '../../../../libs/melo-core/src/formats/testing/native-adapter.ts';
+import { nativeAdapter } from '#core/formats/testing';
 import { convertAdapter, type ConvertOptions } from './adapter-convert.ts';
 import { diffAdapters } from './adapter-diff.ts';
 import { describeBackbone, type CommandOutput } from './adapter-files.ts';

@@ -18,7 +18,7 @@ import {
   recogniseFormat,
   type ForeignAdapter,
 } from './index.ts';
-import { nativeAdapter, nativeOptions } from './testing/native-adapter.ts';
+import { nativeAdapter, nativeOptions } from './testing/index.ts';
 
 const library = 'melo-federation 0.1.0';
 const native = nativeAdapter();

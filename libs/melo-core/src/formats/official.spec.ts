@@ -16,7 +16,7 @@ import {
   readOfficialFileName,
   recogniseFormat,
 } from './index.ts';
-import { nativeAdapter, nativeOptions } from './testing/native-adapter.ts';
+import { nativeAdapter, nativeOptions } from './testing/index.ts';
 
 const library = 'melo-federation 0.1.0';
 const plain = encodeOfficial(nativeAdapter({ rank: 4, alpha: 8, isBiasZero: true }), {

@@ -9,7 +9,7 @@ import {
   type SafetensorsTensor,
 } from '#core/adapter';
 import { convertToNative, decodePeft, encodePeft, type PeftFiles } from './index.ts';
-import { nativeAdapter, nativeOptions } from './testing/native-adapter.ts';
+import { nativeAdapter, nativeOptions } from './testing/index.ts';
 
 const library = 'melo-federation 0.1.0';
 const names = 'transformers-5' as const;
