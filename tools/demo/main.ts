@@ -23,7 +23,8 @@ import { outcomeJson, type DemoOutcome, type Figures } from './outcome.ts';
 import { ProgressView } from './progress.ts';
 import { reportPage } from './report-page.ts';
 import { reportText } from './report.ts';
-import { openDashboard, signInText, tokenText } from './sign-in.ts';
+import { openDashboard, signInText } from './sign-in.ts';
+import { stayUp } from './stay-up.ts';
 import { ColumnTraining, startSites, type TrainedColumns } from './train.ts';
 
 const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -163,21 +164,13 @@ async function produce(run: Run): Promise<DemoOutcome> {
   return outcome;
 }
 
-/** On a terminal, or where it is asked to, the federation stays up for a look at the dashboard. */
-async function stayUp(run: Run, interrupted: Promise<never>): Promise<void> {
-  const { federation, view } = run;
-  view.say(await signInText(federation));
-  view.say(tokenText(federation));
-  view.say('The coordinator and the hospitals stay up; Ctrl-C ends them.');
-  await interrupted.catch(() => undefined);
-}
-
+/** Tell the outcome; on a terminal, or where it is asked to, the federation stays up for a look at the dashboard. */
 async function present(run: Run, outcome: DemoOutcome, interrupted: Promise<never>): Promise<void> {
   const { options, view, federation } = run;
   process.stdout.write(`${reportText(outcome)}\n`);
   if (options.isJson) process.stdout.write(`${JSON.stringify(outcomeJson(outcome))}\n`);
   const isForPeople = process.stdout.isTTY && !options.isJson;
-  if (isForPeople || options.isStaying) await stayUp(run, interrupted);
+  if (isForPeople || options.isStaying) await stayUp(federation, view, interrupted);
   else view.say(await signInText(federation));
 }
 
