@@ -1,15 +1,21 @@
-/** `npm run full`: the long figures of docs/results.md, one after the other; needs ../shared. */
+/** `npm run full`: long simulations and the long figures of docs/results.md, one after the other; needs ../shared. */
 import { runBuiltScript } from './support/built.mjs';
 import { findSharedFolder } from './support/jest.mjs';
 import { runMain, say, timed, ToolError } from './support/process.mjs';
 
 const longFigures = ['first-round', 'gratings'];
+const longSimulations = [[], ['--planted']];
 
 await runMain(async (scriptArguments) => {
   if (findSharedFolder() === undefined) {
     throw new ToolError('full: expected ../shared (or MELO_SHARED), it is absent');
   }
   const failed = [];
+  for (const options of longSimulations) {
+    const name = ['sim', ...options].join(' ');
+    const run = () => runBuiltScript('test/sim/main.js', ['--seeds', '5000', ...options]);
+    if ((await timed(name, run)) !== 0) failed.push(name);
+  }
   for (const name of longFigures) {
     const run = () => runBuiltScript('bench/results/main.js', [name, ...scriptArguments]);
     if ((await timed(name, run)) !== 0) failed.push(name);
