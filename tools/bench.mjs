@@ -2,6 +2,7 @@
 import { listBuiltScripts, runBuiltScript } from './support/built.mjs';
 import { ensureBuilt } from './build.mjs';
 import { runMain, say } from './support/process.mjs';
+import { ensurePython } from './support/python.mjs';
 
 const usageStatus = 2;
 
@@ -9,6 +10,8 @@ await runMain(async ([name, ...scriptArguments]) => {
   await ensureBuilt();
   const names = listBuiltScripts('bench');
   if (name !== undefined && names.includes(name)) {
+    // A peer is a Python library: its environment is made first, unless an interpreter is named.
+    if (scriptArguments.includes('--peer')) process.env['MELO_PYTHON'] ??= await ensurePython();
     return runBuiltScript(`bench/${name}.js`, scriptArguments);
   }
   const list = names.length === 0 ? 'there is none yet' : names.join(', ');
