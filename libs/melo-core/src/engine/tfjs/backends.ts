@@ -28,6 +28,8 @@ export interface TfjsOptions {
   readonly threads: number;
   /** Try these alone, in this order, instead of those that `device` stands for. */
   readonly backends?: readonly TfjsBackend[];
+  /** What a step's derivative may keep of a group of blocks, bytes, 2 GiB by default: see checkpoints.ts. */
+  readonly keptBytesMax?: number;
 }
 
 /** A backend that is ready. */
