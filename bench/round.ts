@@ -4,7 +4,7 @@
  * Real processes over loopback: a coordinator with its embedded database, and sites that pull, fetch the global adapter,
  * accept, seal a random update, upload and commit at once. What remains is the protocol, the disk and the aggregation.
  */
-import { loadavg } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -22,7 +22,7 @@ import { Federation } from '../test/support/federation.ts';
 import { killAllProcesses } from '../test/support/melo-process.ts';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { taskDefinition } from '../test/support/small-federation.ts';
-import { cpuSeconds } from './round/cpu-time.ts';
+import { cpuSecondsOfAll } from './round/cpu-time.ts';
 import { measureFsyncMs } from './round/fsync.ts';
 import { median, quantile } from './round/median.ts';
 import { SiteProcess } from './round/site-process.ts';
@@ -89,10 +89,23 @@ async function secondsOfRounds(federation: Federation): Promise<number[]> {
   });
 }
 
+/** CPU seconds for all rounds, null where the system does not tell. */
+interface CpuSplit {
+  readonly coordinator: number | null;
+  /** All site processes together. */
+  readonly sites: number | null;
+}
+
 interface Measured {
   readonly seconds: readonly number[];
-  /** CPU seconds of the coordinator for all rounds, null where the system does not tell. */
-  readonly coordinatorCpuSeconds: number | null;
+  readonly cpuSeconds: CpuSplit;
+}
+
+async function cpuSplit(coordinatorId: number, members: readonly SiteProcess[]): Promise<CpuSplit> {
+  return {
+    coordinator: await cpuSecondsOfAll([coordinatorId]),
+    sites: await cpuSecondsOfAll(members.map(({ pid }) => pid)),
+  };
 }
 
 async function measure(directory: string, options: Options): Promise<Measured> {
@@ -106,17 +119,22 @@ async function measure(directory: string, options: Options): Promise<Measured> {
   try {
     for (const name of names) members.push(await bringIn(federation, name, backbone));
     const processId = federation.coordinator?.pid ?? -1;
-    const before = await cpuSeconds(processId);
+    const before = await cpuSplit(processId, members);
     await federation.createTask(definitionOf(backbone, options, names));
     // Asking the coordinator again and again would be part of what is measured: the sites hear of it anyway.
     await withinTime(
       Promise.all(members.map((each) => each.obey({ order: 'await', version: options.rounds }))),
       options.rounds * secondsPerRoundMax * 1000,
     );
-    const after = await cpuSeconds(processId);
+    const after = await cpuSplit(processId, members);
     const seconds = await secondsOfRounds(federation);
-    const coordinatorCpuSeconds = before === null || after === null ? null : after - before;
-    return { seconds, coordinatorCpuSeconds };
+    return {
+      seconds,
+      cpuSeconds: {
+        coordinator: difference(after.coordinator, before.coordinator),
+        sites: difference(after.sites, before.sites),
+      },
+    };
   } finally {
     for (const member of members) member.stop();
     await federation.stop();
@@ -146,29 +164,40 @@ async function main(): Promise<void> {
   const work = await makeWorkDirectory('bench-round');
   try {
     const fsyncMs = await measureFsyncMs(work.path);
-    const { seconds, coordinatorCpuSeconds } = await measure(work.path, options);
-    const { sites, params, rounds, json } = options;
+    const { seconds, cpuSeconds } = await measure(work.path, options);
+    const { json, ...sizes } = options;
     const figures = {
       bench: 'round',
-      ...{ sites, params, rounds },
+      ...sizes,
       secondsPerRound: round4(median(seconds)),
       secondsPerRound90: round4(quantile(seconds, 0.9)),
-      coordinatorCpuSecondsPerRound:
-        coordinatorCpuSeconds === null ? null : round4(coordinatorCpuSeconds / rounds),
-      fsyncMs: round4(fsyncMs),
+      fsyncMilliseconds: round4(fsyncMs),
+      cpuSecondsPerRound: perRound(cpuSeconds, sizes.rounds),
+      ...{ node: process.version, cores: availableParallelism() },
       loadAverage: round4(loadavg()[0] ?? Number.NaN),
     };
     if (json) process.stdout.write(`${JSON.stringify(figures)}\n`);
     else {
+      const { coordinator, sites } = figures.cpuSecondsPerRound;
       process.stdout.write(
-        `${rounds} rounds, ${sites} sites, ${params} numbers: median ${figures.secondsPerRound} s, ` +
-          `90 % within ${figures.secondsPerRound90} s; one fsync of this disk ${figures.fsyncMs} ms\n`,
+        `${sizes.rounds} rounds, ${sizes.sites} sites, ${sizes.params} numbers: median ${figures.secondsPerRound} s, ` +
+          `90 % within ${figures.secondsPerRound90} s; one fsync of this disk ${figures.fsyncMilliseconds} ms; ` +
+          `CPU a round: coordinator ${coordinator ?? '?'} s, all sites ${sites ?? '?'} s\n`,
       );
     }
   } finally {
     await killAllProcesses();
     await work.remove();
   }
+}
+
+function difference(after: number | null, before: number | null): number | null {
+  return after === null || before === null ? null : after - before;
+}
+
+function perRound({ coordinator, sites }: CpuSplit, rounds: number): CpuSplit {
+  const share = (seconds: number | null) => (seconds === null ? null : round4(seconds / rounds));
+  return { coordinator: share(coordinator), sites: share(sites) };
 }
 
 const round4 = (value: number): number => Math.round(value * 10_000) / 10_000;

@@ -1,5 +1,5 @@
 /** CPU time as /proc tells it. */
-import { cpuSeconds } from './cpu-time.ts';
+import { cpuSeconds, cpuSecondsOfAll } from './cpu-time.ts';
 
 test('the CPU time of this process is what Node itself says', async () => {
   const seconds = await cpuSeconds(process.pid);
@@ -14,4 +14,11 @@ test('the CPU time of this process is what Node itself says', async () => {
 
 test('a process that does not exist has none', async () => {
   expect(await cpuSeconds(2 ** 30)).toBeNull();
+});
+
+test('processes together are null where one of them is not there', async () => {
+  expect(await cpuSecondsOfAll([process.pid, 2 ** 30])).toBeNull();
+  expect(await cpuSecondsOfAll([])).toBe(0);
+  const [one, two] = await Promise.all([cpuSeconds(process.pid), cpuSecondsOfAll([process.pid])]);
+  expect(typeof two).toBe(typeof one);
 });

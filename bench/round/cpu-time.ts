@@ -15,3 +15,9 @@ export async function cpuSeconds(processId: number): Promise<number | null> {
     return null; // no Linux, or the process has ended
   }
 }
+
+/** Seconds of CPU of some processes together, or null where one of them does not tell. */
+export async function cpuSecondsOfAll(processIds: readonly number[]): Promise<number | null> {
+  const all = await Promise.all(processIds.map(cpuSeconds));
+  return all.reduce((sum, seconds) => (sum === null || seconds === null ? null : sum + seconds), 0);
+}

@@ -19,6 +19,11 @@ export class SiteProcess {
     return this.#child.exitCode !== null && !this.#isExpectedToEnd;
   }
 
+  /** Its process id; -1 where it could not be started. */
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
   /** Give an order and wait until it is done. */
   obey(order: Order): Promise<void> {
     return new Promise((done, failed) => {

@@ -46,6 +46,8 @@ export interface CoordinatorOptions {
 /** One running coordinator. */
 export interface Coordinator {
   readonly url: string;
+  /** Where people open the dashboard; null where its page is not built. */
+  readonly dashboardUrl: string | null;
   readonly tokenFile: string;
   close(): Promise<void>;
 }
@@ -94,11 +96,17 @@ async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinat
     ...(httpsOptions === undefined ? {} : { httpsOptions }),
   });
   undo.add(() => app.close());
-  configure(app, await loadPage(options.pageFolder ?? defaultPageFolder));
+  const page = await loadPage(options.pageFolder ?? defaultPageFolder);
+  configure(app, page);
   const url = await listen(app, options);
   environment.publicUrl = options.publicUrl ?? url;
   environment.logger.info('listening', { event: 'listening', url });
-  return { url, tokenFile: environment.folder.tokenFile, close: () => undo.run() };
+  return {
+    url,
+    dashboardUrl: page.html === null ? null : `${environment.publicUrl}/`,
+    tokenFile: environment.folder.tokenFile,
+    close: () => undo.run(),
+  };
 }
 
 async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise<Environment> {

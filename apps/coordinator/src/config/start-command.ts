@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { isErrorCode, MeloError, toPublicError } from '#core/errors';
 import { Logger } from '../common/logger.ts';
-import { startCoordinator, type Coordinator } from '../coordinator.ts';
+import { startCoordinator } from '../coordinator.ts';
 import { startOptions } from './start-options.ts';
+import { startText } from './start-text.ts';
 
 /** Exit codes of `melo coordinator`. */
 export const exitCodes = {
@@ -38,25 +39,6 @@ function line(event: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }
 
-function sayWhatIsNext({ url, tokenFile }: Coordinator): void {
-  const token = `--url ${url} --token-file ${tokenFile}`;
-  process.stdout.write(
-    [
-      `The coordinator listens at ${url}`,
-      `The administrator's token is in ${tokenFile} (only you can read it; it is valid for 90 days)`,
-      '',
-      'Next:',
-      `  melo admin sites invite NAME ${token}     make a one-time code for a hospital`,
-      `  melo agent enroll --config agent.yaml     at the hospital: it asks for the code`,
-      `  melo admin sites approve NAME ${token}    compare the fingerprint with the hospital's`,
-      `  melo admin tasks create task.yaml ${token}`,
-      '',
-      'Stop it with Ctrl+C.',
-      '',
-    ].join('\n'),
-  );
-}
-
 /** Stop once on the first signal; a second one ends the process at once. */
 async function untilSignal(): Promise<void> {
   await new Promise<void>((done) => {
@@ -79,9 +61,10 @@ async function run(raw: unknown): Promise<void> {
   const coordinator = await startCoordinator({ ...options, dataFolder, logger });
   const stopped = untilSignal();
   if (given.json) {
-    line({ event: 'listening', url: coordinator.url, tokenFile: coordinator.tokenFile });
+    const { url, dashboardUrl, tokenFile } = coordinator;
+    line({ event: 'listening', url, dashboardUrl, tokenFile });
   } else {
-    sayWhatIsNext(coordinator);
+    process.stdout.write(startText(coordinator));
   }
   await stopped;
   logger.info('stopping', { event: 'stopping' });
