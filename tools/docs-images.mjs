@@ -1,5 +1,5 @@
 /**
- * `npm run docs:images`: the pictures of docs/images/, taken by the browser suite itself on a federation of more rounds.
+ * `npm run docs:images`: the pictures of docs/images/, taken by the browser suite itself of `npm run demo` as it trains.
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,17 +8,13 @@ import { ensureBuilt } from './build.mjs';
 import { runJestProject } from './support/jest.mjs';
 import { repositoryFolder, runMain } from './support/process.mjs';
 
-const rounds = 5;
 const pictureFolder = path.join(repositoryFolder, 'docs/images');
 
 await runMain(async () => {
   await ensureBuilt();
   const { failed, passed } = await runJestProject('browser', {
-    jestArguments: ['--runInBand', '--testNamePattern', 'px'],
-    environment: {
-      MELO_PICTURES: pictureFolder,
-      MELO_BROWSER_ROUNDS: String(rounds),
-    },
+    jestArguments: ['--runInBand', '--testPathPatterns', 'browser/demo'],
+    environment: { MELO_PICTURES: pictureFolder },
   });
   await shrinkPictures();
   return failed === 0 && passed > 0 ? 0 : 1;

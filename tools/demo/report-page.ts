@@ -13,6 +13,8 @@ table { border-collapse: collapse; width: 100%; } th, td { padding: .3rem .6rem;
 th:first-child, td:first-child { text-align: left; } tr.own td { font-weight: 600; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #1c2430; }
 code { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; } .wide th, .wide td { white-space: nowrap; }
+@media (max-width: 32rem) { svg text { font-size: 20px; } .chart-legend span { display: block; } }
 @media (prefers-color-scheme: dark) { body { color: #e6e9ee; background: #14181f; } .note { background: #3a2f10; } svg text { fill: #e6e9ee; } th, td { border-color: #3a424e; } }
 `;
 
@@ -78,7 +80,7 @@ export function chartSvg(outcome: DemoOutcome): string {
     ...grid,
     ...labels,
     level(pooled.auc, '#2a8f5a'),
-    level(headOnly.auc, '#a0522d'),
+    level(headOnly.auc, '#7d4fb0'),
     line('accuracy', '#c2551f'),
     line('auc', '#1f6fc2'),
     '</svg>',
@@ -87,12 +89,12 @@ export function chartSvg(outcome: DemoOutcome): string {
 
 function legend(): string {
   const item = (colour: string, text: string): string =>
-    `<span style="color:${colour}">&#9632;</span> ${text}`;
-  return `<p>${[
+    `<span><b style="color:${colour}">&#9632;</b> ${text}</span>`;
+  return `<p class="chart-legend">${[
     item('#1f6fc2', 'macro AUC'),
     item('#c2551f', 'accuracy'),
     item('#2a8f5a', 'AUC of pooled (dashed)'),
-    item('#a0522d', 'AUC of the head alone (dashed)'),
+    item('#7d4fb0', 'AUC of the head alone (dashed)'),
   ].join(' &nbsp; ')}</p>`;
 }
 
@@ -127,7 +129,7 @@ ${legend()}
 <h2>The hospitals</h2>
 <p>Training images by class, held-out images, and the bytes of everything that each hospital sent in the federated rounds. No image
 and no weight of the backbone is among them.</p>
-${hospitalsTable(outcome)}
+<div class="wide" role="region" aria-label="The hospitals" tabindex="0">${hospitalsTable(outcome)}</div>
 <h2>How it was made</h2>
 <p>Seed ${outcome.seed}; backbone ${escapeHtml(outcome.backbone)}; install ${durationText(seconds.install)}, build
 ${durationText(seconds.build)}, run ${durationText(seconds.run)}. A coordinator, the hospitals and one more site with all images
