@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { AdapterFile } from '#core/adapter';
 import { blake2b256, deterministicBytes } from '#core/crypto';
-import type { EngineModel } from '#core/engine';
+import { perExampleOneByOne, type EngineModel } from '#core/engine';
 import { InputError } from '#core/errors';
 import type { InspectedBackbone, RoundJob, TrainerMessage } from '../trainer/messages.ts';
 import { ImageStore } from '../data/image-store.ts';
@@ -22,15 +22,18 @@ export function fakeModel({
   specification,
 }: Pick<AdapterFile, 'layout' | 'specification'>): EngineModel {
   const classes = specification.classes.length;
+  const step: EngineModel['step'] = ({ images, targets }, adapter) => {
+    let mean = 0;
+    for (const [index, value] of images.entries()) mean += value * ((index % 7) - 3);
+    mean = mean / images.length + (targets[0] ?? 0);
+    const gradients = adapter.map((value, index) => value * 0.1 + mean * Math.cos(index));
+    return Promise.resolve({ loss: 1 + Math.abs(mean), gradients });
+  };
   return {
     layout,
-    step: ({ images, targets }, adapter) => {
-      let mean = 0;
-      for (const [index, value] of images.entries()) mean += value * ((index % 7) - 3);
-      mean = mean / images.length + (targets[0] ?? 0);
-      const gradients = adapter.map((value, index) => value * 0.1 + mean * Math.cos(index));
-      return Promise.resolve({ loss: 1 + Math.abs(mean), gradients });
-    },
+    step,
+    perExampleStep: (batch, adapter, options) =>
+      perExampleOneByOne({ layout, step }, classes, batch, adapter, options),
     predict: (images, count, adapter) => {
       const size = images.length / count;
       const logits = Float32Array.from({ length: count * classes }, (_, index) => {

@@ -11,9 +11,9 @@ import { seededRng } from '#core/rng';
 import { createEngine } from './create.ts';
 import { referenceModel } from './testing/reference-vit.ts';
 import type { ReferenceModel } from './testing/reference-vit.ts';
-import { randomAdapter, randomBatch, smallModel } from './testing/small-model.ts';
+import { lossBatches, randomAdapter, randomBatch, smallModel } from './testing/small-model.ts';
 import type { SmallModel, SmallOptions } from './testing/small-model.ts';
-import type { EngineModel, TrainingEngine } from './types.ts';
+import type { Batch, EngineModel, TrainingEngine } from './types.ts';
 
 const step = 1e-4;
 let engine: TrainingEngine;
@@ -44,14 +44,13 @@ const norm = (values: ArrayLike<number>): number => Math.sqrt(dot(values, values
 /** Differentiate the reference's loss along a direction (P). */
 function directional(
   { reference }: Setup,
-  batch: ReturnType<typeof randomBatch>,
+  batch: Batch,
   adapter: Float32Array,
   direction: Float64Array,
 ): number {
-  const { images, targets, count } = batch;
   const at = (h: number): number => {
     const moved = Float64Array.from(adapter, (value, index) => value + h * (direction[index] ?? 0));
-    return reference.loss(images, targets, count, moved);
+    return reference.loss(batch, moved);
   };
   return (at(step) - at(-step)) / (2 * step);
 }
@@ -67,11 +66,12 @@ function inTensor(setup: Setup, name: string, value: (index: number) => number):
 }
 
 /** Compare every tensor's gradient: along itself, along a random direction, and by single numbers. */
-async function compareAll(setup: Setup, seed: string): Promise<void> {
+async function compareAll(setup: Setup, seed: string, given?: Batch): Promise<void> {
   const { layout, model, specification } = setup;
   const adapter = randomAdapter(layout, seed);
-  const batch = randomBatch(2, specification.classes.length, seed);
-  const { gradients } = await model.step(batch, adapter, 'all');
+  const batch = given ?? randomBatch(2, specification.classes.length, seed);
+  const { loss, gradients } = await model.step(batch, adapter, 'all');
+  expect(loss).toBeCloseTo(setup.reference.loss(batch, Float64Array.from(adapter)), 4);
   const rng = seededRng(`directions/${seed}`);
   for (const { name, size } of layout.tensors) {
     const gradient = tensorView(layout, gradients, name);
@@ -90,6 +90,8 @@ async function compareAll(setup: Setup, seed: string): Promise<void> {
     }
   }
 }
+
+const weighted = lossBatches('losses');
 
 describe('gradients of the training step', () => {
   test('of every tensor agree with central differences of the float64 reference, scale 2', async () => {
@@ -112,6 +114,40 @@ describe('gradients of the training step', () => {
       await setup.model.dispose();
     },
     60_000,
+  );
+
+  test.each([
+    ['the cross-entropy with weights', weighted.classes],
+    ['the binary cross-entropy', weighted.binary],
+    ['the binary cross-entropy with weights and unknown labels', weighted.masked],
+  ])(
+    'agree with the reference under %s',
+    async (_name, batch) => {
+      const setup = await setUp({ blocks: 2 });
+      await compareAll(setup, 'losses', batch);
+      const all = await setup.model.step(batch, randomAdapter(setup.layout, 'losses'), 'all');
+      const head = await setup.model.step(batch, randomAdapter(setup.layout, 'losses'), 'head');
+      expect(head.loss).toBeCloseTo(all.loss, 5);
+      const last = -3 * 49; // the head of three classes on 48 features
+      const difference = head.gradients
+        .slice(last)
+        .map((value, index) => value - (all.gradients.at(last + index) ?? 0));
+      expect(norm(difference) / norm(head.gradients)).toBeLessThan(1e-5);
+      await setup.model.dispose();
+    },
+    60_000,
+  );
+
+  test.each([['all' as const], ['head' as const]])(
+    'and the loss are zero where no label is known, part %s',
+    async (part) => {
+      const { model, layout } = await setUp({ blocks: 1 });
+      const batch = { ...weighted.masked, weights: new Float32Array(6) };
+      const { loss, gradients } = await model.step(batch, randomAdapter(layout, 'none'), part);
+      expect(loss).toBe(0);
+      expect(norm(gradients)).toBe(0);
+      await model.dispose();
+    },
   );
 
   test('agree with central differences of the float32 step itself, along the whole gradient', async () => {

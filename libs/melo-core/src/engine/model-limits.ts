@@ -8,6 +8,9 @@ import type { TaskAdapter } from './types.ts';
 /** Most images in one call: far above any batch, low enough that a slip cannot ask for all of memory. */
 export const imagesPerCallMax = 4096;
 
+/** Images in one run of a per-example step: memory stays that of so many, however many Poisson sampling draws. */
+export const examplesPerRun = 32;
+
 /**
  * Refuse a specification that is not of this backbone's width and depth.
  *

@@ -2,7 +2,12 @@
 import { z } from 'zod';
 import { limits } from './limits.ts';
 import { classesSchema, digestSchema, siteIdSchema, taskIdSchema } from './names.ts';
-import { preprocessingSchema, tensorNameSchema, trainingPlanSchema } from './plan.ts';
+import {
+  preprocessingSchema,
+  tensorNameSchema,
+  trainingPlanSchema,
+  type LossPlan,
+} from './plan.ts';
 
 /** What the coordinator must know of a backbone it never holds. */
 export const backboneReferenceSchema = z.strictObject({
@@ -40,6 +45,12 @@ export const trainedTensorsSchema = z.union([
   z.array(tensorNameSchema).min(1).max(limits.tensorsMax),
 ]);
 
+/** The lists of weights in a plan's loss. */
+function lossWeightLists(loss: LossPlan): readonly (readonly number[])[] {
+  const positive = loss.name === 'binary-cross-entropy' ? [loss.positiveWeights] : [];
+  return [loss.classWeights, ...positive].filter((weights) => weights !== undefined);
+}
+
 /** A task's definition; it never changes once created. */
 export const taskDefinitionSchema = z
   .strictObject({
@@ -73,6 +84,11 @@ export const taskDefinitionSchema = z
     path: ['rules', 'quorumSites'],
     message: 'expected no more than there are members',
   })
+  .refine(
+    ({ plan, classes }) =>
+      lossWeightLists(plan.loss).every(({ length }) => length === classes.length),
+    { path: ['plan', 'loss'], message: 'expected as many weights as there are classes' },
+  )
   .refine((task) => task.preprocessing.imageSize === task.backbone.imageSize, {
     path: ['preprocessing', 'imageSize'],
     message: 'expected the image size of the backbone',

@@ -29,6 +29,8 @@ export interface AdamwState {
 export interface TrainedRange {
   readonly offset: number;
   readonly size: number;
+  /** The step's rate is multiplied by this; 1 where it is left out. */
+  readonly rateFactor?: number;
 }
 
 /** One step's inputs. */
@@ -76,7 +78,8 @@ export function adamwStep(
   checkLength(secondMoment, values.length, 'second moment');
   const firstCorrection = 1 - beta1 ** step;
   const secondCorrection = 1 - beta2 ** step;
-  for (const { offset, size } of update.ranges) {
+  for (const { offset, size, rateFactor = 1 } of update.ranges) {
+    const rate = learningRate * rateFactor;
     for (let index = offset; index < offset + size; index++) {
       const g = gradients[index] ?? 0;
       const theta = values[index] ?? 0;
@@ -85,7 +88,7 @@ export function adamwStep(
       firstMoment[index] = m;
       secondMoment[index] = v;
       const direction = m / firstCorrection / (Math.sqrt(v / secondCorrection) + epsilon);
-      values[index] = theta - learningRate * (direction + weightDecay * theta);
+      values[index] = theta - rate * (direction + weightDecay * theta);
     }
   }
 }

@@ -7,13 +7,17 @@
 import { resolveTrainedTensors } from '#core/adapter';
 import type { AdapterLayout } from '#core/adapter';
 import { checkFinite, checkInteger, checkLength } from '#core/check';
-import type { StepResult } from '#core/engine';
+import type { StepResult, TrainedPart } from '#core/engine';
 import { assert, InputError, StateError } from '#core/errors';
 import { adamwStep, freshAdamwState } from './adamw.ts';
 import type { AdamwState, TrainedRange } from './adamw.ts';
+import { changeImage, drawChange } from './augmentation.ts';
 import { batchOrder, batchStream, localSteps } from './batches.ts';
+import { applyDropout, drawDropout } from './dropout.ts';
+import { boundGradient } from './gradients.ts';
 import { loadedBatches } from './image-batches.ts';
-import { smoothedTargets } from './loss.ts';
+import type { ChangePixels, LoadedBatch } from './image-batches.ts';
+import { lossInputs } from './loss.ts';
 import { learningRateAt, schedulePosition } from './schedule.ts';
 import type { LocalTrainingOptions, LocalTrainingResult, TrainingCheckpoint } from './types.ts';
 
@@ -35,9 +39,18 @@ function classCount(layout: AdapterLayout): number {
   return bias.size;
 }
 
-function trainedRanges(layout: AdapterLayout, names: readonly string[]): readonly TrainedRange[] {
+function trainedRanges(
+  layout: AdapterLayout,
+  names: readonly string[],
+  rateRatioOfB = 1,
+): readonly TrainedRange[] {
   const trained = new Set(resolveTrainedTensors(names, layout));
-  if (trained.size > 0) return layout.tensors.filter(({ name }) => trained.has(name));
+  const ranges = layout.tensors.filter(({ name }) => trained.has(name));
+  if (ranges.length > 0) {
+    return ranges.map(({ name, offset, size }) => {
+      return { offset, size, rateFactor: name.endsWith('.lora_B') ? rateRatioOfB : 1 };
+    });
+  }
   throw new InputError(
     'LAYOUT_MISMATCH',
     'trained tensors: expected one or more, got none; correct the task definition',
@@ -134,7 +147,7 @@ function checkOptions(options: LocalTrainingOptions): void {
 export async function trainLocally(options: LocalTrainingOptions): Promise<LocalTrainingResult> {
   checkOptions(options);
   const { model, plan, images } = options;
-  const ranges = trainedRanges(model.layout, options.trainedTensors);
+  const ranges = trainedRanges(model.layout, options.trainedTensors, plan.optimiser.rateRatioOfB);
   const steps = localSteps(plan, images.count);
   const progress = begin(options, ranges, steps);
   const rng = options.resumeFrom?.state.rng ?? batchStream(plan, options.stream);
@@ -145,7 +158,8 @@ export async function trainLocally(options: LocalTrainingOptions): Promise<Local
   const batches = takeBatches(() => order.next(), steps - progress.step);
 
   options.signal?.throwIfAborted();
-  for await (const batch of loadedBatches(images, batches)) {
+  const change = augmentation(options, progress.step);
+  for await (const batch of loadedBatches(images, batches, change)) {
     options.signal?.throwIfAborted();
     await takeStep(options, { ranges, steps }, progress, batch);
     done.next();
@@ -155,27 +169,54 @@ export async function trainLocally(options: LocalTrainingOptions): Promise<Local
   return { values: checkFinite(values, 'local adapter'), steps, meanLoss: lossSum / steps };
 }
 
+/** How images of this round change as they enter a batch; the first batch is that of step `firstStep`. */
+function augmentation(options: LocalTrainingOptions, firstStep: number): ChangePixels | undefined {
+  const { plan, images, stream } = options;
+  const settings = plan.augmentation;
+  if (settings.name === 'none') return undefined;
+  const stepsPerEpoch = Math.ceil(images.count / plan.batchSize);
+  return (pixels, index, batch) => {
+    const epoch = Math.floor((firstStep + batch) / stepsPerEpoch);
+    const seed = `${plan.seed}/${stream}/augmentation/${epoch}/${index}`;
+    return changeImage(pixels, drawChange(settings, seed));
+  };
+}
+
+/** The loss and its gradient at the adapter of a step, with the step's dropout. */
+async function differentiate(
+  options: LocalTrainingOptions,
+  { step, values }: Progress,
+  batch: LoadedBatch,
+): Promise<StepResult> {
+  const { model, plan, stream, trainedTensors } = options;
+  const { pixels, labels, findings } = batch;
+  const isHeadAlone = trainedTensors.every((name) => name.startsWith('head.'));
+  const part: TrainedPart = isHeadAlone ? 'head' : 'all';
+  const asked = lossInputs(plan.loss, labels, findings, classCount(model.layout));
+  const images = { count: labels.length, images: pixels, ...asked };
+  const rate = plan.loraDropout ?? 0;
+  if (rate === 0) return model.step(images, values, part);
+  const dropout = drawDropout(model.layout, rate, `${plan.seed}/${stream}/dropout/${step}`);
+  const { loss, gradients } = await model.step(images, applyDropout(dropout, values), part);
+  return { loss, gradients: applyDropout(dropout, gradients) };
+}
+
 async function takeStep(
   options: LocalTrainingOptions,
   round: { readonly ranges: readonly TrainedRange[]; readonly steps: number },
   progress: Progress,
-  batch: { readonly pixels: Float32Array; readonly labels: readonly number[] },
+  batch: LoadedBatch,
 ): Promise<void> {
-  const { model, plan, scheduleOffset, trainedTensors } = options;
+  const { plan, scheduleOffset } = options;
   const { ranges, steps } = round;
   const { step, values, state } = progress;
-  const { pixels, labels } = batch;
-  const targets = smoothedTargets(labels, classCount(model.layout), plan.loss.labelSmoothing);
-  const part = trainedTensors.every((name) => name.startsWith('head.')) ? 'head' : 'all';
-  const result = await model.step({ count: labels.length, images: pixels, targets }, values, part);
+  const result = await differentiate(options, progress, batch);
   checkStep(result, step, steps);
+  const { gradients } = result;
+  const { gradientNormMax } = plan.optimiser;
+  if (gradientNormMax !== undefined) boundGradient(gradients, ranges, gradientNormMax);
   const learningRate = learningRateAt(plan, schedulePosition(scheduleOffset, step, steps));
-  adamwStep(values, state, plan.optimiser, {
-    gradients: result.gradients,
-    ranges,
-    step: step + 1,
-    learningRate,
-  });
+  adamwStep(values, state, plan.optimiser, { gradients, ranges, step: step + 1, learningRate });
   progress.step += 1;
   progress.lossSum += result.loss;
   options.onProgress?.({ step: progress.step, steps, loss: result.loss });

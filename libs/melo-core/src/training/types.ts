@@ -10,6 +10,11 @@ export interface LabelledImages {
   readonly count: number;
   /** Class index of each, (count). */
   readonly labels: ArrayLike<number>;
+  /**
+   * What is known of every class, for a task whose images have several at once or none: (count,C), 1 present, 0 absent, -1
+   * not known. `labels` are not read for training then.
+   */
+  readonly findings?: Int8Array;
   /** Normalised pixels of one image, (3,S,S). */
   load(index: number): Promise<Float32Array>;
 }
@@ -46,7 +51,7 @@ export interface LocalTrainingOptions {
   readonly trainedTensors: readonly string[];
   /** Rounds of the schedule already behind this one. */
   readonly scheduleOffset: number;
-  /** Text that, with the plan's seed, fixes the order of batches: the same for a repeat of the same round. */
+  /** Text that, with the plan's seed, fixes everything random (order, augmentation, dropout): the same for a repeat of the same round. */
   readonly stream: string;
   /** Go on from here instead of from `global`. */
   readonly resumeFrom?: TrainingCheckpoint;

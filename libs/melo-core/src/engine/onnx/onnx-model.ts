@@ -5,13 +5,24 @@ import type { AdapterSpecification } from '#core/adapter';
 import type { Backbone } from '#core/backbone';
 import { checkLength } from '#core/check';
 import { assert } from '#core/errors';
-import { headStep } from '../head-step.ts';
-import { checkFits } from '../model-limits.ts';
-import type { Batch, EngineModel, StepResult, TrainedPart } from '../types.ts';
+import { ClippedSum } from '../clip-examples.ts';
+import { headExamples, headStep } from '../head-step.ts';
+import type { HeadStepInput } from '../head-step.ts';
+import { exampleLoss, meanLoss } from '../loss-coefficients.ts';
+import type { WeightedLoss } from '../loss-coefficients.ts';
+import { checkFits, examplesPerRun } from '../model-limits.ts';
+import type {
+  Batch,
+  EngineModel,
+  PerExampleOptions,
+  PerExampleResult,
+  StepResult,
+  TrainedPart,
+} from '../types.ts';
 import { buildGraph } from './graphs.ts';
 import type { GraphKind } from './graphs.ts';
 import { GraphSessions, takeOutput } from './sessions.ts';
-import type { OnnxRuntime } from './sessions.ts';
+import type { GraphInput, OnnxRuntime } from './sessions.ts';
 import { placeWeights } from './weights.ts';
 import type { WeightsFolder } from './weights.ts';
 
@@ -48,6 +59,14 @@ class OnnxModel implements EngineModel {
     );
   }
 
+  perExampleStep(
+    batch: Batch,
+    adapter: Float32Array,
+    options: PerExampleOptions,
+  ): Promise<PerExampleResult> {
+    return this.#sessions.inTurn(() => this.#examples(batch, adapter, options));
+  }
+
   predict(images: Float32Array, count: number, adapter: Float32Array): Promise<Float32Array> {
     return this.#sessions.inTurn(async () => {
       const outputs = await this.#run('forward', images, count, adapter, ['logits']);
@@ -60,32 +79,100 @@ class OnnxModel implements EngineModel {
   }
 
   async #fullStep(batch: Batch, adapter: Float32Array): Promise<StepResult> {
-    const { images, count, targets } = batch;
-    checkLength(targets, count * this.#classes, 'targets');
-    const outputs = await this.#run('step', images, count, adapter, ['loss', 'gradients'], targets);
-    const loss = takeOutput(outputs, 'loss')[0];
-    assert(loss !== undefined, 'onnxruntime: expected one loss');
-    return { loss, gradients: takeOutput(outputs, 'gradients') };
+    const loss = meanLoss(batch, this.#classes);
+    const outputs = await this.#runLoss('step', batch.images, batch.count, adapter, loss);
+    const value = takeOutput(outputs, 'loss')[0];
+    assert(value !== undefined, 'onnxruntime: expected one loss');
+    return { loss: value, gradients: takeOutput(outputs, 'gradients') };
   }
 
   async #headStep(batch: Batch, adapter: Float32Array): Promise<StepResult> {
-    const { images, count, targets } = batch;
+    const weighted = meanLoss(batch, this.#classes);
+    const input = await this.#headInput(batch.images, batch.count, adapter, weighted);
+    const { loss, gradient } = headStep(input);
+    const gradients = new Float32Array(this.layout.size); // zero for A and B; the head stands last
+    gradients.set(gradient, gradients.length - gradient.length);
+    return { loss, gradients };
+  }
+
+  async #examples(
+    batch: Batch,
+    adapter: Float32Array,
+    options: PerExampleOptions,
+  ): Promise<PerExampleResult> {
+    const { count, images } = batch;
+    const sum = new ClippedSum(this.layout, options);
+    const loss = exampleLoss(batch, this.#classes, options.rows);
+    const losses = new Float32Array(count);
+    const norms = new Float64Array(count);
+    for (const [start, end] of ranges(count, examplesPerRun)) {
+      const pixels = images.subarray(
+        (start * images.length) / count,
+        (end * images.length) / count,
+      );
+      const part = rowsOf(loss, start, end);
+      const examples =
+        options.part === 'head'
+          ? await this.#headExamples(pixels, end - start, adapter, part)
+          : await this.#fullExamples(pixels, end - start, adapter, part);
+      losses.set(examples.losses, start);
+      const size = this.layout.size;
+      for (let row = 0; row < end - start; row++) {
+        norms[start + row] = sum.add(examples.gradients.subarray(row * size, (row + 1) * size));
+      }
+    }
+    return { losses, norms, clippedSum: sum.values() };
+  }
+
+  async #fullExamples(
+    images: Float32Array,
+    count: number,
+    adapter: Float32Array,
+    loss: WeightedLoss,
+  ): Promise<Examples> {
+    const outputs = await this.#runLoss('examples', images, count, adapter, loss);
+    return { losses: takeOutput(outputs, 'loss'), gradients: takeOutput(outputs, 'gradients') };
+  }
+
+  async #headExamples(
+    images: Float32Array,
+    count: number,
+    adapter: Float32Array,
+    loss: WeightedLoss,
+  ): Promise<Examples> {
+    const head = headExamples(await this.#headInput(images, count, adapter, loss));
+    const own = head.gradients.length / count;
+    const { size } = this.layout;
+    const gradients = new Float32Array(count * size); // zero for A and B; the head stands last
+    for (let row = 0; row < count; row++) {
+      gradients.set(head.gradients.subarray(row * own, (row + 1) * own), (row + 1) * size - own);
+    }
+    return { losses: head.losses, gradients };
+  }
+
+  async #headInput(
+    images: Float32Array,
+    count: number,
+    adapter: Float32Array,
+    loss: WeightedLoss,
+  ): Promise<HeadStepInput> {
     const outputs = await this.#run('forward', images, count, adapter, ['features', 'logits']);
-    const classes = this.#classes;
     const features = takeOutput(outputs, 'features');
     const logits = takeOutput(outputs, 'logits');
-    const { loss, weightGradient, biasGradient } = headStep({
-      features,
-      logits,
-      targets,
-      count,
-      classes,
+    return { features, logits, loss, count, classes: this.#classes };
+  }
+
+  #runLoss(
+    form: 'step' | 'examples',
+    images: Float32Array,
+    count: number,
+    adapter: Float32Array,
+    { name, targets, coefficients, columns }: WeightedLoss,
+  ): Promise<InferenceSession.ReturnType> {
+    return this.#run(`${form}-${name}`, images, count, adapter, ['loss', 'gradients'], {
+      targets: { values: targets, shape: [count, this.#classes] },
+      coefficients: { values: coefficients, shape: [count, columns] },
     });
-    const gradients = new Float32Array(this.layout.size); // zero for A and B; the head stands last
-    const biasOffset = this.layout.size - biasGradient.length;
-    gradients.set(weightGradient, biasOffset - weightGradient.length);
-    gradients.set(biasGradient, biasOffset);
-    return { loss, gradients };
   }
 
   async #run(
@@ -94,16 +181,34 @@ class OnnxModel implements EngineModel {
     count: number,
     adapter: Float32Array,
     outputs: readonly string[],
-    targets?: Float32Array,
+    inputs: Readonly<Record<string, GraphInput>> = {},
   ): Promise<InferenceSession.ReturnType> {
     checkLength(adapter, this.layout.size, 'adapter');
-    const given = { adapter: { values: adapter, shape: [adapter.length] } };
-    const inputs =
-      targets === undefined
-        ? given
-        : { ...given, targets: { values: targets, shape: [count, this.#classes] } };
-    return this.#sessions.run(kind, images, count, inputs, outputs);
+    const given = { ...inputs, adapter: { values: adapter, shape: [adapter.length] } };
+    return this.#sessions.run(kind, images, count, given, outputs);
   }
+}
+
+/** Losses (B) and gradients (B,P). */
+interface Examples {
+  readonly losses: Float32Array;
+  readonly gradients: Float32Array;
+}
+
+/** Cut 0 to count into ranges of a size at most; none for a count of 0. */
+function* ranges(count: number, size: number): Generator<readonly [number, number]> {
+  for (let start = 0; start < count; start += size) yield [start, Math.min(count, start + size)];
+}
+
+/** The part of a loss that is of some images. */
+function rowsOf(loss: WeightedLoss, start: number, end: number): WeightedLoss {
+  const { targets, coefficients, columns } = loss;
+  const classes = (targets.length / coefficients.length) * columns;
+  return {
+    ...loss,
+    targets: targets.subarray(start * classes, end * classes),
+    coefficients: coefficients.subarray(start * columns, end * columns),
+  };
 }
 
 /**

@@ -1,23 +1,20 @@
 /**
  * The loss and its gradient to A, B and the head, derived by hand, as an ONNX graph on top of the forward pass.
  *
- * Letters as in vit-forward.ts; dx stands for the derivative of the mean loss by x, of x's shape.
- *   dA = s (dy B)^T h            (r,D), without a D x D product
+ * Letters as in vit-forward.ts; dx stands for the derivative of the loss by x, of x's shape.
+ *   dA = s (dy B)^T h            (r,D), without a D x D product; see gradient-forms.ts
  *   dB = s dy^T (h A^T)          (D,r)
  *   softmax: dS = P * (dP - rowsum(dO * O)), since rowsum(dP * P) = rowsum(dO * O)   (no T x T reduction)
  *   layer norm: dx = (dn - mean(dn) - n mean(dn n)) / deviation, n the normalised input, dn = dy * gain
  * Nothing flows into frozen weights or below the first block.
  */
 import { assert } from '#core/errors';
+import type { LossName } from '../types.ts';
+import type { GradientForm } from './gradient-forms.ts';
 import type { GraphBuilder, Value } from './graph-builder.ts';
+import { addLoss } from './losses.ts';
 import { tokenCount } from './vit-forward.ts';
-import type {
-  BlockRecord,
-  ForwardRecord,
-  GraphContext,
-  LoraPair,
-  NormRecord,
-} from './vit-forward.ts';
+import type { BlockRecord, ForwardRecord, GraphContext, NormRecord } from './vit-forward.ts';
 
 /** dy W for W (out,in): (rows,out) -> (rows,in); `added` (rows,in) is added where given. */
 function throughLinear(graph: GraphBuilder, dy: Value, weight: Value, added?: Value): Value {
@@ -92,19 +89,6 @@ function throughAttention(
   };
 }
 
-/** Gradients of one low-rank pair from its input h and its output's derivative dy, both (rows,D). */
-function pairGradients(
-  { graph, scale }: GraphContext,
-  pair: LoraPair,
-  h: Value,
-  dy: Value,
-): readonly [Value, Value] {
-  const product = { transA: { int: 1 }, alpha: { float: scale } };
-  const hA = graph.op('Gemm', [h, pair.a], { transB: { int: 1 } }); // (rows,D) x (r,D)^T -> (rows,r)
-  const dyB = graph.op('Gemm', [dy, pair.b]); // (rows,D) x (D,r) -> (rows,r)
-  return [graph.op('Gemm', [dyB, h], product), graph.op('Gemm', [dy, hA], product)];
-}
-
 /** Put zeros behind the CLS rows: (B,D) -> (T B, D). */
 function padTokens({ graph, configuration }: GraphContext, cls: Value): Value {
   const { dimension } = configuration;
@@ -120,6 +104,7 @@ function throughBlock(
   block: BlockRecord,
   index: number,
   dx: Value,
+  form: GradientForm,
 ): { readonly gradients: readonly Value[]; readonly dInput: Value | undefined } {
   const { graph, configuration } = context;
   const { weights } = block;
@@ -129,8 +114,8 @@ function throughBlock(
   const dO = throughLinear(graph, dx1, weights.proj);
   const { dq, dk, dv } = throughAttention(context, block, dO, !isFirst);
   const gradients = [
-    ...pairGradients(context, block.loraQ, block.queryInput, dq),
-    ...pairGradients(context, block.loraV, block.norm1.output, dv),
+    ...form.pair(context, block.loraQ, block.queryInput, dq, block.queryTokens),
+    ...form.pair(context, block.loraV, block.norm1.output, dv, tokenCount(configuration)),
   ];
   if (dk === undefined) return { gradients, dInput: undefined };
   const fromQuery = throughLinear(graph, dq, weights.q);
@@ -140,42 +125,35 @@ function throughBlock(
   return { gradients, dInput: throughNorm(graph, block.norm1, dh, spread(dx1)) };
 }
 
-/** Mean cross-entropy of soft targets, and its derivative by the logits: loss [], dlogits (B,C). */
-function crossEntropy(
-  { graph, classes }: GraphContext,
-  logits: Value,
-): { readonly loss: Value; readonly dLogits: Value } {
-  const targets = graph.input('targets', ['B', classes]);
-  const last = graph.integers([-1]);
-  const logShares = graph.op('LogSoftmax', [logits], { axis: { int: -1 } });
-  const rows = graph.op('ReduceSum', [graph.op('Mul', [targets, logShares]), last]); // (B,1)
-  const loss = graph.op('Neg', [graph.op('ReduceMean', [rows], { keepdims: { int: 0 } })]);
-  const shares = graph.op('Softmax', [logits], { axis: { int: -1 } });
-  const count = graph.op('Cast', [graph.op('Size', [rows])], { to: { int: 1 } }); // B
-  const dLogits = graph.op('Div', [graph.op('Sub', [shares, targets]), count]);
-  return { loss, dLogits };
+/** Which loss, and in which form its gradients come out. */
+export interface BackwardOptions {
+  readonly loss: LossName;
+  readonly form: GradientForm;
 }
 
 /**
- * Add the loss and the backward pass: input `targets` (B,C), outputs `loss` [] and `gradients` (P) in the layout's order.
+ * Add the loss and the backward pass: inputs `targets` (B,C) and `coefficients`, outputs `loss` and `gradients` in the
+ * layout's order, of the form's shape.
  *
  * @param context - of the forward pass
  * @param forward - what {@link addForward} returned for the same graph
+ * @param options - loss and form
  */
-export function addBackward(context: GraphContext, forward: ForwardRecord): void {
+export function addBackward(
+  context: GraphContext,
+  forward: ForwardRecord,
+  { loss, form }: BackwardOptions,
+): void {
   const { graph, layout } = context;
-  const { loss, dLogits } = crossEntropy(context, forward.logits);
-  const dWeight = graph.op('Gemm', [dLogits, forward.features], { transA: { int: 1 } }); // (C,D)
-  const dBias = graph.op('ReduceSum', [dLogits, graph.integers([0])], { keepdims: { int: 0 } });
+  const { losses, dLogits } = addLoss(context, forward.logits, loss);
   const dFeatures = throughLinear(graph, dLogits, forward.headWeight);
   let dx = throughNorm(graph, forward.norm, dFeatures); // (B,D)
-  let gradients: readonly Value[] = [dWeight, dBias];
+  let gradients: readonly Value[] = form.head(context, dLogits, forward.features);
   for (const [index, block] of [...forward.blocks.entries()].reverse()) {
-    const below = throughBlock(context, block, index, dx);
+    const below = throughBlock(context, block, index, dx, form);
     gradients = [...below.gradients, ...gradients];
     dx = below.dInput ?? dx;
   }
-  const flat = gradients.map((gradient) => graph.op('Reshape', [gradient, graph.integers([-1])]));
-  graph.output('loss', loss, []);
-  graph.output('gradients', graph.op('Concat', flat, { axis: { int: 0 } }), [layout.size]);
+  graph.output('loss', form.losses(graph, losses), form.rows);
+  graph.output('gradients', form.join(graph, gradients), [...form.rows, layout.size]);
 }

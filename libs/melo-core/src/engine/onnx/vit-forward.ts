@@ -32,6 +32,8 @@ export interface GraphContext extends ForwardContext {
   readonly layout: AdapterLayout;
   /** s in W' = W + s B A. */
   readonly scale: number;
+  /** r. */
+  readonly rank: number;
   /** C. */
   readonly classes: number;
 }

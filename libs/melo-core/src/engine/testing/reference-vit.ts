@@ -5,6 +5,7 @@
  */
 import type { AdapterLayout } from '#core/adapter';
 import type { Backbone } from '#core/backbone';
+import type { Batch } from '../types.ts';
 
 type Numbers = ArrayLike<number>;
 
@@ -96,8 +97,8 @@ function patchRows(image: Numbers, imageSize: number, patchSize: number): Float6
 export interface ReferenceModel {
   /** Logits (C) of one image (3,S,S) under an adapter (P). */
   logits(image: Numbers, adapter: Numbers): Float64Array;
-  /** Mean cross-entropy of soft targets (B,C) over images (B,3,S,S). */
-  loss(images: Float32Array, targets: Numbers, count: number, adapter: Numbers): number;
+  /** The batch's loss, as types.ts defines it: the weighted mean. */
+  loss(batch: Batch, adapter: Numbers): number;
 }
 
 /** Read a backbone's weights and give its forward pass in float64. */
@@ -156,22 +157,28 @@ export async function referenceModel(
     const z = norm(x.subarray(0, dimension), 'norm');
     return linear(z, tensor(adapter, 'head.weight'), tensor(adapter, 'head.bias'), dimension);
   };
-  const loss = (
-    images: Float32Array,
-    targets: Numbers,
-    count: number,
-    adapter: Numbers,
-  ): number => {
+  const loss = (batch: Batch, adapter: Numbers): number => {
+    const { images, targets, count } = batch;
     const imageNumbers = images.length / count;
-    let sum = 0;
+    let [sum, weight] = [0, 0];
     for (let b = 0; b < count; b++) {
       const row = logits(images.subarray(b * imageNumbers, (b + 1) * imageNumbers), adapter);
-      const logTotal = Math.log(row.reduce((total, value) => total + Math.exp(value), 0));
-      for (const [c, value] of row.entries()) {
-        sum += (at(targets, b * row.length + c) * (logTotal - value)) / count;
+      const own = targets.subarray(b * row.length, (b + 1) * row.length);
+      if (batch.loss === 'binary-cross-entropy') {
+        for (const [c, value] of row.entries()) {
+          const share = 1 / (1 + Math.exp(-value));
+          const w = batch.weights === undefined ? 1 : at(batch.weights, b * row.length + c);
+          sum -= w * (at(own, c) * Math.log(share) + (1 - at(own, c)) * Math.log(1 - share));
+          weight += w;
+        }
+      } else {
+        const logTotal = Math.log(row.reduce((total, value) => total + Math.exp(value), 0));
+        const w = batch.weights === undefined ? 1 : at(batch.weights, b);
+        for (const [c, value] of row.entries()) sum += w * at(own, c) * (logTotal - value);
+        weight += w;
       }
     }
-    return sum;
+    return sum / weight;
   };
   return { logits, loss };
 }

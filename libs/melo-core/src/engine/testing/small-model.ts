@@ -79,6 +79,20 @@ export function randomBatch(count: number, classes: number, seed: string): Batch
   return { count, images, targets };
 }
 
+/** Two images of three classes under each loss, with weights that differ and, in `masked`, labels that are not known. */
+export function lossBatches(
+  seed: string,
+): Readonly<Record<'classes' | 'binary' | 'masked', Batch>> {
+  const { count, images, targets } = randomBatch(2, 3, seed);
+  const findings = Float32Array.of(1, 0, 0.05, 0.95, 1, 0);
+  const binary = { count, images, targets: findings, loss: 'binary-cross-entropy' } as const;
+  return {
+    classes: { count, images, targets, loss: 'cross-entropy', weights: Float32Array.of(0.25, 2) },
+    binary,
+    masked: { ...binary, weights: Float32Array.of(0.5, 0, 3, 1, 0, 2) },
+  };
+}
+
 /** Run with a folder that is removed afterwards. */
 export async function withTemporaryDirectory<T>(run: (path: string) => Promise<T>): Promise<T> {
   const path = await mkdtemp(join(tmpdir(), 'melo-engine-'));

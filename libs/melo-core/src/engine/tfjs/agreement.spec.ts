@@ -12,7 +12,7 @@ import { seededRng } from '#core/rng';
 import { loadBackbone } from '../files.ts';
 import { createOnnxEngine } from '../onnx/index.ts';
 import { referenceModel } from '../testing/reference-vit.ts';
-import { randomAdapter, randomBatch, smallModel } from '../testing/small-model.ts';
+import { lossBatches, randomAdapter, randomBatch, smallModel } from '../testing/small-model.ts';
 import type { SmallOptions } from '../testing/small-model.ts';
 import { isAddonBuilt, presentBackends, startOn } from '../testing/tfjs-support.ts';
 import type { Batch, EngineModel, TrainingEngine } from '../types.ts';
@@ -71,6 +71,8 @@ async function compare(tfjs: EngineModel, other: EngineModel, batch: Batch): Pro
   expect(norm(difference) / norm(expectedLogits)).toBeLessThan(lossTolerance);
 }
 
+const losses = lossBatches('agreement');
+
 const variants: readonly (readonly [string, SmallOptions, number])[] = [
   ['three blocks, rank 4, scale 2, batch 3', {}, 3],
   ['one block, which is first and last, batch 1', { blocks: 1 }, 1],
@@ -84,6 +86,34 @@ describe.each(presentBackends)('TensorFlow.js on %s and onnxruntime agree', (bac
     const tfjs = await (await startOn(backend)).load(backbone, specification);
     const other = await onnx.load(backbone, specification);
     await compare(tfjs, other, randomBatch(count, specification.classes.length, backend));
+    await tfjs.dispose();
+    await other.dispose();
+  });
+
+  test.each([
+    ['the cross-entropy with weights', losses.classes],
+    ['the binary cross-entropy', losses.binary],
+    ['the binary cross-entropy with weights and unknown labels', losses.masked],
+  ])('under %s, summed and for single images', async (_name, batch) => {
+    const { backbone, specification, layout } = await smallModel({ blocks: 2 });
+    const tfjs = await (await startOn(backend)).load(backbone, specification);
+    const other = await onnx.load(backbone, specification);
+    await compare(tfjs, other, batch);
+    const adapter = randomAdapter(layout, 'examples');
+    const { norms } = await other.perExampleStep(batch, adapter, { part: 'all', clipNorm: 1 });
+    const options = {
+      part: 'all',
+      clipNorm: 0.7 * (norms[1] ?? 0),
+      rows: Uint8Array.of(1, 1),
+    } as const;
+    const actual = await tfjs.perExampleStep(batch, adapter, options);
+    const expected = await other.perExampleStep(batch, adapter, options);
+    expect(norm(actual.losses.map((loss, row) => loss - (expected.losses[row] ?? 0)))).toBeLessThan(
+      lossTolerance,
+    );
+    for (const [name, error] of relativeErrors(layout, actual.clippedSum, expected.clippedSum)) {
+      if (!(error < gradientTolerance)) throw new Error(`${name}: relative error ${error}`);
+    }
     await tfjs.dispose();
     await other.dispose();
   });
@@ -142,8 +172,7 @@ describe('TensorFlow.js on the JavaScript backend', () => {
     const adapter = randomAdapter(layout, 'differences');
     const batch = randomBatch(1, 3, 'differences');
     const { loss, gradients } = await model.step(batch, adapter, 'all');
-    const lossAt = (values: Float64Array): number =>
-      reference.loss(batch.images, batch.targets, batch.count, values);
+    const lossAt = (values: Float64Array): number => reference.loss(batch, values);
     expect(Math.abs(loss - lossAt(Float64Array.from(adapter)))).toBeLessThan(1e-5);
     const rng = seededRng('directions');
     const h = 1e-4;

@@ -10,10 +10,21 @@ import type { Backbone } from '#core/backbone';
 import { checkInteger, checkLength } from '#core/check';
 import { assert } from '#core/errors';
 import { checkFits, imagesPerCallMax } from '../model-limits.ts';
-import type { Batch, EngineModel, StepResult, TrainedPart } from '../types.ts';
+import { meanLoss } from '../loss-coefficients.ts';
+import { perExampleOneByOne } from '../one-by-one.ts';
+import type {
+  Batch,
+  EngineModel,
+  PerExampleOptions,
+  PerExampleResult,
+  StepResult,
+  TrainedPart,
+} from '../types.ts';
 import type { TfjsRuntime } from './backends.ts';
 import { productsOf } from './products.ts';
-import { classify, crossEntropy, embed, features } from './vit.ts';
+import { addedLosses } from './losses.ts';
+import type { TensorLoss } from './losses.ts';
+import { classify, embed, features } from './vit.ts';
 import type { BlockPairs, VitContext } from './vit.ts';
 import { loadWeights } from './weights.ts';
 
@@ -49,10 +60,9 @@ export class TfjsModel implements EngineModel {
   }
 
   step(batch: Batch, adapter: Float32Array, part: TrainedPart): Promise<StepResult> {
-    const { count, images, targets } = batch;
+    const { count, images } = batch;
     return this.#runtime.inTurn(async () => {
       this.#checkCall(images, count, adapter);
-      checkLength(targets, count * this.#specification.classes.length, 'targets');
       const { tf } = this.#runtime;
       const [loss, gradients] = tf.tidy(() => {
         const { value, grads } = this.#differentiate(batch, adapter, part);
@@ -64,6 +74,15 @@ export class TfjsModel implements EngineModel {
         tf.dispose([loss, gradients]);
       }
     });
+  }
+
+  /** One step an image: tfjs-core gives derivatives of sums alone. */
+  perExampleStep(
+    batch: Batch,
+    adapter: Float32Array,
+    options: PerExampleOptions,
+  ): Promise<PerExampleResult> {
+    return perExampleOneByOne(this, this.#specification.classes.length, batch, adapter, options);
   }
 
   async predict(images: Float32Array, count: number, adapter: Float32Array): Promise<Float32Array> {
@@ -111,21 +130,32 @@ export class TfjsModel implements EngineModel {
   ): { value: Tensor; grads: Tensor[] } {
     const { tf } = this.#runtime;
     const { count } = batch;
-    const targets = tf.tensor2d(batch.targets, [count, this.#specification.classes.length]);
+    const loss = this.#loss(batch);
     const tensors = this.#tensors(adapter);
     const tokens = this.#embed(batch.images, count); // outside: no derivative needs what it makes
     if (part === 'all') {
       const lossOf = (...trained: Tensor[]): Tensor => {
         const { pairs, head } = named(trained);
         const z = features(this.#context, tokens, count, pairs);
-        return crossEntropy(tf, classify(tf, z, head), targets);
+        return addedLosses(tf, classify(tf, z, head), loss);
       };
       return tf.valueAndGrads(lossOf)(tensors);
     }
     const z = features(this.#context, tokens, count, named(tensors).pairs);
     const lossOf = (...trained: Tensor[]): Tensor =>
-      crossEntropy(tf, classify(tf, z, named(trained).head), targets);
+      addedLosses(tf, classify(tf, z, named(trained).head), loss);
     return tf.valueAndGrads(lossOf)(tensors.slice(-2));
+  }
+
+  #loss(batch: Batch): TensorLoss {
+    const { tf } = this.#runtime;
+    const classes = this.#specification.classes.length;
+    const { name, targets, coefficients, columns } = meanLoss(batch, classes);
+    return {
+      name,
+      targets: tf.tensor2d(targets, [batch.count, classes]),
+      coefficients: tf.tensor2d(coefficients, [batch.count, columns]),
+    };
   }
 
   #embed(images: Float32Array, count: number): Tensor {

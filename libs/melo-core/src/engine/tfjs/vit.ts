@@ -101,18 +101,6 @@ export function classify(
   return tf.add(tf.matMul(z, head.weight, false, true), head.bias);
 }
 
-/**
- * Mean cross-entropy, natural logarithm: -(1/B) sum_b sum_c t_bc log softmax(logits)_bc.
- *
- * @param tf - API
- * @param logits - (B,C)
- * @param targets - shares, (B,C), each row sums to 1
- * @returns a scalar
- */
-export function crossEntropy(tf: Tfjs, logits: Tensor, targets: Tensor): Tensor {
-  return tf.neg(tf.mean(tf.sum(tf.mul(targets, tf.logSoftmax(logits)), -1)));
-}
-
 interface BlockRun {
   readonly block: BlockWeights;
   readonly trained: BlockPairs | undefined;

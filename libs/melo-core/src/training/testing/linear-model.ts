@@ -1,7 +1,7 @@
 /** An engine model that is linear in its pixels: a fake that is quick, deterministic and has every kind of tensor. */
 import { adapterLayout, adapterSpecification } from '#core/adapter';
+import { lossAtLogits, meanLoss, perExampleOneByOne } from '#core/engine';
 import type { Batch, EngineModel, StepResult, TrainedPart } from '#core/engine';
-import { softmaxScores } from '#core/evaluation';
 import { seededRng } from '#core/rng';
 import type { LabelledImages } from '../types.ts';
 
@@ -49,18 +49,16 @@ export function linearModel(): LinearModel {
     return out;
   };
   const step = (batch: Batch, adapter: Float32Array, part: TrainedPart): Promise<StepResult> => {
-    const { images, count, targets } = batch;
+    const { images, count } = batch;
     calls.push({ part, count });
     const rows = logits(images, count, adapter);
     const gradients = new Float32Array(layout.size);
-    let loss = 0;
+    const { losses, dLogits } = lossAtLogits(rows, meanLoss(batch, classes), classes);
+    const loss = losses.reduce((sum, value) => sum + value, 0);
     for (let b = 0; b < count; b++) {
       seen.push(images[b * pixelNumbers] ?? 0);
-      const { scores, logSumExp } = softmaxScores(rows.subarray(b * classes, (b + 1) * classes));
       for (let c = 0; c < classes; c++) {
-        const target = targets[b * classes + c] ?? 0;
-        loss += (target * (logSumExp - (rows[b * classes + c] ?? 0))) / count;
-        const dLogit = ((scores[c] ?? 0) - target) / count;
+        const dLogit = dLogits[b * classes + c] ?? 0;
         const bias = headOffset + classes * pixelNumbers + c;
         gradients[bias] = (gradients[bias] ?? 0) + dLogit;
         for (let d = 0; d < pixelNumbers; d++) {
@@ -82,6 +80,8 @@ export function linearModel(): LinearModel {
     calls,
     seen,
     step,
+    perExampleStep: (batch, adapter, options) =>
+      perExampleOneByOne({ layout, step }, classes, batch, adapter, options),
     predict: (images, count, adapter) => Promise.resolve(logits(images, count, adapter)),
     dispose: () => Promise.resolve(),
   };
