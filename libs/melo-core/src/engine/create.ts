@@ -1,7 +1,7 @@
 /** Chooses and starts an engine; its library is loaded here, when it is asked for, and never by importing this folder. */
-import { availableParallelism } from 'node:os';
 import { checkInteger } from '#core/check';
 import { UnavailableError } from '#core/errors';
+import { coresAllowed } from './machine.ts';
 import type { EngineDevice, EngineSelection, SelectedEngine } from './types.ts';
 
 /** Above any machine's cores that one model can use. */
@@ -13,7 +13,7 @@ export interface EngineOptions {
   readonly engine: 'onnx' | 'tfjs' | 'auto';
   /** Where it may compute, `auto` where it is left out; onnx computes on the CPU alone. */
   readonly device?: EngineDevice;
-  /** Threads of one operator, 1 to 256; where it is left out, the machine's cores shared among its trainers. */
+  /** Threads of one operator, 1 to 256; where it is left out, the cores this process may use shared among the trainers. */
   readonly threads?: number;
   /** Trainers at work on this machine at one time, this one counted; 1 where it is left out. */
   readonly trainers?: number;
@@ -21,10 +21,10 @@ export interface EngineOptions {
   readonly cacheDirectory: string;
 }
 
-/** Share the machine's cores among its trainers: at least one thread each. */
+/** Share the cores that this process may use among the machine's trainers: at least one thread each. */
 export function defaultThreads(trainers: number): number {
   checkInteger(trainers, 'trainers', { minimum: 1, maximum: threadsMax });
-  return Math.min(threadsMax, Math.max(1, Math.floor(availableParallelism() / trainers)));
+  return Math.min(threadsMax, Math.max(1, Math.floor(coresAllowed() / trainers)));
 }
 
 /**
