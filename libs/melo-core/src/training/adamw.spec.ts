@@ -82,4 +82,18 @@ describe('AdamW', () => {
       adamwStep(new Float32Array(2), freshAdamwState(2), hyperparameters, { ...update, step: 0 }),
     ).toThrow(RangeError);
   });
+
+  test('moves a range by its own share of the rate', () => {
+    const values = Float32Array.of(1, 1);
+    adamwStep(values, freshAdamwState(2), hyperparameters, {
+      gradients: Float32Array.of(0.5, 0.5),
+      ranges: [
+        { offset: 0, size: 1 },
+        { offset: 1, size: 1, rateFactor: 4 },
+      ],
+      step: 1,
+      learningRate: 0.01,
+    });
+    expect(1 - (values[1] ?? 0)).toBeCloseTo(4 * (1 - (values[0] ?? 0)), 6);
+  });
 });

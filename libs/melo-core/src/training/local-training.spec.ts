@@ -247,3 +247,70 @@ describe('a local round refuses', () => {
     }
   });
 });
+
+const everything = trainingPlanSchema.parse({
+  ...plan(),
+  optimiser: { name: 'adamw', learningRate: 0.05, rateRatioOfB: 4, gradientNormMax: 0.5 },
+  loss: { name: 'binary-cross-entropy', labelSmoothing: 0.1, positiveWeights: [1, 2, 3] },
+  augmentation: { name: 'standard', laterality: true, brightness: 0.3, contrast: 0.2 },
+  loraDropout: 0.3,
+});
+
+describe('a plan with every option', () => {
+  // 12 numbers an image: 3 channels of 2 x 2 pixels.
+  const run = (parts: Partial<TrainingPlan> = {}) =>
+    trainLocally(options({ plan: { ...everything, ...parts } }));
+
+  test('gives the same bytes when it is killed and goes on, at every step', async () => {
+    const checkpoints: TrainingCheckpoint[] = [];
+    const whole = await trainLocally(
+      options({
+        plan: everything,
+        checkpointEverySteps: 1,
+        onCheckpoint: (checkpoint) => {
+          checkpoints.push(checkpoint);
+          return Promise.resolve();
+        },
+      }),
+    );
+    for (const resumeFrom of checkpoints) {
+      const rest = await trainLocally(options({ plan: everything, resumeFrom }));
+      expect(rest.values).toEqual(whole.values);
+    }
+  });
+
+  test.each([
+    ['augmentation', { augmentation: { name: 'none' } }],
+    ['dropout', { loraDropout: 0 }],
+    ['loss', { loss: { name: 'cross-entropy', labelSmoothing: 0.1 } }],
+    ['rate of B', { optimiser: { ...everything.optimiser, rateRatioOfB: 1 } }],
+    ['bound', { optimiser: { ...everything.optimiser, gradientNormMax: 1000 } }],
+  ] as const)('takes notice of its %s', async (_name, parts) => {
+    expect((await run(parts)).values).not.toEqual((await run()).values);
+  });
+
+  test('reads findings in place of classes, and an unknown one does not count', async () => {
+    const images = linearImages(11);
+    const known = new Int8Array(33).map((_, index) => (index % 3 === 1 ? 1 : 0));
+    const other = known.map((value, index) => (index % 3 === 2 ? -1 : value));
+    const train = (findings: Int8Array, model = linearModel()) =>
+      trainLocally(options({ model, plan: everything, images: { ...images, findings } }));
+    const first = await train(known);
+    expect((await run()).values).not.toEqual(first.values);
+    const masked = await train(other);
+    expect(masked.values).not.toEqual(first.values);
+    // No image says anything of the third class: its row of the head moves by the weight decay alone.
+    const bias = masked.values.at(-1) ?? Number.NaN;
+    const before = globalAdapter().at(-1) ?? Number.NaN;
+    expect(Math.abs(bias / before - 1)).toBeLessThan(1e-4);
+    expect(Math.abs((first.values.at(-1) ?? 0) / before - 1)).toBeGreaterThan(1e-3);
+  });
+
+  test('shows every image anew in each epoch, and its labels stay', async () => {
+    const model = linearModel();
+    const { images } = options();
+    await trainLocally(options({ model, plan: { ...everything, loraDropout: 0 } }));
+    expect(model.seen).toHaveLength(3 * images.count);
+    expect(new Set(model.seen).size).toBe(3 * images.count);
+  });
+});
