@@ -1,7 +1,8 @@
 /** `melo doctor`: whether this machine can train, and with --config whether this site is set up. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { defaultThreads } from '#core/engine';
 import { MeloError } from '#core/errors';
 import { loadAgentConfig, type AgentConfig, type EngineConfig } from '../config/agent-config.ts';
 import { checkEngine } from './doctor-engine.ts';
@@ -44,7 +45,7 @@ async function checkEngineApart(engine: EngineConfig): Promise<Finding[]> {
 /** Look at everything and return what was found. */
 export async function examine(file: string | undefined): Promise<Finding[]> {
   const { config, findings } = await readConfig(file);
-  const standard: EngineConfig = { name: 'auto', device: 'auto', threads: availableParallelism() };
+  const standard: EngineConfig = { name: 'auto', device: 'auto', threads: defaultThreads(1) };
   return [
     ...(await checkMachine(config?.dataDirectory ?? resolve('.'))),
     ...(await checkEngineApart(config?.engine ?? standard)),

@@ -1,9 +1,9 @@
 /** The agent's configuration: one YAML file, which is also the site's policy. What it does not list is declined. */
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument, type Document } from 'yaml';
 import { z } from 'zod';
+import { defaultThreads } from '#core/engine';
 import { InputError } from '#core/errors';
 import { classNameSchema, digestSchema, limits, taskIdSchema } from '#core/protocol';
 
@@ -195,7 +195,7 @@ function resolvePaths(config: ParsedConfig, file: string): AgentConfig {
     engine: {
       name: config.engine.name,
       device: config.engine.device,
-      threads: config.engine.threads ?? Math.max(1, availableParallelism()),
+      threads: config.engine.threads ?? defaultThreads(1),
     },
     tasks: new Map(tasks),
   };
