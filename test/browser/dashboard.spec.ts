@@ -40,7 +40,7 @@ afterAll(async () => {
 describe.each([
   ['desk', 1280],
   ['phone', 390],
-] as const)('on a %s (%d px)', (viewport: keyof typeof viewports) => {
+] as const)('on a %s (%d px)', (viewport: keyof typeof viewports, _width) => {
   let watched: WatchedPage;
 
   beforeAll(async () => {
