@@ -109,6 +109,7 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof MeloError) {
     process.stderr.write(`${error.code}: ${error.message}\n`);
+    if (error.code === 'USAGE') return exitCodes.usage;
     return configurationCodes.has(error.code) ? exitCodes.configuration : exitCodes.other;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
