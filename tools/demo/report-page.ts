@@ -14,6 +14,7 @@ th:first-child, td:first-child { text-align: left; } tr.own td { font-weight: 60
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #1c2430; }
 code { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } .wide th, .wide td { white-space: nowrap; }
+.chart-legend span { margin-right: 1rem; }
 @media (max-width: 32rem) { svg text { font-size: 20px; } .chart-legend span { display: block; } }
 @media (prefers-color-scheme: dark) { body { color: #e6e9ee; background: #14181f; } .note { background: #3a2f10; } svg text { fill: #e6e9ee; } th, td { border-color: #3a424e; } }
 `;
@@ -95,7 +96,7 @@ function legend(): string {
     item('#c2551f', 'accuracy'),
     item('#2a8f5a', 'AUC of pooled (dashed)'),
     item('#7d4fb0', 'AUC of the head alone (dashed)'),
-  ].join(' &nbsp; ')}</p>`;
+  ].join(' ')}</p>`;
 }
 
 function hospitalsTable({ hospitals, classes }: DemoOutcome): string {
