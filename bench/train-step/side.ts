@@ -17,7 +17,9 @@ export class Side {
 
   constructor(name: string, program: string, programArguments: readonly string[]) {
     this.name = name;
-    this.#child = spawn(program, programArguments, { stdio: ['pipe', 'pipe', 'inherit'] });
+    // The products' side loads onnxruntime by itself, which reports to its maker unless this is set.
+    const env = { ...process.env, ORT_DISABLE_TELEMETRY: '1' };
+    this.#child = spawn(program, programArguments, { stdio: ['pipe', 'pipe', 'inherit'], env });
     this.#child.stdin.on('error', () => undefined); // it has ended: the wait for its answer says so
     this.#lines = createInterface({ input: this.#child.stdout });
     this.#ended = new Promise((done) => {

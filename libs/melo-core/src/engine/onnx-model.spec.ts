@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { adapterSpecification } from '#core/adapter';
 import { createEngine, defaultThreads } from './create.ts';
 import { loadBackbone } from './files.ts';
+import { createOnnxEngine } from './onnx/index.ts';
+import { stepMemory } from './onnx/memory.ts';
 import { referenceModel } from './testing/reference-vit.ts';
 import {
   randomAdapter,
@@ -12,7 +14,7 @@ import {
   withTemporaryDirectory,
 } from './testing/small-model.ts';
 import type { SmallModel, SmallOptions } from './testing/small-model.ts';
-import type { EngineModel } from './types.ts';
+import type { EngineModel, StepResult } from './types.ts';
 
 const imageNumbers = 3 * 32 * 32;
 
@@ -126,6 +128,29 @@ describe('steps', () => {
       }
       expect(whole.loss).toBeCloseTo(loss, 5);
       expect(largestDifference(whole.gradients, mean)).toBeLessThan(1e-5);
+    }));
+
+  test('of more images than fit at once are run in parts that add up to the whole, the same bytes twice', () =>
+    withTemporaryDirectory(async (cacheDirectory) => {
+      const { backbone, specification, layout } = await smallModel({ blocks: 2 });
+      const adapter = randomAdapter(layout, 'parts');
+      const batch = { ...randomBatch(5, 3, 'parts'), weights: Float32Array.of(1, 2, 0, 3, 1) };
+      const stepWith = async (memoryBytes: number): Promise<StepResult> => {
+        const engine = await createOnnxEngine({ threads: 2, cacheDirectory, memoryBytes });
+        const model = await engine.load(backbone, specification);
+        const result = await model.step(batch, adapter, 'all');
+        await model.dispose();
+        return result;
+      };
+      const weightsBytes = [...backbone.tensors.values()].reduce((sum, at) => sum + at.length, 0);
+      const { fixedBytes, imageBytes } = stepMemory(backbone.configuration, weightsBytes);
+      const whole = await stepWith(2 * fixedBytes + 100 * imageBytes);
+      const parts = await stepWith(2 * fixedBytes + 5 * imageBytes); // two at once
+      expect(parts).toEqual(await stepWith(2 * fixedBytes + 5 * imageBytes));
+      expect(parts).not.toEqual(whole);
+      expect(parts.loss).toBeCloseTo(whole.loss, 5);
+      expect(largestDifference(parts.gradients, whole.gradients)).toBeLessThan(1e-5);
+      await expect(stepWith(fixedBytes)).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
     }));
 
   test('asked for at once run one after the other', () =>

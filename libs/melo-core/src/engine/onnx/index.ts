@@ -1,5 +1,6 @@
 /** The engine on onnxruntime-node, which is loaded here and nowhere else. */
 import { UnavailableError } from '#core/errors';
+import { memoryAllowedBytes } from '../machine.ts';
 import type { TrainingEngine } from '../types.ts';
 import { loadOnnxMultiTaskModel } from './multi-task-model.ts';
 import { loadOnnxModel } from './onnx-model.ts';
@@ -34,20 +35,23 @@ async function loadRuntime(): Promise<LoadedRuntime> {
 /**
  * Start the engine.
  *
- * @param options - `threads` of one operator; `cacheDirectory` for graphs and weights, see onnx/weights.ts
+ * @param options - `threads` of one operator; `cacheDirectory` for graphs and weights, see onnx/weights.ts; `memoryBytes` that
+ *   a step may count on, what this process may use where it is left out
  * @throws UnavailableError ENGINE_UNAVAILABLE where onnxruntime-node cannot be loaded
  */
 export async function createOnnxEngine(options: {
   readonly threads: number;
   readonly cacheDirectory: string;
+  readonly memoryBytes?: number;
 }): Promise<TrainingEngine> {
+  const { memoryBytes = memoryAllowedBytes() } = options;
   const { runtime, version } = await loadRuntime();
   return {
     name: 'onnx',
     device: 'cpu',
     library: `onnxruntime-node ${version}`,
     load: (backbone, specification) =>
-      loadOnnxModel({ runtime, backbone, specification, ...options }),
+      loadOnnxModel({ runtime, backbone, specification, ...options, memoryBytes }),
     loadMultiTask: (backbone) => loadOnnxMultiTaskModel({ runtime, backbone, ...options }),
   };
 }

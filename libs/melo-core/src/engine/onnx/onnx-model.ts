@@ -21,6 +21,7 @@ import type {
 } from '../types.ts';
 import { buildGraph } from './graphs.ts';
 import type { GraphKind } from './graphs.ts';
+import { imagesAtOnce } from './memory.ts';
 import { GraphSessions, takeOutput } from './sessions.ts';
 import type { GraphInput, OnnxRuntime } from './sessions.ts';
 import { placeWeights } from './weights.ts';
@@ -34,11 +35,14 @@ export interface OnnxModelOptions {
   readonly cacheDirectory: string;
   /** Threads of one operator, one or more. */
   readonly threads: number;
+  /** Memory that this process may use, bytes. */
+  readonly memoryBytes: number;
 }
 
 class OnnxModel implements EngineModel {
   readonly layout;
   readonly #classes: number;
+  readonly #options: OnnxModelOptions;
   readonly #sessions: GraphSessions<GraphKind>;
 
   constructor(options: OnnxModelOptions, weights: WeightsFolder) {
@@ -50,6 +54,7 @@ class OnnxModel implements EngineModel {
       buildGraph({ kind, configuration, specification, layout, weightRange });
     this.layout = layout;
     this.#classes = specification.classes.length;
+    this.#options = options;
     this.#sessions = new GraphSessions({ runtime, configuration, weights, threads, build });
   }
 
@@ -79,8 +84,37 @@ class OnnxModel implements EngineModel {
   }
 
   async #fullStep(batch: Batch, adapter: Float32Array): Promise<StepResult> {
-    const loss = meanLoss(batch, this.#classes);
-    const outputs = await this.#runLoss('step', batch.images, batch.count, adapter, loss);
+    const { images, count } = batch;
+    const weighted = meanLoss(batch, this.#classes);
+    const atOnce = this.#imagesAtOnce();
+    if (count <= atOnce) return this.#partStep(images, count, adapter, weighted);
+    // The coefficients are those of the whole batch, so parts are added up as they are.
+    const gradients = new Float64Array(this.layout.size);
+    let loss = 0;
+    for (const [start, end] of ranges(count, atOnce)) {
+      const rows = rowsOf(weighted, start, end);
+      const pixels = imagesOf(batch, start, end);
+      const part = await this.#partStep(pixels, end - start, adapter, rows);
+      loss += part.loss;
+      for (const [index, gradient] of part.gradients.entries()) {
+        gradients[index] = (gradients[index] ?? 0) + gradient;
+      }
+    }
+    return { loss: Math.fround(loss), gradients: Float32Array.from(gradients) };
+  }
+
+  /** Images of one run; asked for before a session is made, so that what cannot be is refused at once. */
+  #imagesAtOnce(): number {
+    return imagesAtOnce(this.#options.backbone, this.#options.memoryBytes);
+  }
+
+  async #partStep(
+    images: Float32Array,
+    count: number,
+    adapter: Float32Array,
+    loss: WeightedLoss,
+  ): Promise<StepResult> {
+    const outputs = await this.#runLoss('step', images, count, adapter, loss);
     const value = takeOutput(outputs, 'loss')[0];
     assert(value !== undefined, 'onnxruntime: expected one loss');
     return { loss: value, gradients: takeOutput(outputs, 'gradients') };
@@ -100,16 +134,15 @@ class OnnxModel implements EngineModel {
     adapter: Float32Array,
     options: PerExampleOptions,
   ): Promise<PerExampleResult> {
-    const { count, images } = batch;
+    const { count } = batch;
     const sum = new ClippedSum(this.layout, options);
     const loss = exampleLoss(batch, this.#classes, options.rows);
     const losses = new Float32Array(count);
     const norms = new Float64Array(count);
-    for (const [start, end] of ranges(count, examplesPerRun)) {
-      const pixels = images.subarray(
-        (start * images.length) / count,
-        (end * images.length) / count,
-      );
+    const atOnce =
+      options.part === 'head' ? examplesPerRun : Math.min(examplesPerRun, this.#imagesAtOnce());
+    for (const [start, end] of ranges(count, atOnce)) {
+      const pixels = imagesOf(batch, start, end);
       const part = rowsOf(loss, start, end);
       const examples =
         options.part === 'head'
@@ -200,6 +233,12 @@ function* ranges(count: number, size: number): Generator<readonly [number, numbe
   for (let start = 0; start < count; start += size) yield [start, Math.min(count, start + size)];
 }
 
+/** Pixels of some images. */
+function imagesOf({ images, count }: Batch, start: number, end: number): Float32Array {
+  const size = images.length / count;
+  return images.subarray(start * size, end * size);
+}
+
 /** The part of a loss that is of some images. */
 function rowsOf(loss: WeightedLoss, start: number, end: number): WeightedLoss {
   const { targets, coefficients, columns } = loss;
@@ -216,7 +255,7 @@ function rowsOf(loss: WeightedLoss, start: number, end: number): WeightedLoss {
  *
  * @param options - runtime, backbone and where to keep graph and weights
  * @throws InputError ADAPTER_SPEC_INVALID if the specification's dimension or blocks are not the backbone's, and what
- *   {@link placeWeights} throws
+ *   {@link placeWeights} throws; a step throws what {@link imagesAtOnce} throws
  */
 export async function loadOnnxModel(options: OnnxModelOptions): Promise<EngineModel> {
   checkFits(options.backbone, options.specification);
