@@ -1,0 +1,2 @@
+export * from './adapter-library.ts';
+export * from './task-predictor.ts';
