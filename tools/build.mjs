@@ -1,6 +1,6 @@
 /**
  * Build dist/ from apps/, libs/, bench/ and tools/demo/ where it is missing or stale; install what the build needs first. The
- * dashboard is bundled apart.
+ * dashboard is bundled apart, and a fresh database is kept for first starts.
  *
  * The digest of every source decides, not a date: a checkout of another branch is seen, an untouched tree costs
  * some milliseconds. `--force` builds in any case.
@@ -54,8 +54,23 @@ export async function ensureBuilt({ isForced = false } = {}) {
     await timed(`build: ${sources.length} files to dist/`, () => build(sources, isForced));
     writeFileSync(stampFile, digest);
   }
+  await ensureDatabaseTemplate();
   const isPageBuilt = await ensurePageBuilt(isForced);
   return isStale || isPageBuilt;
+}
+
+/** Keep a fresh folder of the embedded database, so that a first start need not make one; one for each release of it. */
+async function ensureDatabaseTemplate() {
+  const { version } = JSON.parse(
+    readFileSync(
+      path.join(repositoryFolder, 'node_modules/@electric-sql/pglite/package.json'),
+      'utf8',
+    ),
+  );
+  const file = path.join(outputFolder, `pglite-${version}.tgz`);
+  if (existsSync(file)) return;
+  const script = path.join(repositoryFolder, 'tools/support/database-template.mjs');
+  await timed('build: a fresh database', () => runOrFail(process.execPath, [script, file]));
 }
 
 /** Bundle the dashboard where it is stale: another compiler, so a stamp of its own. */

@@ -10,6 +10,7 @@ import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator';
 import pg from 'pg';
 import { UnavailableError } from '#core/errors';
 import { packageRoot } from '../common/package-info.ts';
+import { isDatabaseFolder, readDatabaseTemplate } from './database-template.ts';
 import * as schema from './schema.ts';
 
 /** Queries, inside or outside a transaction. */
@@ -25,7 +26,8 @@ export interface Database {
 const migrationsFolder = join(packageRoot, 'apps', 'coordinator', 'migrations');
 
 async function openPglite(folder: string): Promise<Database> {
-  const client = await PGlite.create(folder);
+  const loadDataDir = isDatabaseFolder(folder) ? null : await readDatabaseTemplate();
+  const client = await PGlite.create(folder, loadDataDir === null ? {} : { loadDataDir });
   const queries = drizzlePglite(client, { schema });
   await migratePglite(queries, { migrationsFolder });
   return { kind: 'pglite', queries, close: () => client.close() };
