@@ -9,8 +9,8 @@ and, for transformers, `preprocessor_config.json`) and `expected.safetensors`:
     bias     (C)
     logits   (B,C)      features weight^T + bias
 
-To add a family: write a function without parameters that returns a `SmallModel` and decorate it with `@family("name")`; in
-a spec, `makeModel('name')` of python.ts then gives the folder and the expected numbers, and `logitsOfOurs` gives ours.
+To add a family: write a function without parameters that returns a `SmallModel`, decorate it with `@family("name")` and add the
+name to the list in backbones.spec.ts (or to one of your own, with `makeModels` and `logitsOfOurs` of python.ts).
 Every parameter is drawn anew by `randomise`, so that no bias is zero and no layer scale is one: what a forward pass forgets shows.
 """
 

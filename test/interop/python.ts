@@ -65,12 +65,21 @@ export interface MadeModel {
 }
 
 /**
- * Let Python make the small model of a family of common.py in `directory`.
+ * Let Python make the small models of some families of common.py, in one process.
  *
- * @param directory - made where it is missing
+ * @param folder - gets a folder for each family, named like it
+ * @returns by family, in the given order
  */
-export function makeModel(family: string, directory: string): MadeModel {
-  runPython('make_model.py', family, directory);
+export function makeModels(
+  families: readonly string[],
+  folder: string,
+): ReadonlyMap<string, MadeModel> {
+  const directories = families.map((family) => [family, path.join(folder, family)] as const);
+  runPython('make_model.py', ...directories.flat());
+  return new Map(directories.map(([family, directory]) => [family, readMade(directory)]));
+}
+
+function readMade(directory: string): MadeModel {
   const read = (name: string): Floats =>
     readFloats(path.join(directory, 'expected.safetensors'), name);
   return {
