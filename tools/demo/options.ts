@@ -41,8 +41,8 @@ export const usage = `usage: npm run demo -- [options]
   --json                the last line of standard output is one JSON object, and the demo ends by itself
   --stay                at the end stay up until Ctrl-C (or SIGTERM), as on a terminal, with --json or in a pipe too
 
-On two cores it takes about two minutes as it is; time goes with sites x images x rounds. ViT-Tiny at 224 pixels
-(--backbone) takes some forty times as long an image: --rounds 8 with three sites of 160 real images about an hour.
+On two free cores it takes about a minute and a half as it is; time goes with sites x images x rounds. ViT-Tiny at
+224 pixels costs some thirty times as much an image: with --backbone, --data and --rounds 8 a quarter of an hour.
 However it ends, by Ctrl-C too, no process and no temporary folder is left.
 `;
 
