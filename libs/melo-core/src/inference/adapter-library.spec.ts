@@ -4,7 +4,6 @@ import { AdapterLibrary, libraryBytes } from './adapter-library.ts';
 import { smallAdapterFile, smallBackbone } from './testing/small-adapters.ts';
 
 const oneBytes = libraryBytes(decodeAdapterFile(smallAdapterFile()));
-const code = (name: string): unknown => expect.objectContaining({ code: name });
 
 interface Shelf {
   readonly library: AdapterLibrary;
@@ -111,8 +110,8 @@ describe('what a library refuses', () => {
   test('is an adapter of another backbone, by name', async () => {
     const { library } = shelf();
     const other = { name: 'vit-other', fingerprint: 'cd'.repeat(32) };
-    const refused = (): unknown => library.put('skin', smallAdapterFile({ backbone: other }));
-    expect(refused).toThrow(code('BACKBONE_MISMATCH'));
+    const refused = () => library.put('skin', smallAdapterFile({ backbone: other }));
+    expect(refused).toThrow(expect.objectContaining({ code: 'BACKBONE_MISMATCH' }));
     for (const name of ['skin', 'vit-small-test', 'vit-other']) expect(refused).toThrow(name);
     expect(library.count).toBe(0);
   });
@@ -120,7 +119,7 @@ describe('what a library refuses', () => {
   test('is a damaged file, by name; it is read again when it is asked for again', async () => {
     const { library, files, reads } = shelf();
     files.set('a', smallAdapterFile().slice(0, -1));
-    await expect(library.get('a')).rejects.toEqual(code('SAFETENSORS_INVALID'));
+    await expect(library.get('a')).rejects.toMatchObject({ code: 'SAFETENSORS_INVALID' });
     await expect(library.get('a')).rejects.toThrow('adapter a: ');
     files.set('a', smallAdapterFile());
     expect((await library.get('a')).name).toBe('a');
@@ -130,7 +129,9 @@ describe('what a library refuses', () => {
   test('is an adapter larger than all it may keep', () => {
     const { library } = shelf(1);
     const large = smallAdapterFile({ rank: 16 });
-    expect(() => library.put('large', large)).toThrow(code('PAYLOAD_TOO_LARGE'));
+    expect(() => library.put('large', large)).toThrow(
+      expect.objectContaining({ code: 'PAYLOAD_TOO_LARGE' }),
+    );
   });
 
   test('is another digest than the one expected', async () => {
@@ -138,7 +139,9 @@ describe('what a library refuses', () => {
     const [old, bytes] = [smallAdapterFile({ seed: 'old' }), smallAdapterFile({ seed: 'new' })];
     files.set('a', old);
     await library.get('a', adapterDigest(old));
-    await expect(library.get('a', adapterDigest(bytes))).rejects.toEqual(code('DIGEST_MISMATCH'));
+    await expect(library.get('a', adapterDigest(bytes))).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+    });
     expect(library.has('a')).toBe(false);
     files.set('a', bytes);
     expect((await library.get('a', adapterDigest(bytes))).digest).toBe(adapterDigest(bytes));
