@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- train-step --backbone vit_base [--peer torch-peft] [--pairs 5] [--batch 8] [--threads 2] [--json]`: milliseconds an
+ * `npm run bench -- train-step --backbone vit_base [--peer torch-peft] [--pairs 5] [--batch 8] [--threads 2] [--alone] [--json]`: milliseconds an
  * image of a MeLo step (forward, loss, backward, AdamW) at real shapes with random weights, beside PyTorch with PEFT.
  *
  * Every side is a process of its own that lives through all pairs and is idle while another computes; in each pair they take
@@ -42,6 +42,7 @@ const optionsSchema = z.strictObject({
   pairs: count(100).default(5),
   batch: count(256).default(8),
   threads: count(256).default(2),
+  alone: z.boolean().default(false),
   json: z.boolean().default(false),
 });
 type Options = z.infer<typeof optionsSchema>;
@@ -54,6 +55,7 @@ function readOptions(): Options {
       pairs: { type: 'string' },
       batch: { type: 'string' },
       threads: { type: 'string' },
+      alone: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   });
@@ -154,7 +156,7 @@ const msText = ({ wallSeconds }: Turn, { batch }: Options): string =>
   `${((1000 * median(wallSeconds)) / batch).toFixed(1)} ms an image`;
 
 function figuresOf(options: Options, shape: Shape, started: Started, pairs: readonly Pair[]) {
-  const { batch, threads, backbone } = options;
+  const { batch, threads, alone, backbone } = options;
   const ours = ourFigures(pairs, shape, batch);
   const peers = [...started.peers.keys()].map((mode) => peerFigures(pairs, mode, batch));
   const best = fastestPeer(peers);
@@ -167,7 +169,7 @@ function figuresOf(options: Options, shape: Shape, started: Started, pairs: read
     );
   return {
     bench: 'train-step',
-    ...{ backbone, batch, threads, rank, pairs: pairs.length },
+    ...{ backbone, batch, threads, alone, rank, pairs: pairs.length },
     ...rounded(ours),
     gigaflopPerImage: round4(stepFlops(shape) / 1e9),
     library: started.ready.library,
@@ -195,9 +197,18 @@ async function main(): Promise<void> {
   try {
     const directory = join(work.path, 'backbone');
     await writeRandomBackbone(directory, shape);
-    const { batch, threads } = options;
+    const { batch, threads, alone: isAlone } = options;
     const cacheDirectory = join(work.path, 'cache');
-    const side = { shape, backbone: directory, cacheDirectory, rank, classes, batch, threads };
+    const side = {
+      shape,
+      backbone: directory,
+      cacheDirectory,
+      rank,
+      classes,
+      batch,
+      threads,
+      isAlone,
+    };
     const started = await start(options, side, all);
     const pairs = await measurePairs(options, started);
     const figures = figuresOf(options, shape, started, pairs);

@@ -27,6 +27,8 @@ export const sideOptionsSchema = z.strictObject({
   classes: z.number().int().min(2),
   batch: z.number().int().min(1),
   threads: z.number().int().min(1),
+  /** Whether idle threads wait awake. */
+  isAlone: z.boolean(),
 });
 /** What one of our own sides is started with. */
 export type SideOptions = z.infer<typeof sideOptionsSchema>;

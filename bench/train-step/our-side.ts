@@ -20,9 +20,11 @@ function makeBatch({ batch, classes, shape }: SideOptions): Batch {
 
 async function main(): Promise<void> {
   const options = sideOptionsSchema.parse(JSON.parse(process.argv[2] ?? ''));
-  const { shape, threads, cacheDirectory, rank } = options;
+  const { shape, threads, cacheDirectory, rank, isAlone } = options;
   const startMs = performance.now();
-  const engine = await createEngine({ engine: 'onnx', device: 'cpu', threads, cacheDirectory });
+  const engine = await createEngine({
+    ...{ engine: 'onnx', device: 'cpu', threads, cacheDirectory, isAlone },
+  });
   const backbone = await loadBackbone(options.backbone);
   const classes = Array.from({ length: options.classes }, (_, index) => `class ${index}`);
   const { dimension, blocks } = shape;

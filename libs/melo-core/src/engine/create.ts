@@ -17,6 +17,11 @@ export interface EngineOptions {
   readonly threads?: number;
   /** Trainers at work on this machine at one time, this one counted; 1 where it is left out. */
   readonly trainers?: number;
+  /**
+   * Whether nothing else is to compute on this machine meanwhile; no where it is left out. Threads of onnx that have no work then wait
+   * awake, which saves time between small products; two trainers that both do so starve one another.
+   */
+  readonly isAlone?: boolean;
   /** Where graphs and, if need be, copies of weights are kept; made where it is missing. */
   readonly cacheDirectory: string;
 }
@@ -38,13 +43,13 @@ export function defaultThreads(trainers: number): number {
  * @throws RangeError if `threads` or `trainers` is not a whole number from 1 to 256
  */
 export async function createEngine(options: EngineOptions): Promise<SelectedEngine> {
-  const { device = 'auto', cacheDirectory } = options;
+  const { device = 'auto', isAlone = false, cacheDirectory } = options;
   const threads = checkInteger(
     options.threads ?? defaultThreads(options.trainers ?? 1),
     'threads',
     { minimum: 1, maximum: threadsMax },
   );
-  const start = { device, threads, cacheDirectory };
+  const start = { device, threads, isAlone, cacheDirectory };
   if (options.engine === 'tfjs') return createTfjs(start, []);
   try {
     return await createOnnx(start);
@@ -58,10 +63,11 @@ export async function createEngine(options: EngineOptions): Promise<SelectedEngi
 interface Start {
   readonly device: EngineDevice;
   readonly threads: number;
+  readonly isAlone: boolean;
   readonly cacheDirectory: string;
 }
 
-async function createOnnx({ device, threads, cacheDirectory }: Start): Promise<SelectedEngine> {
+async function createOnnx({ device, ...start }: Start): Promise<SelectedEngine> {
   if (device === 'gpu') {
     throw new UnavailableError(
       'ENGINE_UNAVAILABLE',
@@ -70,7 +76,7 @@ async function createOnnx({ device, threads, cacheDirectory }: Start): Promise<S
     );
   }
   const { createOnnxEngine } = await import('./onnx/index.ts');
-  const engine = await createOnnxEngine({ threads, cacheDirectory });
+  const engine = await createOnnxEngine(start);
   return { ...engine, selection: { chosen: 'onnx', reasons: [] } };
 }
 

@@ -36,22 +36,25 @@ async function loadRuntime(): Promise<LoadedRuntime> {
  * Start the engine.
  *
  * @param options - `threads` of one operator; `cacheDirectory` for graphs and weights, see onnx/weights.ts; `memoryBytes` that
- *   a step may count on, what this process may use where it is left out
+ *   a step may count on, what this process may use where it is left out; `isAlone`: whether nothing else is to compute on this
+ *   machine meanwhile, so that idle threads wait awake; no where it is left out
  * @throws UnavailableError ENGINE_UNAVAILABLE where onnxruntime-node cannot be loaded
  */
 export async function createOnnxEngine(options: {
   readonly threads: number;
   readonly cacheDirectory: string;
   readonly memoryBytes?: number;
+  readonly isAlone?: boolean;
 }): Promise<TrainingEngine> {
-  const { memoryBytes = memoryAllowedBytes() } = options;
+  const { memoryBytes = memoryAllowedBytes(), isAlone = false } = options;
+  const common = { ...options, memoryBytes, isAlone };
   const { runtime, version } = await loadRuntime();
   return {
     name: 'onnx',
     device: 'cpu',
     library: `onnxruntime-node ${version}`,
     load: (backbone, specification) =>
-      loadOnnxModel({ runtime, backbone, specification, ...options, memoryBytes }),
-    loadMultiTask: (backbone) => loadOnnxMultiTaskModel({ runtime, backbone, ...options }),
+      loadOnnxModel({ ...common, runtime, backbone, specification }),
+    loadMultiTask: (backbone) => loadOnnxMultiTaskModel({ ...common, runtime, backbone }),
   };
 }

@@ -18,6 +18,24 @@ const hiddenValuesAtOnce = 4;
 const scoreValuesAtOnce = 3;
 /** The rest is for other processes, images and the file cache. */
 const shareForSteps = 0.5;
+/** Packed weights save time from this width on, see docs/experiments.md; where they are larger than this, memory is dearer. */
+const packedDimensionMin = 768;
+const packedBytesMax = 1.5 * 2 ** 30;
+/** Packed copies are of k, projection and MLP, forward and backward; what lies in the file is then hardly read. */
+const packedShare = 0.85;
+
+/**
+ * Tell whether a step keeps its weights packed: once for the forward and once for the backward products.
+ *
+ * @param configuration - of the backbone
+ * @param weightsBytes - of its weights in float32
+ */
+export function arePacked(
+  { dimension }: Pick<BackboneConfiguration, 'dimension'>,
+  weightsBytes: number,
+): boolean {
+  return dimension >= packedDimensionMin && weightsBytes <= packedBytesMax;
+}
 
 /** Bytes of a training step. */
 export interface StepMemory {
@@ -40,14 +58,15 @@ export function stepMemory(configuration: BackboneConfiguration, weightsBytes: n
   const hidden = tokens * mlpDimension;
   const kept = blocks * (7 * tokens * dimension + hidden + scores);
   const atOnce = hiddenValuesAtOnce * hidden + scoreValuesAtOnce * scores;
+  const packed = arePacked(configuration, weightsBytes) ? packedShare * weightsBytes : 0;
   return {
-    fixedBytes: processBytes + weightsBytes + bytesPerNumber * 2 * blocks * dimension ** 2,
+    fixedBytes: processBytes + weightsBytes + packed + bytesPerNumber * 2 * blocks * dimension ** 2,
     imageBytes: bytesPerNumber * (kept + atOnce),
   };
 }
 
 /** Bytes of a backbone's weights in float32. */
-function weightsBytesOf({ tensors }: Backbone): number {
+export function weightsBytesOf({ tensors }: Pick<Backbone, 'tensors'>): number {
   let bytes = 0;
   for (const { shape } of tensors.values()) {
     bytes += bytesPerNumber * shape.reduce((product, size) => product * size, 1);

@@ -21,6 +21,8 @@ export interface OnnxMultiTaskOptions {
   readonly cacheDirectory: string;
   /** Threads of one operator, one or more. */
   readonly threads: number;
+  /** Whether nothing else is to compute on this machine meanwhile. */
+  readonly isAlone: boolean;
 }
 
 type Inputs = Record<string, GraphInput>;
@@ -103,13 +105,15 @@ class OnnxMultiTaskModel implements MultiTaskModel {
   readonly #sessions: GraphSessions<TaskGraphKind>;
 
   constructor(options: OnnxMultiTaskOptions, weights: WeightsFolder) {
-    const { runtime, backbone, threads } = options;
+    const { runtime, backbone, threads, isAlone } = options;
     const { configuration } = backbone;
     const weightRange = weights.range;
     const build = (kind: TaskGraphKind): Uint8Array =>
       buildTaskGraph({ kind, configuration, weightRange });
     this.#backbone = backbone;
-    this.#sessions = new GraphSessions({ runtime, configuration, weights, threads, build });
+    this.#sessions = new GraphSessions({
+      ...{ runtime, configuration, weights, threads, isAlone, build },
+    });
   }
 
   predict(images: Float32Array, adapters: readonly TaskAdapter[]): Promise<Float32Array[]> {

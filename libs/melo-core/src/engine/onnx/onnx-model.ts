@@ -6,7 +6,8 @@ import type { Backbone } from '#core/backbone';
 import { checkLength } from '#core/check';
 import { assert } from '#core/errors';
 import { ClippedSum } from '../clip-examples.ts';
-import { headExamples, headStep } from '../head-step.ts';
+import { FeatureCache } from '../feature-cache.ts';
+import { headExamples, headLogits, headStep } from '../head-step.ts';
 import type { HeadStepInput } from '../head-step.ts';
 import { exampleLoss, meanLoss } from '../loss-coefficients.ts';
 import type { WeightedLoss } from '../loss-coefficients.ts';
@@ -21,7 +22,7 @@ import type {
 } from '../types.ts';
 import { buildGraph } from './graphs.ts';
 import type { GraphKind } from './graphs.ts';
-import { imagesAtOnce } from './memory.ts';
+import { arePacked, imagesAtOnce, weightsBytesOf } from './memory.ts';
 import { GraphSessions, takeOutput } from './sessions.ts';
 import type { GraphInput, OnnxRuntime } from './sessions.ts';
 import { placeWeights } from './weights.ts';
@@ -37,16 +38,22 @@ export interface OnnxModelOptions {
   readonly threads: number;
   /** Memory that this process may use, bytes. */
   readonly memoryBytes: number;
+  /** Whether nothing else is to compute on this machine meanwhile. */
+  readonly isAlone: boolean;
 }
+
+/** Memory for features of a linear probe: 20,000 images of a ViT-B. */
+const featureBytesMax = 64 * 2 ** 20;
 
 class OnnxModel implements EngineModel {
   readonly layout;
+  readonly #features = new FeatureCache(featureBytesMax);
   readonly #classes: number;
   readonly #options: OnnxModelOptions;
   readonly #sessions: GraphSessions<GraphKind>;
 
   constructor(options: OnnxModelOptions, weights: WeightsFolder) {
-    const { runtime, backbone, specification, threads } = options;
+    const { runtime, backbone, specification, threads, isAlone } = options;
     const { configuration } = backbone;
     const layout = adapterLayout(specification);
     const weightRange = weights.range;
@@ -55,7 +62,11 @@ class OnnxModel implements EngineModel {
     this.layout = layout;
     this.#classes = specification.classes.length;
     this.#options = options;
-    this.#sessions = new GraphSessions({ runtime, configuration, weights, threads, build });
+    const isLarge = arePacked(configuration, weightsBytesOf(backbone));
+    const isPacked = (kind: GraphKind): boolean => isLarge && kind !== 'forward';
+    this.#sessions = new GraphSessions({
+      ...{ runtime, configuration, weights, threads, isAlone, isPacked, build },
+    });
   }
 
   step(batch: Batch, adapter: Float32Array, part: TrainedPart): Promise<StepResult> {
@@ -74,6 +85,10 @@ class OnnxModel implements EngineModel {
 
   predict(images: Float32Array, count: number, adapter: Float32Array): Promise<Float32Array> {
     return this.#sessions.inTurn(async () => {
+      checkLength(adapter, this.layout.size, 'adapter');
+      if (this.#features.isOf(this.#frozenPart(adapter))) {
+        return this.#logits(await this.#featuresOf(images, count, adapter), adapter);
+      }
       const outputs = await this.#run('forward', images, count, adapter, ['logits']);
       return takeOutput(outputs, 'logits');
     });
@@ -189,10 +204,31 @@ class OnnxModel implements EngineModel {
     adapter: Float32Array,
     loss: WeightedLoss,
   ): Promise<HeadStepInput> {
-    const outputs = await this.#run('forward', images, count, adapter, ['features', 'logits']);
-    const features = takeOutput(outputs, 'features');
-    const logits = takeOutput(outputs, 'logits');
+    checkLength(adapter, this.layout.size, 'adapter');
+    this.#features.begin(this.#frozenPart(adapter));
+    const features = await this.#featuresOf(images, count, adapter);
+    const logits = this.#logits(features, adapter);
     return { features, logits, loss, count, classes: this.#classes };
+  }
+
+  /** A and B; the head stands behind them. */
+  #frozenPart(adapter: Float32Array): Float32Array {
+    const { dimension } = this.#options.specification;
+    return adapter.subarray(0, adapter.length - this.#classes * (dimension + 1));
+  }
+
+  #featuresOf(images: Float32Array, count: number, adapter: Float32Array): Promise<Float32Array> {
+    const { imageSize } = this.#options.backbone.configuration;
+    checkLength(images, count * 3 * imageSize ** 2, 'images');
+    return this.#features.take(images, count, async (missing, missingCount) => {
+      const outputs = await this.#run('forward', missing, missingCount, adapter, ['features']);
+      return takeOutput(outputs, 'features');
+    });
+  }
+
+  #logits(features: Float32Array, adapter: Float32Array): Float32Array {
+    const head = adapter.subarray(this.#frozenPart(adapter).length);
+    return headLogits(features, head, this.#classes);
   }
 
   #runLoss(

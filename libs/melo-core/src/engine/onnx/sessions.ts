@@ -36,11 +36,22 @@ export interface GraphSessionsOptions<Kind extends string> {
   readonly weights: WeightsFolder;
   /** Threads of one operator, one or more. */
   readonly threads: number;
+  /** Whether nothing else is to compute on this machine meanwhile: idle threads then wait awake. */
+  readonly isAlone: boolean;
+  /** Whether a kind's session keeps weights packed as products read them; none does where it is left out. */
+  readonly isPacked?: (kind: Kind) => boolean;
   /** Build the graph of a kind. */
   readonly build: (kind: Kind) => Uint8Array;
 }
 
-function sessionOptions(threads: number): InferenceSession.SessionOptions {
+interface RunOptions {
+  readonly threads: number;
+  readonly isAlone: boolean;
+  readonly isPacked: boolean;
+}
+
+function sessionOptions(options: RunOptions): InferenceSession.SessionOptions {
+  const { threads, isAlone, isPacked } = options;
   return {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
@@ -53,9 +64,8 @@ function sessionOptions(threads: number): InferenceSession.SessionOptions {
     extra: {
       session: {
         // Spinning threads of several trainers on one machine would starve one another.
-        intra_op: { allow_spinning: '0' },
-        // Weights serve forward and backward in different packings: packed copies would cost memory and save no time.
-        disable_prepacking: '1',
+        intra_op: { allow_spinning: isAlone ? '1' : '0' },
+        disable_prepacking: isPacked ? '0' : '1',
       },
     },
   };
@@ -158,10 +168,14 @@ export class GraphSessions<Kind extends string> {
   }
 
   async #createSession(kind: Kind): Promise<InferenceSession> {
-    const { runtime, weights, threads, build } = this.#options;
+    const { runtime, weights, threads, isAlone, build } = this.#options;
+    const isPacked = this.#options.isPacked?.(kind) ?? false;
     const path = await placeGraph(weights, kind, build(kind));
     try {
-      return await runtime.InferenceSession.create(path, sessionOptions(threads));
+      return await runtime.InferenceSession.create(
+        path,
+        sessionOptions({ threads, isAlone, isPacked }),
+      );
     } catch (cause) {
       throw new UnavailableError(
         'ENGINE_UNAVAILABLE',
