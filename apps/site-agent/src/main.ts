@@ -1,7 +1,7 @@
 /** Entry of `melo agent ...`, `melo adapter ...`, `melo backbone ...` and `melo doctor`: parses the command line, maps errors to exit codes. */
 import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
-import { MeloError } from '#core/errors';
+import { InputError, MeloError } from '#core/errors';
 import { addAdapterCommands } from './commands/adapter-command.ts';
 import { backboneCommand } from './commands/backbone-command.ts';
 import { agentVersion } from './common/agent-version.ts';
@@ -21,7 +21,10 @@ const runOptions = configOptions.extend({ json: z.boolean().default(false) });
 const enrollOptions = configOptions.extend({ codeFile: z.string().optional() });
 const showOptions = z.object({ json: z.boolean().default(false) });
 const doctorOptions = showOptions.extend({ config: z.string().optional() });
-const predictOptions = showOptions.extend({ backbone: z.string() });
+const predictOptions = showOptions.extend({
+  backbone: z.string(),
+  adapter: z.array(z.string()).max(1000).default([]),
+});
 
 function agentCommand(): Command {
   const agent = new Command('agent').description(
@@ -73,14 +76,26 @@ function adapterCommand(): Command {
   adapter
     .command('predict')
     .description('print class probabilities of images (investigational, not a medical device)')
-    .argument('<adapter>', 'adapter file')
-    .argument('<images...>', 'image files')
+    .argument('<files...>', 'an adapter file and image files; with --adapter image files alone')
     .requiredOption('--backbone <directory>', 'the frozen backbone the adapter was trained on')
-    .option('--json', 'one line of JSON for each image')
-    .action(async (file: string, images: string[], options: unknown) => {
-      const { predictImages } = await import('./commands/adapter.ts');
-      const { backbone, json } = predictOptions.parse(options);
-      const failed = await predictImages({ adapter: file, images, backbone, isJson: json });
+    .option(
+      '--adapter <file>',
+      'adapter file; more than once for several tasks on one loaded backbone',
+      (file: string, files: readonly string[] = []) => [...files, file],
+    )
+    .option('--json', 'one line of JSON for each image and adapter')
+    .action(async (files: string[], options: unknown) => {
+      const { predictImages } = await import('./commands/adapter-predict.ts');
+      const { backbone, json, adapter: named } = predictOptions.parse(options);
+      const adapters = named.length > 0 ? named : files.slice(0, 1);
+      const images = named.length > 0 ? files : files.slice(1);
+      if (images.length === 0) {
+        throw new InputError(
+          'USAGE',
+          'adapter predict: expected an image file after the adapter, there is none; see --help',
+        );
+      }
+      const failed = await predictImages({ adapters, images, backbone, isJson: json });
       if (failed > 0) process.exitCode = exitCodes.other;
     });
   return adapter;
