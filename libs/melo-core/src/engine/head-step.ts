@@ -7,6 +7,36 @@ import { checkLength } from '#core/check';
 import { softmaxScores } from '#core/evaluation';
 import type { WeightedLoss } from './loss-coefficients.ts';
 
+/**
+ * Apply the head: logits = z W^T + b, summed in float64.
+ *
+ * @param features - z, (B,D)
+ * @param head - W (C,D), then b (C)
+ * @param classes - C
+ * @returns (B,C), new
+ * @throws InputError UPDATE_SHAPE_MISMATCH if the features are not rows of D
+ */
+export function headLogits(
+  features: Float32Array,
+  head: Float32Array,
+  classes: number,
+): Float32Array {
+  const dimension = head.length / classes - 1;
+  const count = Math.round(features.length / dimension);
+  checkLength(features, count * dimension, 'features');
+  const logits = new Float32Array(count * classes);
+  for (let b = 0; b < count; b++) {
+    for (let c = 0; c < classes; c++) {
+      let sum = head[classes * dimension + c] ?? 0;
+      for (let d = 0; d < dimension; d++) {
+        sum += (features[b * dimension + d] ?? 0) * (head[c * dimension + d] ?? 0);
+      }
+      logits[b * classes + c] = sum;
+    }
+  }
+  return logits;
+}
+
 /** A loss at given logits, and its derivative. */
 export interface LossAtLogits {
   /** Each image's k l, summed over its classes, (B). */

@@ -165,6 +165,23 @@ describe('steps', () => {
       }
     }));
 
+  test('of a linear probe take kept features for what they are, whatever came between', () =>
+    withModel({ blocks: 1 }, async (model, { layout }) => {
+      const [batch, others] = [randomBatch(3, 3, 'probe'), randomBatch(2, 3, 'others')];
+      const adapter = randomAdapter(layout, 'probe');
+      const before = await model.predict(batch.images, 3, adapter);
+      const first = await model.step(batch, adapter, 'head');
+      await model.step(others, adapter, 'head');
+      expect(await model.step(batch, adapter, 'head')).toEqual(first);
+      const after = await model.predict(batch.images, 3, adapter);
+      expect(largestDifference(after, before)).toBeLessThan(1e-6);
+      const moved = adapter.slice();
+      moved[0] = (moved[0] ?? 0) + 0.5; // of A: other features
+      const other = await model.step(batch, moved, 'head');
+      expect(largestDifference(other.gradients, first.gradients)).toBeGreaterThan(1e-5);
+      expect(await model.step(batch, adapter, 'head')).toEqual(first);
+    }));
+
   test('go on after a call that was refused', () =>
     withModel({ blocks: 1 }, async (model, { layout }) => {
       const adapter = randomAdapter(layout, 'refused');
