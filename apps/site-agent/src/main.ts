@@ -81,7 +81,7 @@ function adapterCommand(): Command {
     .option(
       '--adapter <file>',
       'adapter file; more than once for several tasks on one loaded backbone',
-      (file: string, files: readonly string[] = []) => [...files, file],
+      (file: string, files: readonly string[] | undefined) => [...(files ?? []), file],
     )
     .option('--json', 'one line of JSON for each image and adapter')
     .action(async (files: string[], options: unknown) => {
