@@ -75,6 +75,7 @@ export function signOpening(plan: OpeningPlan): SignedOpening {
     preprocessing: definition.preprocessing,
     rank: definition.rank,
     alpha: definition.alpha,
+    ...(definition.pooling === undefined ? {} : { pooling: definition.pooling }),
     publicSeed: definition.publicSeed,
     roundPublicKey,
     openedAtMs,

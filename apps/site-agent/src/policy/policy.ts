@@ -124,6 +124,7 @@ export function judgeRoundOpen(
       classes: open.classes,
       dimension: backbone.dimension,
       blocks: backbone.blocks,
+      ...(open.pooling === undefined ? {} : { pooling: open.pooling }),
     });
     const layout = adapterLayout(specification);
     const fault = checkDescription(open, layout) ?? checkChain(open, known);

@@ -11,10 +11,12 @@ import {
   classesSchema,
   digestSchema,
   limits,
+  poolingSchema,
   preprocessingSchema,
   roundNumberSchema,
   siteIdSchema,
   taskIdSchema,
+  type Pooling,
   type TaskDefinition,
 } from '#core/protocol';
 import { adapterLayout } from './layout.ts';
@@ -44,6 +46,7 @@ export const adapterCardSchema = z.strictObject({
   alpha: z.number().positive().max(4096),
   /** What is applied: W' = W + scale B A. */
   scale: z.number().positive().max(4096),
+  pooling: poolingSchema.exactOptional(),
   backbone: backboneReferenceSchema,
   preprocessing: preprocessingSchema,
   version: adapterVersionSchema,
@@ -91,10 +94,11 @@ export function specificationOf(source: {
   readonly alpha: number;
   readonly classes: readonly string[];
   readonly backbone: { readonly dimension: number; readonly blocks: number };
+  readonly pooling?: Pooling;
 }): AdapterSpecification {
-  const { rank, alpha, classes, backbone } = source;
+  const { rank, alpha, classes, backbone, pooling = 'cls' } = source;
   const { dimension, blocks } = backbone;
-  return adapterSpecification({ rank, alpha, classes, dimension, blocks });
+  return adapterSpecification({ rank, alpha, classes, dimension, blocks, pooling });
 }
 
 /**
@@ -124,6 +128,7 @@ export function adapterCard(options: {
     format: 'melo-adapter/1',
     ...{ task, title, classes, rank, alpha, backbone, preprocessing, version, aggregation },
     scale: specification.scale,
+    ...(specification.pooling === undefined ? {} : { pooling: specification.pooling }),
     trainedTensors: {
       selection: typeof trainedTensors === 'string' ? trainedTensors : 'list',
       count: resolveTrainedTensors(trainedTensors, layout).length,

@@ -8,6 +8,7 @@ import { utf8, concatBytes, toHex, uint64le } from '#core/bytes';
 import { blake2b256, encodePieces } from '#core/crypto';
 import { assert, InputError } from '#core/errors';
 import { limits } from '#core/protocol';
+import type { Pooling } from '#core/protocol';
 import { checkSpecification } from './specification.ts';
 import type { AdapterSpecification } from './specification.ts';
 
@@ -43,7 +44,7 @@ const reservedBytes = 1024 * 1024;
  * @throws InputError ADAPTER_SPEC_INVALID if a part is out of range or the adapter would not fit the limit on an update
  */
 export function adapterLayout(specification: AdapterSpecification): AdapterLayout {
-  const { rank, classes, dimension, blocks } = checkSpecification(specification);
+  const { rank, classes, dimension, blocks, pooling } = checkSpecification(specification);
   const specifications: TensorSpecification[] = [];
   for (let block = 0; block < blocks; block++) {
     for (const projection of ['q', 'v']) {
@@ -78,7 +79,7 @@ export function adapterLayout(specification: AdapterSpecification): AdapterLayou
       { bytes, bytesMax: limits.updateBytesMax - reservedBytes },
     );
   }
-  return { tensors, size: offset, hash: layoutHash(tensors) };
+  return { tensors, size: offset, hash: layoutHash(tensors, pooling) };
 }
 
 /**
@@ -86,15 +87,20 @@ export function adapterLayout(specification: AdapterSpecification): AdapterLayou
  *
  * BLAKE2b-256 of encodePieces(['melo/1/layout', name_0, dims_0, name_1, dims_1, ...]) where names are UTF-8 and dims_i is
  * each dimension as LE64, outermost first, without separators (their number follows from the piece's length).
+ * Where the head does not read the class token, two pieces follow: 'pooling' and what it reads.
  *
  * @returns 64 lower-case hexadecimal digits
  */
-export function layoutHash(tensors: readonly TensorSpecification[]): string {
+export function layoutHash(
+  tensors: readonly TensorSpecification[],
+  pooling: Pooling = 'cls',
+): string {
   const pieces = tensors.flatMap(({ name, shape }) => [
     utf8(name),
     concatBytes(...shape.map(uint64le)),
   ]);
-  return toHex(blake2b256(encodePieces([utf8('melo/1/layout'), ...pieces])));
+  const last = pooling === 'cls' ? [] : [utf8('pooling'), utf8(pooling)];
+  return toHex(blake2b256(encodePieces([utf8('melo/1/layout'), ...pieces, ...last])));
 }
 
 /**

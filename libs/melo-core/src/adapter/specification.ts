@@ -6,7 +6,8 @@
  */
 import { z } from 'zod';
 import { InputError } from '#core/errors';
-import { classesSchema } from '#core/protocol';
+import { classesSchema, poolingSchema } from '#core/protocol';
+import type { Pooling } from '#core/protocol';
 
 /** Ranges of an adapter's specification. */
 export const adapterSpecificationSchema = z.strictObject({
@@ -20,6 +21,8 @@ export const adapterSpecificationSchema = z.strictObject({
   dimension: z.number().int().min(1).max(8192),
   /** L of the backbone. */
   blocks: z.number().int().min(1).max(256),
+  /** What the head reads; left out where it is the class token, as in specifications that knew no other. */
+  pooling: poolingSchema.exclude(['cls']).exactOptional(),
 });
 
 /** What decides an adapter's tensors and how they act. */
@@ -30,6 +33,8 @@ export interface AdapterSpecification {
   readonly classes: readonly string[];
   readonly dimension: number;
   readonly blocks: number;
+  /** What the head reads; the class token where it is left out. */
+  readonly pooling?: Pooling;
 }
 
 /**
@@ -38,7 +43,7 @@ export interface AdapterSpecification {
  * @throws InputError ADAPTER_SPEC_INVALID naming the first part that is not
  */
 export function checkSpecification(specification: AdapterSpecification): AdapterSpecification {
-  const { rank, alpha, scale, classes, dimension, blocks } = specification;
+  const { rank, alpha, scale, classes, dimension, blocks, pooling = 'cls' } = specification;
   const parsed = adapterSpecificationSchema.safeParse({
     rank,
     alpha,
@@ -46,6 +51,7 @@ export function checkSpecification(specification: AdapterSpecification): Adapter
     classes,
     dimension,
     blocks,
+    ...(pooling === 'cls' ? {} : { pooling }),
   });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

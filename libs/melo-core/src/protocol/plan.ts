@@ -4,6 +4,14 @@
 import { z } from 'zod';
 import { limits } from './limits.ts';
 
+/**
+ * What the head reads: the class token (with the distillation token, where the backbone has one), or the mean of the patches'
+ * tokens, after the last norm. The class token where it is left out.
+ */
+export const poolingSchema = z.enum(['cls', 'mean']);
+/** What the head reads. */
+export type Pooling = z.infer<typeof poolingSchema>;
+
 /** A tensor's name, as the adapter's layout has it. */
 export const tensorNameSchema = z.string().regex(/^[a-zA-Z0-9_.]{1,128}$/);
 

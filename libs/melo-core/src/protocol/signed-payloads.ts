@@ -19,7 +19,12 @@ import {
   taskIdSchema,
   wallTimeMsSchema,
 } from './names.ts';
-import { preprocessingSchema, tensorNameSchema, trainingPlanSchema } from './plan.ts';
+import {
+  poolingSchema,
+  preprocessingSchema,
+  tensorNameSchema,
+  trainingPlanSchema,
+} from './plan.ts';
 
 const protocol = z.literal(protocolVersion);
 const reasonSchema = z.string().min(1).max(500);
@@ -57,6 +62,7 @@ export const roundOpenSchema = z.strictObject({
   preprocessing: preprocessingSchema,
   rank: z.number().int().min(1).max(64),
   alpha: z.number().positive().max(1024),
+  pooling: poolingSchema.exactOptional(),
   publicSeed: digestSchema,
   /** The round's X25519 key, to which updates are sealed. */
   roundPublicKey: digestSchema,

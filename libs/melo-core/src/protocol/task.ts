@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { limits } from './limits.ts';
 import { classesSchema, digestSchema, siteIdSchema, taskIdSchema } from './names.ts';
 import {
+  poolingSchema,
   preprocessingSchema,
   tensorNameSchema,
   trainingPlanSchema,
@@ -64,6 +65,7 @@ export const taskDefinitionSchema = z
     classes: classesSchema,
     rank: z.number().int().min(1).max(64).default(4),
     alpha: z.number().positive().max(1024).default(4),
+    pooling: poolingSchema.exactOptional(),
     /** 32 bytes in hexadecimal; version 0 can be derived again by anyone from it. */
     publicSeed: digestSchema,
     trainedTensors: trainedTensorsSchema.default('all'),

@@ -195,7 +195,7 @@ async function differentiate(
   const asked = lossInputs(plan.loss, labels, findings, classCount(model.layout));
   const images = { count: labels.length, images: pixels, ...asked };
   const rate = plan.loraDropout ?? 0;
-  if (rate === 0) return model.step(images, values, part);
+  if (rate === 0 || isHeadAlone) return model.step(images, values, part);
   const dropout = drawDropout(model.layout, rate, `${plan.seed}/${stream}/dropout/${step}`);
   const { loss, gradients } = await model.step(images, applyDropout(dropout, values), part);
   return { loss, gradients: applyDropout(dropout, gradients) };
