@@ -1,8 +1,8 @@
 /**
  * Where two adapters differ: tensor by tensor, and matrix by matrix in what they do, s B A.
  *
- * s B A is compared without making a (D,D) matrix: (B A) . (B' A') is the sum of the entries of (B^T B') o (A A'^T), both (r,r').
- * So two adapters of different ranks can be compared too.
+ * s B A is compared without making a (D,D) matrix: the inner product of two products of r columns and r rows is a sum of r times
+ * r' products of two short inner products. So two adapters of different ranks can be compared too.
  */
 import { tensorView, type AdapterLayout, type AdapterSpecification } from '#core/adapter';
 import { canonicalJson } from '#core/bytes';
@@ -41,7 +41,7 @@ export interface ProductDifference {
 export interface AdapterDifference {
   /** Whether every tensor has the same bits (0 and -0 apart) and the scale is the same. */
   readonly isSame: boolean;
-  /** Of rank, scale, dimension, blocks and number of classes: those that differ. */
+  /** Of rank, scale, dimension, blocks, number of classes and pooling: those that differ. */
   readonly specification: readonly FieldDifference[];
   readonly tensors: readonly TensorDifference[];
   /** Empty where dimension or blocks differ. */
@@ -77,8 +77,8 @@ export function compareAdapters(a: AdapterNumbers, b: AdapterNumbers): AdapterDi
 }
 
 function summary({ specification }: AdapterNumbers): Readonly<Record<string, unknown>> {
-  const { rank, scale, dimension, blocks, classes } = specification;
-  return { rank, scale, dimension, blocks, classes: classes.length };
+  const { rank, scale, dimension, blocks, classes, pooling = 'cls' } = specification;
+  return { rank, scale, dimension, blocks, classes: classes.length, pooling };
 }
 
 /**
@@ -128,37 +128,71 @@ function compareProduct(
   b: AdapterNumbers,
   projection: string,
 ): ProductDifference {
-  const aa = productDot(a, a, projection);
-  const bb = productDot(b, b, projection);
-  const ab = productDot(a, b, projection);
-  const squares = Math.max(0, aa - 2 * ab + bb);
-  const isOneZero = (aa === 0) !== (bb === 0);
-  const cosine = aa === 0 ? 1 : ab / Math.sqrt(aa * bb);
+  const { dimension } = a.specification;
+  const [x, y] = [factorsOf(a, projection), factorsOf(b, projection)];
+  const [xx, yy] = [inner(x, x, dimension), inner(y, y, dimension)];
+  const difference = subtract(x, y, dimension);
+  const squares = Math.max(0, inner(difference, difference, dimension));
+  const isOneZero = (xx === 0) !== (yy === 0);
+  const cosine = xx === 0 ? 1 : inner(x, y, dimension) / Math.sqrt(xx * yy);
   return {
     projection,
     cosine: isOneZero ? null : Math.min(1, Math.max(-1, cosine)),
-    relative: ratio(Math.sqrt(squares), Math.sqrt(Math.max(aa, bb))),
+    relative: ratio(Math.sqrt(squares), Math.sqrt(Math.max(xx, yy))),
   };
 }
 
-/** The inner product of s B A and s' B' A', two adapters at one matrix, in float64. */
-function productDot(a: AdapterNumbers, b: AdapterNumbers, projection: string): number {
-  const { dimension, rank, scale } = a.specification;
-  const { rank: otherRank, scale: otherScale } = b.specification;
-  const view = (adapter: AdapterNumbers, side: string): Float32Array =>
-    tensorView(adapter.layout, adapter.values, `${projection}.lora_${side}`);
-  const [A, B, A2, B2] = [view(a, 'A'), view(a, 'B'), view(b, 'A'), view(b, 'B')];
+/** A (D,D) matrix as the product of its columns and rows: `columns[k]` (D) times `rows[k]` (D), summed over k. */
+interface Factors {
+  readonly columns: readonly Float64Array[];
+  readonly rows: readonly Float64Array[];
+}
+
+/** s B A in factors. */
+function factorsOf({ specification, layout, values }: AdapterNumbers, projection: string): Factors {
+  const { rank, dimension, scale } = specification;
+  const a = tensorView(layout, values, `${projection}.lora_A`); // (r,D)
+  const b = tensorView(layout, values, `${projection}.lora_B`); // (D,r)
+  const each = Array.from({ length: rank }, (_, k) => k);
+  return {
+    columns: each.map((k) =>
+      Float64Array.from({ length: dimension }, (_, d) => scale * (b[d * rank + k] ?? 0)),
+    ),
+    rows: each.map((k) => Float64Array.from(a.subarray(k * dimension, (k + 1) * dimension))),
+  };
+}
+
+/**
+ * X - Y in factors. Of one rank: (s B)(A - A') + (s B - s' B') A', where every product has a small factor if the two are near, so
+ * that nothing cancels in float64 and a difference of one rounding is seen.
+ */
+function subtract(x: Factors, y: Factors, dimension: number): Factors {
+  const minus = (p: Float64Array, q: Float64Array | undefined): Float64Array =>
+    Float64Array.from({ length: dimension }, (_, d) => (p[d] ?? 0) - (q?.[d] ?? 0));
+  if (x.rows.length !== y.rows.length) {
+    const negative = y.columns.map((column) => column.map((value) => -value));
+    return { columns: [...x.columns, ...negative], rows: [...x.rows, ...y.rows] };
+  }
+  return {
+    columns: [...x.columns, ...x.columns.map((column, k) => minus(column, y.columns[k]))],
+    rows: [...x.rows.map((row, k) => minus(row, y.rows[k])), ...y.rows],
+  };
+}
+
+/** The inner product of two (D,D) matrices in factors, in float64. */
+function inner(x: Factors, y: Factors, dimension: number): number {
   let sum = 0;
-  for (let i = 0; i < rank; i++) {
-    for (let j = 0; j < otherRank; j++) {
-      let rows = 0; // (A A'^T)_ij
-      let columns = 0; // (B^T B')_ij
-      for (let d = 0; d < dimension; d++) {
-        rows += (A[i * dimension + d] ?? 0) * (A2[j * dimension + d] ?? 0);
-        columns += (B[d * rank + i] ?? 0) * (B2[d * otherRank + j] ?? 0);
-      }
-      sum += rows * columns;
+  for (const [i, column] of x.columns.entries()) {
+    for (const [j, other] of y.columns.entries()) {
+      sum +=
+        dot(column, other, dimension) * dot(x.rows[i] ?? column, y.rows[j] ?? other, dimension);
     }
   }
-  return scale * otherScale * sum;
+  return sum;
+}
+
+function dot(x: Float64Array, y: Float64Array, dimension: number): number {
+  let sum = 0;
+  for (let d = 0; d < dimension; d++) sum += (x[d] ?? 0) * (y[d] ?? 0);
+  return sum;
 }

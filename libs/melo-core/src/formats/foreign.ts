@@ -163,6 +163,24 @@ export function assembleForeign(parts: {
   return { format, specification, layout, values, notes, origin };
 }
 
+/**
+ * Refuse to write an adapter whose head reads something else than the class token: other tools' classifiers read that one.
+ *
+ * @throws InputError ADAPTER_UNSUPPORTED naming what it reads
+ */
+export function checkClassToken(
+  { pooling = 'cls' }: AdapterSpecification,
+  format: ForeignFormat,
+): void {
+  if (pooling === 'cls') return;
+  throw unrepresentable(
+    format,
+    `the head reads the ${pooling} of the tokens, a classifier of that format the class token`,
+    'keep it in the format melo',
+    { pooling },
+  );
+}
+
 /** Name the projections of all blocks in our layout's order: `blocks.0.attn.q`, `blocks.0.attn.v`, ... */
 export function projectionNames(blocks: number): string[] {
   return Array.from({ length: blocks }, (_, block) => [

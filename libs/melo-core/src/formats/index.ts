@@ -3,7 +3,8 @@ export { type ForeignAdapter, type ForeignFormat, type LowRankPair } from './for
 export { type Origin } from './origin.ts';
 export { decodePeft, encodePeft, type PeftFiles } from './peft.ts';
 export { type PeftNames } from './peft-names.ts';
-export { decodeOfficial, encodeOfficial, type OfficialFile } from './official.ts';
-export * from './official-name.ts';
+export { decodeOfficial } from './official.ts';
+export { encodeOfficial, type OfficialFile } from './official-writer.ts';
+export { officialFileName, readOfficialFileName, type OfficialName } from './official-name.ts';
 export * from './convert.ts';
 export * from './difference.ts';

@@ -1,5 +1,5 @@
 /**
- * Names of official MeLo files: fields joined by `_`, of which the fourth is r and the fifth alpha.
+ * Names of official MeLo files and of the tensors in them. A file's: fields joined by `_`, of which the fourth is r and the fifth alpha.
  *
  * Two forms are about. The published files have five fields, `{task}_{backbone}_lora_{r}_{alpha}.safetensors`; the examples read
  * a sixth, the number of classes. A task may have `_` in it, so that the word `lora` before the numbers counts where it is there.
@@ -32,4 +32,13 @@ export function officialFileName(parts: {
   readonly alpha: number;
 }): string {
   return `${parts.task}_base_lora_${parts.rank}_${parts.alpha}.safetensors`;
+}
+
+/**
+ * Name a matrix: `w_a_003` is the A of the fourth adapted matrix, the value of the second adapted block.
+ *
+ * @param index - twice the adapted block's place, plus 1 for value
+ */
+export function officialMatrixName(side: 'a' | 'b', index: number): string {
+  return `w_${side}_${String(index).padStart(3, '0')}`;
 }

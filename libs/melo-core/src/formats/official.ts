@@ -1,5 +1,5 @@
 /**
- * Adapters of the official MeLo code, read and written: one safetensors file whose name carries rank and alpha.
+ * Reads adapters of the official MeLo code: one safetensors file whose name carries rank and alpha.
  *
  * `w_a_NNN` (r,D) and `w_b_NNN` (D,r) with NNN = 000, 001, ...: even for query, odd for value, two for each adapted block in
  * turn; the head as `fc_{D}in_{C}out` (C,D). Applied is (alpha // r) B A, a whole number. The head is trained with a bias that is
@@ -7,14 +7,7 @@
  *
  * @see https://github.com/JamesQFreeman/LoRA-ViT, `lora.py`
  */
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  tensorView,
-  type AdapterFile,
-  type FloatTensor,
-  type SafetensorsFile,
-} from '#core/adapter';
+import { decodeSafetensors, type SafetensorsFile } from '#core/adapter';
 import { assert, InputError } from '#core/errors';
 import {
   assembleForeign,
@@ -25,8 +18,8 @@ import {
   type ForeignAdapter,
   type LowRankPair,
 } from './foreign.ts';
-import { officialFileName, readOfficialFileName } from './official-name.ts';
-import { originMetadata, readOrigin } from './origin.ts';
+import { officialMatrixName, readOfficialFileName } from './official-name.ts';
+import { readOrigin } from './origin.ts';
 
 const pairName = /^w_([ab])_(\d{3,4})$/;
 const headName = /^fc_(\d{1,6})in_(\d{1,6})out$/;
@@ -37,9 +30,6 @@ interface OfficialNames {
   /** Adapted matrices: twice the adapted blocks. */
   readonly count: number;
 }
-
-const matrixName = (side: 'a' | 'b', index: number): string =>
-  `w_${side}_${String(index).padStart(3, '0')}`;
 
 function recogniseNames(file: SafetensorsFile): OfficialNames {
   let head: string | null = null;
@@ -100,14 +90,14 @@ export function decodeOfficial(options: {
   const file = decodeSafetensors(options.bytes);
   const { head, count } = recogniseNames(file);
   const [classes, dimension] = checkHead(file, head);
-  const [rank] = matrixShape(file, matrixName('a', 0));
+  const [rank] = matrixShape(file, officialMatrixName('a', 0));
   const notes: string[] = [];
   const scale = readScale({ ...options, rank, classes }, notes);
   const adapted = placeBlocks(count / 2, options, notes);
   const pairs = new Map<string, LowRankPair>();
   for (let index = 0; index < count; index++) {
-    const a = readForeignTensor(file, matrixName('a', index), [rank, dimension]); // (r,D)
-    const b = readForeignTensor(file, matrixName('b', index), [dimension, rank]); // (D,r)
+    const a = readForeignTensor(file, officialMatrixName('a', index), [rank, dimension]); // (r,D)
+    const b = readForeignTensor(file, officialMatrixName('b', index), [dimension, rank]); // (D,r)
     const block = adapted[Math.floor(index / 2)];
     assert(block !== undefined, 'decodeOfficial: expected a block for every two matrices');
     pairs.set(`blocks.${block}.attn.${index % 2 === 0 ? 'q' : 'v'}`, { a, b });
@@ -219,83 +209,4 @@ function placeBlocks(
     `${(blocks ?? 0) - adaptedCount} of ${blocks ?? 0} blocks are not adapted in this file: their B is zero`,
   );
   return adaptedBlocks;
-}
-
-/** An official file, and what its writing changed. */
-export interface OfficialFile {
-  readonly bytes: Uint8Array;
-  /** The name it must have: readers take rank and alpha out of it. */
-  readonly fileName: string;
-  readonly notes: readonly string[];
-}
-
-/**
- * Write an adapter as the official code does.
- *
- * A scale that is a whole number goes into alpha = scale * r and changes no number. Another one is multiplied into every B, rounded
- * to float32 once (at most 2^-24 relative), with alpha = r; a note says so.
- *
- * @param file    - a decoded adapter
- * @param options - `isHeadBiasDropped`: leave out a head bias that is not zero, which changes the logits
- * @throws InputError ADAPTER_UNSUPPORTED where the head's bias is not zero and may not be dropped, or a folded B overflows
- */
-export function encodeOfficial(
-  file: AdapterFile,
-  options: { readonly isHeadBiasDropped: boolean },
-): OfficialFile {
-  const { specification, layout, values, card } = file;
-  const { rank, scale, blocks, dimension, classes } = specification;
-  const notes: string[] = [];
-  const bias = tensorView(layout, values, 'head.bias');
-  if (bias.some((value) => value !== 0)) {
-    if (!options.isHeadBiasDropped) throw biasRefused();
-    notes.push('the bias of the head is NOT in the file: its logits differ by that bias');
-  }
-  const isWhole = Number.isInteger(scale);
-  if (!isWhole) notes.push(`the scale ${scale} is no whole number: it is multiplied into every B`);
-  const tensors: FloatTensor[] = [];
-  const order = Array.from({ length: 2 * blocks }, (_, index) => index);
-  for (const index of order) {
-    const a = tensorView(layout, values, `${projectionOf(index)}.lora_A`);
-    tensors.push({ name: matrixName('a', index), shape: [rank, dimension], values: a });
-  }
-  for (const index of order) {
-    const b = tensorView(layout, values, `${projectionOf(index)}.lora_B`);
-    const written = isWhole ? b : foldScale(b, scale);
-    tensors.push({ name: matrixName('b', index), shape: [dimension, rank], values: written });
-  }
-  tensors.push({
-    name: `fc_${dimension}in_${classes.length}out`,
-    shape: [classes.length, dimension],
-    values: tensorView(layout, values, 'head.weight'),
-  });
-  const alpha = isWhole ? scale * rank : rank;
-  return {
-    bytes: encodeSafetensors({ tensors, metadata: originMetadata(file) }),
-    fileName: officialFileName({ task: card.task, rank, alpha }),
-    notes,
-  };
-}
-
-const projectionOf = (index: number): string =>
-  `blocks.${Math.floor(index / 2)}.attn.${index % 2 === 0 ? 'q' : 'v'}`;
-
-function biasRefused(): InputError {
-  return unrepresentable(
-    'official',
-    'the bias of the head is not zero, and an official file cannot hold it',
-    'drop it knowingly (--drop-head-bias), or write peft or melo',
-    { tensor: 'head.bias' },
-  );
-}
-
-function foldScale(b: Float32Array, scale: number): Float32Array {
-  const folded = b.map((value) => value * scale); // product in float64, rounded once
-  if (folded.every((value) => Number.isFinite(value))) return folded;
-  throw unrepresentable(
-    'official',
-    `a B times the scale ${scale} is over the range of float32`,
-    'write peft or melo',
-    { scale },
-  );
 }

@@ -97,6 +97,12 @@ describe('a native adapter', () => {
     expect(converted.notes.join()).toContain('its lineage is left out');
   });
 
+  test('whose head reads the mean of the tokens is refused', () => {
+    expect(refusal(() => encodePeft(nativeAdapter({ pooling: 'mean' }), { names }))).toEqual(
+      unsupported('mean of the tokens'),
+    );
+  });
+
   test.each(['a.b', 'Vit', 'x'.repeat(40)])('is not written below the attribute %s', (model) => {
     expect(() => encodePeft(nativeAdapter(), { names, model })).toThrow(RangeError);
   });
@@ -193,6 +199,13 @@ describe('refused by name', () => {
     expect(refusal(() => decode({ tensors }))).toEqual(unsupported(said));
   });
 
+  test('a head that reads two tokens', () => {
+    const wide = { dtype: 'F32' as const, shape: [3, 12], data: new Uint8Array(144) };
+    const tensors = (all: Map<string, SafetensorsTensor>): void =>
+      void all.set('base_model.model.classifier.weight', wide);
+    expect(refusal(() => decode({ tensors }))).toEqual(unsupported('reads 12 numbers'));
+  });
+
   test('an adapter without head', () => {
     const tensors = (all: Map<string, SafetensorsTensor>): void => {
       all.delete('base_model.model.classifier.weight');
@@ -211,8 +224,9 @@ describe('a damaged file', () => {
   });
 
   test.each([
+    ['no matrix', swap(firstA, zeros([12])), 'TENSOR_SHAPE_MISMATCH'],
     ['another rank', swap(firstA, zeros([3, 6])), 'TENSOR_SHAPE_MISMATCH'],
-    ['another width', swap(firstA, zeros([2, 5])), 'TENSOR_SHAPE_MISMATCH'],
+    ['another width', swap(firstA.replace('q_', 'v_'), zeros([2, 5])), 'TENSOR_SHAPE_MISMATCH'],
     ['whole numbers', swap(firstA, zeros([2, 6], 'I32')), 'TENSOR_DTYPE_UNSUPPORTED'],
     [
       'a number that is none',

@@ -1,7 +1,14 @@
 /** Adapters of Hugging Face PEFT, read and written: `adapter_model.safetensors` with `adapter_config.json` beside it. */
-import { decodeSafetensors, encodeSafetensors, tensorView, type AdapterFile } from '#core/adapter';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  tensorView,
+  type AdapterFile,
+  type SafetensorsFile,
+} from '#core/adapter';
 import {
   assembleForeign,
+  checkClassToken,
   matrixShape,
   projectionNames,
   readForeignTensor,
@@ -40,6 +47,7 @@ export function decodePeft(options: {
   const blocks = countBlocks(names, config, options.blocks);
   const headWeightName = requireHead(names);
   const [classes, dimension] = matrixShape(file, headWeightName);
+  checkHeadWidth(file, names, dimension);
   const notes: string[] = [];
   const pairs = new Map<string, LowRankPair>();
   for (const projection of projectionNames(blocks)) {
@@ -65,6 +73,20 @@ export function decodePeft(options: {
         : readForeignTensor(file, names.headBias, [classes]),
     origin: readOrigin(file.metadata),
   });
+}
+
+/** The head must read a token of the blocks' own width; DINOv2's classifier of transformers reads two, one beside the other. */
+function checkHeadWidth(file: SafetensorsFile, names: PeftTensorNames, dimension: number): void {
+  const [first] = names.pairs.values();
+  if (first?.A === undefined) return;
+  const [, width] = matrixShape(file, first.A);
+  if (dimension === width) return;
+  throw unrepresentable(
+    'peft',
+    `its head reads ${dimension} numbers, a token has ${width}`,
+    'train one whose head reads the class token alone',
+    { dimension, width },
+  );
 }
 
 /** Where the configuration names its targets one by one, a pair that it names must be there. */
@@ -129,6 +151,7 @@ const modelPattern = /^(?:[a-z][a-z0-9_]{0,31})?$/;
  * @param options - `names`: of which release of transformers;
  *   `model`: the attribute of the classification model that holds the vision model, `vit` by default, empty for none
  * @throws RangeError where `model` is no plain attribute
+ * @throws InputError ADAPTER_UNSUPPORTED where the head does not read the class token
  */
 export function encodePeft(
   file: AdapterFile,
@@ -139,6 +162,7 @@ export function encodePeft(
     throw new RangeError(`model: expected a plain attribute such as vit, got ${shorten(model)}`);
   }
   const { specification, layout, values } = file;
+  checkClassToken(specification, 'peft');
   const { rank, alpha, blocks, dimension, classes } = specification;
   const view = (name: string): Float32Array => tensorView(layout, values, name);
   const pairs = Array.from({ length: blocks }, (_, block) =>

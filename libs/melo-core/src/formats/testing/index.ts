@@ -21,13 +21,17 @@ export interface NativeOptions {
   readonly seed?: string;
   /** Whether the head's bias is all zero. */
   readonly isBiasZero?: boolean;
+  readonly pooling?: 'cls' | 'mean';
 }
 
 /** Make an adapter whose numbers are nowhere zero. */
 export function nativeAdapter(options: NativeOptions = {}): AdapterFile {
   const { rank = 2, alpha = 3, dimension = 6, blocks = 2, classCount = 3, seed = 'a' } = options;
+  const { pooling = 'cls' } = options;
   const classes = Array.from({ length: classCount }, (_, index) => `kind ${index}`);
-  const specification = adapterSpecification({ rank, alpha, classes, dimension, blocks });
+  const specification = adapterSpecification({
+    ...{ rank, alpha, classes, dimension, blocks, pooling },
+  });
   const layout = adapterLayout(specification);
   const rng = seededRng(`native/${seed}`);
   const values = Float32Array.from({ length: layout.size }, () => rng.nextNormal());
@@ -36,6 +40,7 @@ export function nativeAdapter(options: NativeOptions = {}): AdapterFile {
   const card = adapterCardSchema.parse({
     ...{ format: 'melo-adapter/1', task: 'chest', title: 'Chest', classes, rank, alpha },
     scale: specification.scale,
+    ...(pooling === 'cls' ? {} : { pooling }),
     backbone: {
       ...{ name: 'vit-small', fingerprint: 'ab'.repeat(32), dimension, blocks },
       ...{ patchSize: 8, imageSize: 32 },
