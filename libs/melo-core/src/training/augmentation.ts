@@ -78,8 +78,10 @@ function warp(pixels: Float32Array, size: number, change: ImageChange): Float32A
       // Coordinates of pixel middles, clamped to the image: between `left` and the pixel right of it, by `toRight`.
       const column = Math.min(last, Math.max(0, (cosine * u - sine * v + 0.5) * size - 0.5));
       const row = Math.min(last, Math.max(0, (sine * u + cosine * v + 0.5) * size - 0.5));
-      const [left, top] = [Math.floor(column), Math.floor(row)];
-      const [toRight, down] = [column - left, row - top];
+      const left = Math.floor(column);
+      const top = Math.floor(row);
+      const toRight = column - left;
+      const down = row - top;
       const place = top * size + left;
       const right = left < last ? 1 : 0;
       const below = top < last ? size : 0;
@@ -106,12 +108,11 @@ function mirror(pixels: Float32Array, size: number): Float32Array {
 /** Brightness and contrast by channel, in place. */
 function changeTone(pixels: Float32Array, area: number, { shift, contrast }: ImageChange): void {
   for (let plane = 0; plane < pixels.length; plane += area) {
-    const channel = pixels.subarray(plane, plane + area);
     let sum = 0;
-    for (const value of channel) sum += value;
+    for (let at = plane; at < plane + area; at++) sum += pixels[at] ?? 0;
     const mean = sum / area;
-    for (const [index, value] of channel.entries()) {
-      channel[index] = mean + contrast * (value - mean) + shift;
+    for (let at = plane; at < plane + area; at++) {
+      pixels[at] = mean + contrast * ((pixels[at] ?? 0) - mean) + shift;
     }
   }
 }
