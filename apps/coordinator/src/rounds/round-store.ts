@@ -214,27 +214,28 @@ export class RoundStore {
     settled?: SettledParts,
   ): Promise<RoundRecord> {
     const { id, eventCount } = before;
-    const atMs = this.#environment.clock.wallTimeMs();
-    await transaction
-      .insert(roundEvents)
-      .values(
-        events.map((event, at) => ({ roundId: id, sequence: eventCount + at + 1, event, atMs })),
-      );
     const settledParts = settled === undefined ? {} : columnsOf(settled);
-    await transaction
-      .update(rounds)
-      .set({ state, phase: state.phase, ...settledParts })
-      .where(eq(rounds.id, id));
     const next: RoundRecord = {
       ...before,
       ...settledParts,
       state,
       eventCount: eventCount + events.length,
     };
+    // Before the first statement: one that fails may tell that what is held is not what is stored.
     this.#environment.transactions.whenEnded(transaction, (isCommitted) => {
       if (isCommitted) this.#hold(next);
       else this.#unsettled.forget();
     });
+    const atMs = this.#environment.clock.wallTimeMs();
+    await transaction
+      .insert(roundEvents)
+      .values(
+        events.map((event, at) => ({ roundId: id, sequence: eventCount + at + 1, event, atMs })),
+      );
+    await transaction
+      .update(rounds)
+      .set({ state, phase: state.phase, ...settledParts })
+      .where(eq(rounds.id, id));
     return next;
   }
 

@@ -106,8 +106,8 @@ export class TaskStore {
     transaction: Queries,
     task: Pick<TaskRecord, 'task' | 'definition' | 'status' | 'createdAtMs' | 'latestVersion'>,
   ): Promise<void> {
-    await transaction.insert(tasks).values(task);
     this.#readAgainAfter(transaction);
+    await transaction.insert(tasks).values(task);
   }
 
   /** Change a task within a transaction. */
@@ -116,8 +116,8 @@ export class TaskStore {
     task: string,
     change: Partial<Pick<TaskRecord, 'status' | 'reason' | 'latestVersion' | 'attemptsForgiven'>>,
   ): Promise<void> {
-    await transaction.update(tasks).set(change).where(eq(tasks.task, task));
     this.#readAgainAfter(transaction);
+    await transaction.update(tasks).set(change).where(eq(tasks.task, task));
   }
 
   #readAgainAfter(transaction: Queries): void {

@@ -140,10 +140,10 @@ export class UploadStore {
 
   /** Record how an upload ended, within a transaction. */
   async settle(transaction: Queries, uploadId: string, outcome: UploadOutcome): Promise<void> {
-    await transaction.update(uploads).set(outcome).where(eq(uploads.uploadId, uploadId));
     this.#environment.transactions.whenEnded(transaction, () => {
       this.#held.delete(uploadId);
     });
+    await transaction.update(uploads).set(outcome).where(eq(uploads.uploadId, uploadId));
   }
 
   /** The ranges that are durable, in ascending order. */
