@@ -59,6 +59,26 @@ describe('gradients of single images', () => {
     }
   });
 
+  test('come with the losses that the logits give by the textbook', async () => {
+    const logits = await model.predict(masked.images, 2, adapter);
+    const { targets, weights = new Float32Array(0) } = masked;
+    const known = await model.perExampleStep(masked, adapter, unbounded);
+    const one = await model.perExampleStep(classes, adapter, unbounded);
+    for (const row of [0, 1]) {
+      const own = logits.subarray(3 * row, 3 * row + 3);
+      const total = own.reduce((sum, z) => sum + Math.exp(z), 0);
+      let [binaryLoss, classLoss] = [0, 0];
+      for (const [c, z] of own.entries()) {
+        const [t, w] = [targets[3 * row + c] ?? NaN, weights[3 * row + c] ?? NaN];
+        const share = 1 / (1 + Math.exp(-z));
+        binaryLoss -= (w * (t * Math.log(share) + (1 - t) * Math.log(1 - share))) / 3;
+        classLoss -= (classes.targets[3 * row + c] ?? NaN) * Math.log(Math.exp(z) / total);
+      }
+      expect(known.losses[row]).toBeCloseTo(binaryLoss, 4);
+      expect(one.losses[row]).toBeCloseTo((classes.weights?.[row] ?? NaN) * classLoss, 4);
+    }
+  });
+
   test('add up to the gradient of the mean, times the images, where nothing is bounded', async () => {
     const batch = randomBatch(5, 3, 'mean');
     const { gradients, loss } = await model.step(batch, adapter, 'all');
@@ -83,6 +103,17 @@ describe('gradients of single images', () => {
     const alone = await model.perExampleStep(two, adapter, unbounded);
     expectClose(whole.norms.subarray(33), alone.norms);
     expectClose(whole.losses.subarray(33), alone.losses);
+  });
+
+  test('are those of steps of one image each where the head reads the mean of the patches', async () => {
+    const mean = await smallModel({ blocks: 2, pooling: 'mean' });
+    const pooled = await engine.load(mean.backbone, mean.specification);
+    const batch = randomBatch(3, 3, 'pooled');
+    const actual = await pooled.perExampleStep(batch, adapter, unbounded);
+    const expected = await perExampleOneByOne(pooled, 3, batch, adapter, unbounded);
+    expectClose(actual.norms, expected.norms);
+    expectClose(actual.clippedSum, expected.clippedSum);
+    await pooled.dispose();
   });
 
   test('are each at most as long as the bound, however large', async () => {

@@ -4,6 +4,7 @@ import { trainingPlanSchema } from '#core/protocol';
 import type { TrainingPlan } from '#core/protocol';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { trainLocally } from './local-training.ts';
+import { drawDropout } from './dropout.ts';
 import { linearImages, linearModel, pixelNumbers } from './testing/linear-model.ts';
 import type { LocalTrainingOptions, TrainingCheckpoint } from './types.ts';
 
@@ -304,6 +305,20 @@ describe('a plan with every option', () => {
     const before = globalAdapter().at(-1) ?? Number.NaN;
     expect(Math.abs(bias / before - 1)).toBeLessThan(1e-4);
     expect(Math.abs((first.values.at(-1) ?? 0) / before - 1)).toBeGreaterThan(1e-3);
+  });
+
+  test('leaves a number of A as it is in a step that leaves its column out', async () => {
+    const one = { ...everything, duration: { unit: 'steps', count: 1 } } as const;
+    const optimiser = { ...everything.optimiser, weightDecay: 0 };
+    const { values } = await trainLocally(options({ plan: { ...one, optimiser } }));
+    const { factors } = drawDropout(layout, 0.3, '5/task/2/site/dropout/0');
+    const before = globalAdapter();
+    for (const { name, offset, size } of layout.tensors) {
+      if (!name.endsWith('.lora_A')) continue;
+      for (let index = offset; index < offset + size; index++) {
+        expect(values[index] === before[index]).toBe(factors[index] === 0);
+      }
+    }
   });
 
   test('shows every image anew in each epoch, and its labels stay', async () => {

@@ -6,6 +6,7 @@ import { adapterLayout, adapterSpecification } from '#core/adapter';
 import type { AdapterLayout, AdapterSpecification, FloatDtype } from '#core/adapter';
 import { memorySource, openBackbone, randomBackboneFile } from '#core/backbone';
 import type { Backbone, BackboneConfiguration } from '#core/backbone';
+import type { Pooling } from '#core/protocol';
 import { seededRng } from '#core/rng';
 import type { Batch } from '../types.ts';
 
@@ -16,6 +17,7 @@ export interface SmallOptions {
   readonly alpha?: number;
   readonly classes?: readonly string[];
   readonly dtype?: FloatDtype;
+  readonly pooling?: Pooling;
 }
 
 /** The small backbone and what an adapter for it looks like. */
@@ -57,7 +59,8 @@ export async function smallModel(options: SmallOptions = {}): Promise<SmallModel
   });
   const backbone = await openBackbone({ source: memorySource(bytes), config });
   const alpha = options.alpha ?? 2 * rank;
-  const specification = adapterSpecification({ rank, alpha, classes, dimension: 48, blocks });
+  const shape = { rank, alpha, classes, dimension: 48, blocks };
+  const specification = adapterSpecification({ ...shape, pooling: options.pooling ?? 'cls' });
   return { backbone, bytes, config, specification, layout: adapterLayout(specification) };
 }
 
