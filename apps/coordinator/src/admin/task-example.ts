@@ -51,8 +51,9 @@ plan:
   schedule: { name: cosine, totalRounds: 3 }
   duration: { unit: epochs, count: 1 }
   batchSize: 16
-  loss: { name: cross-entropy, labelSmoothing: 0 }
-  augmentation: { name: none }
+  loss: { name: cross-entropy, labelSmoothing: 0 } # classWeights: [1, 2] where a class is rare
+  augmentation: { name: none } # or, with laterality: false where an image may be mirrored:
+  # { name: standard, laterality: true, rotationDegrees: 10, cropAreaMin: 0.8, brightness: 0.2, contrast: 0.2 }
   seed: 1
 
 aggregation: { method: fedavg, weights: samples }
