@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- train-step --backbone vit_base [--peer torch-peft] [--pairs 5] [--batch 8] [--threads 2] [--alone] [--json]`: milliseconds an
+ * `npm run bench -- train-step --backbone vit_base [--peer torch-peft] [--pairs 5] [--batch 8] [--threads 2] [--alone] [--profile] [--json]`: milliseconds an
  * image of a MeLo step (forward, loss, backward, AdamW) at real shapes with random weights, beside PyTorch with PEFT.
  *
  * Every side is a process of its own that lives through all pairs and is idle while another computes; in each pair they take
@@ -16,6 +16,7 @@ import { fastestPeer, ourFigures, peerFigures, type Pair } from './train-step/fi
 import { stepFlops } from './train-step/flops.ts';
 import type { Ready, Shape, SideOptions, Turn } from './train-step/messages.ts';
 import { writeRandomBackbone } from './train-step/random-weights.ts';
+import { runProfile } from './train-step/run-profile.ts';
 import { shapeOf } from './train-step/shapes.ts';
 import { Side, SideError, startOwnSide, startPeerSide, type PeerMode } from './train-step/side.ts';
 
@@ -43,6 +44,7 @@ const optionsSchema = z.strictObject({
   batch: count(256).default(8),
   threads: count(256).default(2),
   alone: z.boolean().default(false),
+  profile: z.boolean().default(false),
   json: z.boolean().default(false),
 });
 type Options = z.infer<typeof optionsSchema>;
@@ -56,6 +58,7 @@ function readOptions(): Options {
       batch: { type: 'string' },
       threads: { type: 'string' },
       alone: { type: 'boolean' },
+      profile: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   });
@@ -209,6 +212,12 @@ async function main(): Promise<void> {
       threads,
       isAlone,
     };
+    if (options.profile) {
+      const profile = await runProfile(side, work.path);
+      const figures = { bench: 'train-step', backbone: options.backbone, batch, threads, profile };
+      process.stdout.write(`${JSON.stringify(figures, null, options.json ? 0 : 2)}\n`);
+      return;
+    }
     const started = await start(options, side, all);
     const pairs = await measurePairs(options, started);
     const figures = figuresOf(options, shape, started, pairs);

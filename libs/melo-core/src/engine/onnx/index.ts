@@ -37,7 +37,8 @@ async function loadRuntime(): Promise<LoadedRuntime> {
  *
  * @param options - `threads` of one operator; `cacheDirectory` for graphs and weights, see onnx/weights.ts; `memoryBytes` that
  *   a step may count on, what this process may use where it is left out; `isAlone`: whether nothing else is to compute on this
- *   machine meanwhile, so that idle threads wait awake; no where it is left out
+ *   machine meanwhile, so that idle threads wait awake; no where it is left out; `profilePrefix`: where onnxruntime's profiler writes, a path that it completes when the model is
+ *   disposed of
  * @throws UnavailableError ENGINE_UNAVAILABLE where onnxruntime-node cannot be loaded
  */
 export async function createOnnxEngine(options: {
@@ -45,6 +46,7 @@ export async function createOnnxEngine(options: {
   readonly cacheDirectory: string;
   readonly memoryBytes?: number;
   readonly isAlone?: boolean;
+  readonly profilePrefix?: string;
 }): Promise<TrainingEngine> {
   const { memoryBytes = memoryAllowedBytes(), isAlone = false } = options;
   const common = { ...options, memoryBytes, isAlone };

@@ -40,6 +40,8 @@ export interface OnnxModelOptions {
   readonly memoryBytes: number;
   /** Whether nothing else is to compute on this machine meanwhile. */
   readonly isAlone: boolean;
+  /** Where the profiler writes, if it is to. */
+  readonly profilePrefix?: string | undefined;
 }
 
 /** Memory for features of a linear probe: 20,000 images of a ViT-B. */
@@ -53,7 +55,7 @@ class OnnxModel implements EngineModel {
   readonly #sessions: GraphSessions<GraphKind>;
 
   constructor(options: OnnxModelOptions, weights: WeightsFolder) {
-    const { runtime, backbone, specification, threads, isAlone } = options;
+    const { runtime, backbone, specification, threads, isAlone, profilePrefix } = options;
     const { configuration } = backbone;
     const layout = adapterLayout(specification);
     const weightRange = weights.range;
@@ -65,7 +67,7 @@ class OnnxModel implements EngineModel {
     const isLarge = arePacked(configuration, weightsBytesOf(backbone));
     const isPacked = (kind: GraphKind): boolean => isLarge && kind !== 'forward';
     this.#sessions = new GraphSessions({
-      ...{ runtime, configuration, weights, threads, isAlone, isPacked, build },
+      ...{ runtime, configuration, weights, threads, isAlone, isPacked, profilePrefix, build },
     });
   }
 

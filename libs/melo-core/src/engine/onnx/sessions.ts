@@ -40,6 +40,8 @@ export interface GraphSessionsOptions<Kind extends string> {
   readonly isAlone: boolean;
   /** Whether a kind's session keeps weights packed as products read them; none does where it is left out. */
   readonly isPacked?: (kind: Kind) => boolean;
+  /** Where the profiler writes, a path that it completes; nothing is profiled where it is left out. */
+  readonly profilePrefix?: string | undefined;
   /** Build the graph of a kind. */
   readonly build: (kind: Kind) => Uint8Array;
 }
@@ -48,10 +50,11 @@ interface RunOptions {
   readonly threads: number;
   readonly isAlone: boolean;
   readonly isPacked: boolean;
+  readonly profilePrefix: string | undefined;
 }
 
 function sessionOptions(options: RunOptions): InferenceSession.SessionOptions {
-  const { threads, isAlone, isPacked } = options;
+  const { threads, isAlone, isPacked, profilePrefix } = options;
   return {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
@@ -61,6 +64,9 @@ function sessionOptions(options: RunOptions): InferenceSession.SessionOptions {
     logSeverityLevel: 3,
     // A plan of the memory of one batch size is a second block of the same size beside what the first run took.
     enableMemPattern: false,
+    ...(profilePrefix === undefined
+      ? {}
+      : { enableProfiling: true, profileFilePrefix: profilePrefix }),
     extra: {
       session: {
         // Spinning threads of several trainers on one machine would starve one another.
@@ -153,7 +159,11 @@ export class GraphSessions<Kind extends string> {
     if (this.#isDisposed) return;
     await this.inTurn(async () => {
       this.#isDisposed = true;
-      for (const session of this.#sessions.values()) await (await session).release();
+      for (const started of this.#sessions.values()) {
+        const session = await started;
+        if (this.#options.profilePrefix !== undefined) session.endProfiling();
+        await session.release();
+      }
       this.#sessions.clear();
     });
   }
@@ -168,13 +178,13 @@ export class GraphSessions<Kind extends string> {
   }
 
   async #createSession(kind: Kind): Promise<InferenceSession> {
-    const { runtime, weights, threads, isAlone, build } = this.#options;
+    const { runtime, weights, threads, isAlone, profilePrefix, build } = this.#options;
     const isPacked = this.#options.isPacked?.(kind) ?? false;
     const path = await placeGraph(weights, kind, build(kind));
     try {
       return await runtime.InferenceSession.create(
         path,
-        sessionOptions({ threads, isAlone, isPacked }),
+        sessionOptions({ threads, isAlone, isPacked, profilePrefix }),
       );
     } catch (cause) {
       throw new UnavailableError(
