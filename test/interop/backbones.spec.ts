@@ -1,10 +1,17 @@
-/** A plain ViT gives the same logits in timm, in transformers and here. */
+/** Every family gives the same logits in timm, in transformers and here. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { largestDifference, logitsOfOurs, makeModels, type MadeModel } from './python.ts';
 
-const families = ['timm-vit', 'transformers-vit', 'transformers-vit-modules'];
+const families = [
+  ...['timm-vit', 'timm-deit', 'timm-deit-distilled', 'timm-deit3', 'timm-options'],
+  ...['timm-dinov2', 'timm-dinov2-registers', 'timm-dinov3', 'timm-dinov3-qkvb'],
+  ...['timm-clip', 'timm-clip-quickgelu'],
+  ...['transformers-vit', 'transformers-vit-modules', 'transformers-deit'],
+  ...['transformers-dinov2', 'transformers-dinov2-registers', 'transformers-dinov3'],
+  ...['transformers-clip', 'transformers-clip-vision'],
+];
 const folder = mkdtempSync(path.join(tmpdir(), 'melo-interop-'));
 let made: ReadonlyMap<string, MadeModel>;
 

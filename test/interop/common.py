@@ -61,7 +61,7 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
             if parameter.dim() > 1 and name.endswith("weight"):
                 parameter.copy_(draw * (3 / parameter[0].numel()) ** 0.5)
             else:
-                centre = 1.0 if name.endswith(("weight", "gamma", "lambda1")) else 0.0
+                centre = 1.0 if name.endswith(("weight", "gamma", "lambda1", "gamma_1", "gamma_2")) else 0.0
                 parameter.copy_(centre + 0.1 * draw)
 
 
@@ -163,3 +163,145 @@ def transformers_vit_modules() -> SmallModel:
         save_tensors(named, folder / "model.safetensors")
 
     return SmallModel(model, 32, features, save)
+
+
+# The families that change something in the plain ViT: each as both libraries have it, where both do.
+
+
+def cls_token(model):
+    """Pixels to the CLS token after the last norm."""
+    return lambda images: model(pixel_values=images).last_hidden_state[:, 0]
+
+
+def timm_family(architecture: str, **options) -> SmallModel:
+    model = small_timm(architecture, **options)
+    features = lambda images: model.forward_head(model.forward_features(images), pre_logits=True)
+    return SmallModel(model, 32, features, lambda folder: save_timm(model, folder))
+
+
+def transformers_family(model) -> SmallModel:
+    return SmallModel(model, 32, cls_token(model), lambda folder: save_transformers(model, folder))
+
+
+@family("timm-deit")
+def timm_deit() -> SmallModel:
+    return timm_family("deit_tiny_patch16_224")
+
+
+@family("timm-deit-distilled")
+def timm_deit_distilled() -> SmallModel:
+    """Features are the mean of the two tokens, which is what two equal heads would average."""
+    return timm_family("deit_tiny_distilled_patch16_224")
+
+
+@family("timm-deit3")
+def timm_deit3() -> SmallModel:
+    return timm_family("deit3_small_patch16_224")
+
+
+@family("timm-dinov2")
+def timm_dinov2() -> SmallModel:
+    return timm_family("vit_small_patch14_dinov2")
+
+
+@family("timm-dinov2-registers")
+def timm_dinov2_registers() -> SmallModel:
+    return timm_family("vit_small_patch14_reg4_dinov2")
+
+
+def timm_dinov3_family(architecture: str) -> SmallModel:
+    """Features are those of the CLS token, as DINOv3's authors use them; timm alone pools its patches by default."""
+    model = small_timm(architecture)
+    features = lambda images: model.forward_features(images)[:, 0]
+    return SmallModel(model, 32, features, lambda folder: save_timm(model, folder))
+
+
+@family("timm-dinov3")
+def timm_dinov3() -> SmallModel:
+    return timm_dinov3_family("vit_small_patch16_dinov3")
+
+
+@family("timm-dinov3-qkvb")
+def timm_dinov3_qkvb() -> SmallModel:
+    return timm_dinov3_family("vit_small_patch16_dinov3_qkvb")
+
+
+@family("timm-clip")
+def timm_clip() -> SmallModel:
+    return timm_family("vit_base_patch16_clip_224")
+
+
+@family("timm-clip-quickgelu")
+def timm_clip_quickgelu() -> SmallModel:
+    return timm_family("vit_base_patch32_clip_quickgelu_224")
+
+
+@family("timm-options")
+def timm_options() -> SmallModel:
+    """What a plain architecture becomes by its arguments alone."""
+    options = {"init_values": 0.1, "qkv_bias": False, "reg_tokens": 2, "no_embed_class": True}
+    model = small_timm("vit_tiny_patch16_224", act_layer="quick_gelu", **options)
+
+    def save(folder: Path) -> None:
+        save_timm(model, folder)
+        config = json.loads((folder / "config.json").read_text())
+        config["model_args"] |= options | {"act_layer": "quick_gelu"}
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return SmallModel(model, 32, model, save)
+
+
+@family("transformers-deit")
+def transformers_deit() -> SmallModel:
+    from transformers import DeiTConfig, DeiTModel
+
+    model = DeiTModel(DeiTConfig(**small_transformers_sizes()), add_pooling_layer=False)
+    features = lambda images: model(pixel_values=images).last_hidden_state[:, :2].mean(1)
+    return SmallModel(model, 32, features, lambda folder: save_transformers(model, folder))
+
+
+def dinov2_sizes() -> dict[str, object]:
+    return small_transformers_sizes() | {"mlp_ratio": 2}
+
+
+@family("transformers-dinov2")
+def transformers_dinov2() -> SmallModel:
+    from transformers import Dinov2Config, Dinov2Model
+
+    return transformers_family(Dinov2Model(Dinov2Config(**dinov2_sizes())))
+
+
+@family("transformers-dinov2-registers")
+def transformers_dinov2_registers() -> SmallModel:
+    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
+    return transformers_family(Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**dinov2_sizes())))
+
+
+@family("transformers-dinov3")
+def transformers_dinov3() -> SmallModel:
+    from transformers import DINOv3ViTConfig, DINOv3ViTModel
+
+    config = DINOv3ViTConfig(**small_transformers_sizes(), num_register_tokens=4)
+    return transformers_family(DINOv3ViTModel(config))
+
+
+@family("transformers-clip-vision")
+def transformers_clip_vision() -> SmallModel:
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    model = CLIPVisionModel(CLIPVisionConfig(**small_transformers_sizes()))
+    features = lambda images: model(pixel_values=images).pooler_output
+    return SmallModel(model, 32, features, lambda folder: save_transformers(model, folder))
+
+
+@family("transformers-clip")
+def transformers_clip() -> SmallModel:
+    """Both towers in one file: the image tower is taken, its projection into the common space left off."""
+    from transformers import CLIPConfig, CLIPModel
+
+    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    text |= {"vocab_size": 50, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    model = CLIPModel(CLIPConfig(vision_config=small_transformers_sizes(), text_config=text))
+    features = lambda images: model.vision_model(pixel_values=images).pooler_output
+    return SmallModel(model, 32, features, lambda folder: save_transformers(model, folder))

@@ -67,9 +67,7 @@ describe('opening', () => {
   test.each(spellings)('%s: the configuration and every tensor are found', async (spelling) => {
     const backbone = await openFiles(make(spelling));
     expect(backbone.configuration).toEqual(configuration);
-    expect([...backbone.tensors.keys()].sort()).toEqual(
-      canonicalNames(configuration.blocks).sort(),
-    );
+    expect([...backbone.tensors.keys()].sort()).toEqual(canonicalNames(configuration).sort());
     const reference = await openFiles(make('hugging-face-query'));
     for (const name of backbone.tensors.keys()) {
       const values = await backbone.read(name);
@@ -174,9 +172,10 @@ describe('refusals', () => {
 
   test.each([
     ['gelu_new', { hidden_act: 'gelu_new' }],
-    ['quick_gelu', { hidden_act: 'quick_gelu' }],
-    ['no bias', { qkv_bias: false }],
-    ['deit', { model_type: 'deit' }],
+    ['query.bias', { qkv_bias: false }],
+    ['swin', { model_type: 'swin' }],
+    ['names are of another', { model_type: 'dinov2' }],
+    ['names are of another', { model_type: 'clip_vision_model' }],
     ['channels', { num_channels: 1 }],
     ['square', { image_size: [12, 16] }],
     ['hidden_size', { hidden_size: undefined }],
@@ -192,10 +191,14 @@ describe('refusals', () => {
   });
 
   test.each([
-    ['vit_small_patch14_reg4_dinov2.lvd142m', {}],
+    ['vit_giant_patch14_dinov2.lvd142m', {}], // a gated MLP
+    ['vit_huge_plus_patch16_dinov3.lvd1689m', {}],
     ['vit_base_patch16_224_miil.in21k', {}],
-    ['vit_base_patch16_clip_quickgelu_224', {}],
+    ['vit_base_patch16_siglip_224', {}],
+    ['vit_base_patch16_rope_224', {}],
+    ['eva02_tiny_patch14_224', {}],
     ['resnet50', {}],
+    ['vit_tiny_patch4_12', { reg_tokens: 4 }], // registers that have positions
     ['vit_tiny_patch4_12', { class_token: false }],
     ['vit_tiny_patch4_12', { global_pool: 'avg' }],
     ['vit_tiny_patch4_12', { act_layer: 'gelu_tanh' }],
@@ -299,7 +302,7 @@ describe('fingerprint', () => {
     await fingerprintBackbone(await openFiles(make('timm')), {
       onProgress: ({ done, total }) => seen.push(done, total),
     });
-    const total = canonicalNames(configuration.blocks).length;
+    const total = canonicalNames(configuration).length;
     expect(seen.slice(0, 2)).toEqual([1, total]);
     expect(seen.slice(-2)).toEqual([total, total]);
   });

@@ -13,13 +13,14 @@ import {
   type SafetensorsEntry,
 } from '#core/adapter';
 import { assert, InputError } from '#core/errors';
-import {
-  readHuggingFaceConfiguration,
-  readTimmConfiguration,
-  type StatedConfiguration,
-} from './read-configuration.ts';
+import { classTokenCount, positionCount } from './architecture.ts';
+import type { StatedConfiguration } from './read-configuration.ts';
+import { readHuggingFaceConfiguration } from './read-hugging-face.ts';
+import { readTimmConfiguration } from './read-timm.ts';
 import {
   canonicalNames,
+  checkAllKnown,
+  evaName,
   recogniseNames,
   spelledName,
   unsupported,
@@ -53,7 +54,7 @@ export async function openBackbone(options: {
   const stated =
     names.spelling === 'timm'
       ? readTimmConfiguration(options.config)
-      : readHuggingFaceConfiguration(options.config, options.preprocessor);
+      : readHuggingFaceConfiguration(options.config, options.preprocessor, names.spelling);
   const configuration = reconcile(stated, files, names);
   const tensors = locateTensors(configuration, files, names);
   const read = async (name: string): Promise<Float32Array> => {
@@ -70,13 +71,22 @@ async function readHeader(source: ByteSource): Promise<FileTensors> {
   return parseSafetensorsHeader(await source.read(8, length), source.size).tensors;
 }
 
-function fileTensor(files: FileTensors, names: FileNames, canonical: string): SafetensorsEntry {
+/** A tensor as the file has it, under which name. */
+interface FoundTensor {
+  readonly name: string;
+  readonly entry: SafetensorsEntry;
+}
+
+function fileTensor(files: FileTensors, names: FileNames, canonical: string): FoundTensor {
   const name = names.prefix + spelledName(canonical, names.spelling);
-  const entry = files.get(name);
-  if (entry !== undefined) return entry;
+  const other = names.spelling === 'timm' ? evaName(canonical) : null;
+  for (const candidate of other === null ? [name] : [other, name]) {
+    const entry = files.get(candidate);
+    if (entry !== undefined) return { name: candidate, entry };
+  }
   throw new InputError(
     'TENSOR_MISSING',
-    `backbone: expected tensor ${name}, the file has none; use a complete file of a plain ViT`,
+    `backbone: expected tensor ${name}, the file has none; use a complete file`,
     { tensor: name },
   );
 }
@@ -91,49 +101,64 @@ function reconcile(
   if (blocks !== names.blocks) {
     throw unsupported(`config.json says ${blocks} blocks, the file has ${names.blocks}`, 'blocks');
   }
-  if (dimension % heads !== 0) {
+  const isRotary = stated.options.positions === 'rotary';
+  if (dimension % heads !== 0 || (isRotary && (dimension / heads) % 4 !== 0)) {
     throw unsupported(`${dimension} is no multiple of ${heads} heads`, 'heads');
   }
-  const patch = fileTensor(files, names, 'patch_embed.proj.weight').shape;
+  const patch = fileTensor(files, names, 'patch_embed.proj.weight').entry.shape;
   const patchSize = patch[3] ?? 0;
   if (patch.length !== 4 || patch[1] !== 3 || patch[2] !== patchSize || patchSize < 1) {
     throw shapeMismatch('patch_embed.proj.weight', `(${dimension}, 3, P, P)`, patch);
   }
-  const position = fileTensor(files, names, 'pos_embed').shape; // (1,T,D)
-  const grid = Math.round(Math.sqrt((position[1] ?? 0) - 1));
-  if (position.length !== 3 || grid < 1 || grid * grid + 1 !== position[1]) {
-    throw shapeMismatch('pos_embed', `(1, n * n + 1, ${dimension})`, position);
-  }
-  const imageSize = grid * patchSize;
   if ((stated.patchSize ?? patchSize) !== patchSize) {
     throw unsupported(
       `config.json says patches of ${stated.patchSize} pixels, the file has ${patchSize}`,
       'patch_size',
     );
   }
+  const imageSize = isRotary
+    ? rotaryImageSize(stated.imageSize, patchSize)
+    : tableImageSize(stated, files, names, patchSize);
+  const { layerNormEpsilon, activation, pooling, mean, std, options } = stated;
+  return {
+    ...{ dimension, blocks, heads, mlpDimension, patchSize, imageSize, layerNormEpsilon },
+    ...{ channels: 3, activation, pooling, mean, std },
+    ...options,
+  };
+}
+
+/** Rotary positions fit any size: the one that the configuration states is run. */
+function rotaryImageSize(imageSize: number | null, patchSize: number): number {
+  if (imageSize !== null && imageSize % patchSize === 0) return imageSize;
+  throw unsupported(
+    `config.json says images of ${imageSize ?? 'no size'}, no multiple of patches of ${patchSize}`,
+    'image_size',
+  );
+}
+
+/** A learned table of positions fits one size, which the configuration must state too. */
+function tableImageSize(
+  stated: StatedConfiguration,
+  files: FileTensors,
+  names: FileNames,
+  patchSize: number,
+): number {
+  const { shape } = fileTensor(files, names, 'pos_embed').entry; // (1,rows,D), or (rows,D) in CLIP
+  const rows = shape.at(-2) ?? 0;
+  const before = stated.options.positions === 'patches' ? 0 : classTokenCount(stated);
+  const grid = Math.round(Math.sqrt(rows - before));
+  if (shape.length < 2 || grid < 1 || grid * grid + before !== rows) {
+    const expected = `(1, n * n + ${before}, ${stated.size.dimension})`;
+    throw shapeMismatch('pos_embed', expected, shape);
+  }
+  const imageSize = grid * patchSize;
   if ((stated.imageSize ?? imageSize) !== imageSize) {
     throw unsupported(
       `config.json says images of ${stated.imageSize} pixels, the file has positions for ${imageSize}`,
       'image_size',
     );
   }
-  const { layerNormEpsilon, mean, std } = stated;
-  return {
-    ...{
-      dimension,
-      blocks,
-      heads,
-      mlpDimension,
-      patchSize,
-      imageSize,
-      layerNormEpsilon,
-      mean,
-      std,
-    },
-    channels: 3,
-    activation: 'gelu',
-    pooling: 'cls',
-  };
+  return imageSize;
 }
 
 /** Find every canonical tensor; q, k and v of a fused qkv are thirds of its rows. */
@@ -143,38 +168,49 @@ function locateTensors(
   names: FileNames,
 ): ReadonlyMap<string, TensorLocation> {
   const tensors = new Map<string, TensorLocation>();
-  for (const name of canonicalNames(configuration.blocks)) {
-    const entry = fileTensor(files, names, name);
-    const shape = tensorShape(name, configuration);
-    const part = names.spelling === 'timm' ? /\.attn\.([qkv])\./.exec(name)?.[1] : undefined;
-    const stored = part === undefined ? shape : [3 * (shape[0] ?? 0), ...shape.slice(1)];
-    if (entry.shape.join() !== stored.join()) {
-      throw shapeMismatch(
-        names.prefix + spelledName(name, names.spelling),
-        `(${stored.join(', ')})`,
-        entry.shape,
-      );
-    }
-    const { dtype } = entry;
-    if (!isFloatDtype(dtype)) {
-      throw new InputError(
-        'TENSOR_DTYPE_UNSUPPORTED',
-        `backbone: tensor ${name}: expected F32, F16 or BF16, got ${dtype}; convert the file to float32`,
-        { tensor: name, dtype },
-      );
-    }
-    const length = shapeSize(shape) * dtypeBytes[dtype];
-    const third = part === undefined ? 0 : 'qkv'.indexOf(part);
-    tensors.set(name, { shape, dtype, offset: entry.offset + third * length, length });
+  const used = new Set<string>();
+  for (const canonical of canonicalNames(configuration)) {
+    const { name, entry } = fileTensor(files, names, canonical);
+    used.add(name);
+    tensors.set(canonical, locate(canonical, configuration, name, entry));
   }
+  checkAllKnown(new Set(files.keys()), used);
   return tensors;
+}
+
+function locate(
+  canonical: string,
+  configuration: BackboneConfiguration,
+  name: string,
+  { shape: actual, dtype, offset }: SafetensorsEntry,
+): TensorLocation {
+  const shape = tensorShape(canonical, configuration);
+  const part = name.includes('.attn.qkv.') ? /\.attn\.([qkv])\./.exec(canonical)?.[1] : undefined;
+  const stored = part === undefined ? shape : [3 * (shape[0] ?? 0), ...shape.slice(1)];
+  // CLIP keeps its token and its positions without the axes of length one.
+  const isSame = (expected: readonly number[]): boolean => actual.join() === expected.join();
+  const isSqueezed = /_token$|^pos_embed$/.test(canonical) && isSame(shape.filter((n) => n !== 1));
+  if (!isSame(stored) && !isSqueezed) {
+    throw shapeMismatch(name, `(${stored.join(', ')})`, actual);
+  }
+  if (!isFloatDtype(dtype)) {
+    throw new InputError(
+      'TENSOR_DTYPE_UNSUPPORTED',
+      `backbone: tensor ${name}: expected F32, F16 or BF16, got ${dtype}; convert the file to float32`,
+      { tensor: name, dtype },
+    );
+  }
+  const length = shapeSize(shape) * dtypeBytes[dtype];
+  const third = part === undefined ? 0 : 'qkv'.indexOf(part);
+  return { shape, dtype, offset: offset + third * length, length };
 }
 
 /** Shape of a canonical tensor, as `types.ts` lists them. */
 export function tensorShape(name: string, configuration: BackboneConfiguration): number[] {
-  const { dimension: D, mlpDimension: F, patchSize: P, imageSize: S } = configuration;
-  if (name === 'cls_token') return [1, 1, D];
-  if (name === 'pos_embed') return [1, (S / P) ** 2 + 1, D];
+  const { dimension: D, mlpDimension: F, patchSize: P } = configuration;
+  if (name === 'cls_token' || name === 'dist_token') return [1, 1, D];
+  if (name === 'reg_token') return [1, configuration.registers ?? 0, D];
+  if (name === 'pos_embed') return [1, positionCount(configuration), D];
   if (name === 'patch_embed.proj.weight') return [D, 3, P, P];
   if (name.endsWith('.mlp.fc1.weight')) return [F, D];
   if (name.endsWith('.mlp.fc1.bias')) return [F];

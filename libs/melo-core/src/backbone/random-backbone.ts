@@ -1,10 +1,12 @@
 /** Small ViTs with random weights, in every spelling: for tests and for a demo without pretrained weights. */
 import { encodeFloats, encodeSafetensorsBytes, shapeSize, type FloatDtype } from '#core/adapter';
 import { concatBytes } from '#core/bytes';
+import { assert } from '#core/errors';
 import { seededRng } from '#core/rng';
+import { memorySource } from './memory-source.ts';
 import { tensorShape } from './open.ts';
 import { canonicalNames, spelledName, type Spelling } from './tensor-names.ts';
-import type { BackboneConfiguration } from './types.ts';
+import type { Backbone, BackboneConfiguration } from './types.ts';
 
 /** A backbone as files: what a folder of weights would hold, parsed. */
 export interface BackboneFiles {
@@ -35,7 +37,7 @@ export function randomBackboneFile(options: {
 }): BackboneFiles {
   const { configuration, seed, spelling, dtype = 'F32' } = options;
   const parts = new Map<string, { shape: number[]; data: Uint8Array }>();
-  for (const name of canonicalNames(configuration.blocks)) {
+  for (const name of canonicalNames(configuration)) {
     const shape = tensorShape(name, configuration);
     const data = encodeFloats(randomValues(name, shape, seed), dtype);
     const stored = spelledName(name, spelling);
@@ -54,14 +56,47 @@ export function randomBackboneFile(options: {
   };
 }
 
+/**
+ * Make a backbone of any configuration in memory, without the files of a library: the same values for the same seed.
+ *
+ * @param options - `configuration`: with any options; `seed`: text
+ */
+export function randomBackbone(options: {
+  readonly configuration: BackboneConfiguration;
+  readonly seed: string;
+}): Backbone {
+  const { configuration, seed } = options;
+  const values = new Map(
+    canonicalNames(configuration).map((name): [string, Float32Array] => [
+      name,
+      randomValues(name, tensorShape(name, configuration), seed),
+    ]),
+  );
+  const source = memorySource(
+    concatBytes(...[...values.values()].map((v) => encodeFloats(v, 'F32'))),
+  );
+  let offset = 0;
+  const tensors = [...values].map(([name, { length }]) => {
+    const place = { shape: tensorShape(name, configuration), dtype: 'F32', offset } as const;
+    offset += 4 * length;
+    return [name, { ...place, length: 4 * length }] as const;
+  });
+  const read = (name: string): Promise<Float32Array> => {
+    const found = values.get(name);
+    assert(found !== undefined, `backbone: there is no tensor ${name}`);
+    return Promise.resolve(found.slice());
+  };
+  return { name: `random-${seed}`, configuration, tensors: new Map(tensors), source, read };
+}
+
 function randomValues(name: string, shape: readonly number[], seed: string): Float32Array {
   const rng = seededRng(`random-backbone/${seed}/${name}`);
   const isMatrix = name.endsWith('.weight') && shape.length > 1;
-  const isNormWeight = name.endsWith('.weight') && shape.length === 1;
+  const isScale = /\.(?:weight|gamma)$/.test(name) && shape.length === 1; // of a norm or a layer
   const bound = isMatrix ? Math.sqrt(3 / shapeSize(shape.slice(1))) : 0.1;
   const values = new Float32Array(shapeSize(shape));
   for (let index = 0; index < values.length; index++) {
-    values[index] = (isNormWeight ? 1 : 0) + bound * (2 * rng.nextFloat() - 1);
+    values[index] = (isScale ? 1 : 0) + bound * (2 * rng.nextFloat() - 1);
   }
   return values;
 }

@@ -1,9 +1,10 @@
 /**
  * What a frozen Vision Transformer is to the rest of the project: a configuration and named ranges of a file.
  *
- * Shape letters: D dimension, L blocks, H heads, F mlp dimension, P patch size, S image size, T = (S / P)^2 + 1 tokens.
- * Only the plain ViT (Dosovitskiy et al. 2021, pre-norm, CLS token, exact GELU, biases everywhere) is described; anything
- * else is refused by name rather than run almost right.
+ * Shape letters: D dimension, L blocks, H heads, F mlp dimension, P patch size, S image size, N = (S / P)^2 patches, R
+ * registers, T tokens: the CLS token, a distillation token where there is one, R registers, N patches.
+ * Described are the plain ViT (Dosovitskiy et al. 2021, pre-norm, CLS token, exact GELU, biases everywhere) and what DeiT, DINOv2,
+ * DINOv3 and CLIP's image tower change in it; anything else is refused by name rather than run almost right.
  */
 
 /** Random access to the bytes of a file, handed in by the caller: this folder opens no file itself. */
@@ -19,8 +20,33 @@ export interface ByteSource {
 /** Three numbers, one for each of red, green and blue. */
 export type ChannelTriple = readonly [number, number, number];
 
+/** A projection whose bias a backbone may lack. */
+export type BiasedPart = 'patch_embed' | 'q' | 'k' | 'v';
+
+/**
+ * In what a backbone differs from the plain ViT. What is as there is left out, never null or false: so the fingerprint of a plain
+ * ViT is what it was before there were options.
+ */
+export interface BackboneOptions {
+  /** R, learned tokens between the CLS token and the patches; of no position of their own. */
+  readonly registers?: number;
+  /** Each branch is multiplied by a learned vector (D) before it is added (layer scale). */
+  readonly hasLayerScale?: true;
+  /** A layer norm stands between the positions and the first block. */
+  readonly hasNormBefore?: true;
+  /**
+   * Which tokens have positions. Left out: a learned table for the CLS token (and the distillation token) and the patches.
+   * `patches`: a learned table for the patches alone. `rotary`: no table; q and k of the patches are turned in every block.
+   */
+  readonly positions?: 'patches' | 'rotary';
+  /** Of rotary positions: the base of the periods, 100 in DINOv3. */
+  readonly rotaryBase?: number;
+  /** Projections without a bias, in the order of {@link BiasedPart}. */
+  readonly withoutBias?: readonly BiasedPart[];
+}
+
 /** Everything besides the weights that decides what the backbone computes. */
-export interface BackboneConfiguration {
+export interface BackboneConfiguration extends BackboneOptions {
   /** D, the width of a token. */
   readonly dimension: number;
   /** L, how many transformer blocks. */
@@ -36,10 +62,10 @@ export interface BackboneConfiguration {
   readonly channels: 3;
   /** Added to the variance in every layer norm. */
   readonly layerNormEpsilon: number;
-  /** x * Phi(x) with the exact error function, not the tanh form. */
-  readonly activation: 'gelu';
-  /** The final layer norm's output at the CLS token. */
-  readonly pooling: 'cls';
+  /** `gelu`: x Phi(x) with the exact error function, not the tanh form. `quick_gelu`: x sigmoid(1.702 x). */
+  readonly activation: 'gelu' | 'quick_gelu';
+  /** What the features are: the final layer norm's output at the CLS token, or the mean of it at CLS and distillation token. */
+  readonly pooling: 'cls' | 'cls-distillation';
   /** Of the normalisation (pixel / 255 - mean) / std this backbone was trained with. */
   readonly mean: ChannelTriple;
   readonly std: ChannelTriple;
@@ -62,9 +88,11 @@ export interface TensorLocation {
  * An opened backbone: checked names and shapes, no weight read yet.
  *
  * Canonical names are timm's with q, k and v apart: `patch_embed.proj.weight` (D,3,P,P), `patch_embed.proj.bias` (D),
- * `cls_token` (1,1,D), `pos_embed` (1,T,D), and for each block n `blocks.n.norm1.weight|bias` (D),
+ * `cls_token` (1,1,D), `pos_embed` (1,N+1,D), and for each block n `blocks.n.norm1.weight|bias` (D),
  * `blocks.n.attn.q|k|v|proj.weight` (D,D) and `.bias` (D), `blocks.n.norm2.weight|bias` (D), `blocks.n.mlp.fc1.weight`
  * (F,D), `.bias` (F), `blocks.n.mlp.fc2.weight` (D,F), `.bias` (D); last `norm.weight|bias` (D). Matrices are (out, in).
+ * Options add `dist_token` (1,1,D), `reg_token` (1,R,D), `norm_pre.weight|bias` (D), `blocks.n.ls1|ls2.gamma` (D), make the table
+ * of positions (1,N+2,D) or (1,N,D), or take it and biases away.
  */
 export interface Backbone {
   /** For people and cards, e.g. `vit_tiny_patch16_224`. */

@@ -95,7 +95,7 @@ export async function backboneVector(): Promise<Vector> {
   };
   const values = new Map<string, Float32Array>();
   let next = 0;
-  for (const name of canonicalNames(configuration.blocks).sort()) {
+  for (const name of canonicalNames(configuration).sort()) {
     const size = tensorShape(name, configuration).reduce((product, side) => product * side, 1);
     values.set(
       name,

@@ -118,6 +118,12 @@ export class GraphBuilder {
     });
   }
 
+  /** A float32 table constant, made once under its name. */
+  floats(name: string, values: Float32Array, shape: readonly number[]): Value {
+    const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    return this.#initializer({ name, dims: shape, dataType: tensorDataType.float, rawData });
+  }
+
   /** A constant row of whole numbers: axes, shapes, sizes. */
   integers(values: readonly number[]): Value {
     const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);

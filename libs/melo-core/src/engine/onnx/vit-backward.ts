@@ -8,8 +8,10 @@
  *   layer norm: dx = (dn - mean(dn) - n mean(dn n)) / deviation, n the normalised input, dn = dy * gain
  * Nothing flows into frozen weights or below the first block.
  */
+import { classTokenCount, patchCount, prefixTokenCount } from '#core/backbone';
 import { assert } from '#core/errors';
 import type { LossName } from '../types.ts';
+import { turnBack } from './embedding.ts';
 import type { GradientForm } from './gradient-forms.ts';
 import type { GraphBuilder, Value } from './graph-builder.ts';
 import { addLoss } from './losses.ts';
@@ -34,11 +36,17 @@ function throughNorm(graph: GraphBuilder, norm: NormRecord, dy: Value, past?: Va
   return past === undefined ? dx : graph.op('Add', [past, dx]);
 }
 
+/** dy gamma: (rows,D); dy itself where there is no layer scale. */
+function throughLayerScale(graph: GraphBuilder, dy: Value, gamma: Value | undefined): Value {
+  return gamma === undefined ? dy : graph.op('Mul', [dy, gamma]);
+}
+
 /** dx of the MLP's input from its output's dx: (rows,D) -> (rows,D). */
 function throughMlp(graph: GraphBuilder, block: BlockRecord, dx: Value): Value {
-  const { weights, activation } = block;
+  const { weights, activation, gammas } = block;
   assert(activation.slope !== undefined, 'graph: expected the slope of a trained block');
-  const da = graph.op('Gemm', [dx, weights.fc2], { alpha: { float: activation.slopeScale } });
+  const dBranch = throughLayerScale(graph, dx, gammas.mlp);
+  const da = graph.op('Gemm', [dBranch, weights.fc2], { alpha: { float: activation.slopeScale } });
   return throughLinear(graph, graph.op('Mul', [da, activation.slope]), weights.fc1);
 }
 
@@ -63,6 +71,7 @@ function throughAttention(
 ): { readonly dq: Value; readonly dk: Value | undefined; readonly dv: Value } {
   const { graph, configuration } = context;
   const alpha = { float: 1 / Math.sqrt(configuration.dimension / configuration.heads) };
+  const tokens = tokenCount(configuration);
   const yes = { int: 1 };
   const dO = splitHeads(context, dOutput, block.queryTokens); // (Q,B,H,K)
   const dv = graph.fusedOp('FusedMatMul', [block.attention, dO], {
@@ -83,18 +92,18 @@ function throughAttention(
     ? graph.fusedOp('FusedMatMul', [dS, block.q], { transA: yes, transBatchB: yes, alpha })
     : undefined;
   return {
-    dq: joinHeads(context, dq),
-    dk: dk === undefined ? undefined : joinHeads(context, dk),
+    dq: joinHeads(context, turnBack(context, dq, block.queryTokens)),
+    dk: dk === undefined ? undefined : joinHeads(context, turnBack(context, dk, tokens)),
     dv: joinHeads(context, dv),
   };
 }
 
-/** Put zeros behind the CLS rows: (B,D) -> (T B, D). */
-function padTokens({ graph, configuration }: GraphContext, cls: Value): Value {
+/** Put zeros behind the tokens that were queried: (Q B, D) -> (T B, D). */
+function padTokens({ graph, configuration }: GraphContext, rows: Value, queried: number): Value {
   const { dimension } = configuration;
-  const tokens = tokenCount(configuration);
-  const first = graph.op('Reshape', [cls, graph.integers([1, -1, dimension])]);
-  const padded = graph.op('Pad', [first, graph.integers([0, 0, 0, tokens - 1, 0, 0])]); // (T,B,D)
+  const missing = tokenCount(configuration) - queried;
+  const first = graph.op('Reshape', [rows, graph.integers([queried, -1, dimension])]);
+  const padded = graph.op('Pad', [first, graph.integers([0, 0, 0, missing, 0, 0])]); // (T,B,D)
   return graph.op('Reshape', [padded, graph.integers([-1, dimension])]);
 }
 
@@ -109,9 +118,10 @@ function throughBlock(
   const { graph, configuration } = context;
   const { weights } = block;
   const isFirst = index === 0;
-  const isLast = index === configuration.blocks - 1;
+  const isCut = block.queryTokens < tokenCount(configuration);
   const dx1 = throughNorm(graph, block.norm2, throughMlp(graph, block, dx), dx);
-  const dO = throughLinear(graph, dx1, weights.proj);
+  const dBranch = throughLayerScale(graph, dx1, block.gammas.attention);
+  const dO = throughLinear(graph, dBranch, weights.proj);
   const { dq, dk, dv } = throughAttention(context, block, dO, !isFirst);
   const gradients = [
     ...form.pair(context, block.loraQ, block.queryInput, dq, block.queryTokens),
@@ -119,10 +129,33 @@ function throughBlock(
   ];
   if (dk === undefined) return { gradients, dInput: undefined };
   const fromQuery = throughLinear(graph, dq, weights.q);
-  const spread = (rows: Value): Value => (isLast ? padTokens(context, rows) : rows);
+  const spread = (rows: Value): Value =>
+    isCut ? padTokens(context, rows, block.queryTokens) : rows;
   const fromKey = throughLinear(graph, dk, weights.k, spread(fromQuery));
   const dh = throughLinear(graph, dv, weights.v, fromKey);
   return { gradients, dInput: throughNorm(graph, block.norm1, dh, spread(dx1)) };
+}
+
+/** The derivative through a mean over the patches: (B,D) -> (T B, D), zero for the tokens before them. */
+function throughMeanOfPatches({ graph, configuration }: GraphContext, dFeatures: Value): Value {
+  const { dimension } = configuration;
+  const [before, patches] = [prefixTokenCount(configuration), patchCount(configuration)];
+  const share = graph.op('Mul', [dFeatures, graph.scalar(1 / patches)]);
+  const row = graph.op('Reshape', [share, graph.integers([1, -1, dimension])]);
+  const copies = graph.op('Expand', [row, graph.integers([patches, 1, 1])]); // (N,B,D)
+  const padded = graph.op('Pad', [copies, graph.integers([before, 0, 0, 0, 0, 0])]); // (T,B,D)
+  return graph.op('Reshape', [padded, graph.integers([-1, dimension])]);
+}
+
+/** The derivative through a mean over the tokens that are read: (B,D) -> (Q B, D). */
+function throughMean(context: GraphContext, dFeatures: Value): Value {
+  const { graph, configuration, pooling } = context;
+  if (pooling === 'mean') return throughMeanOfPatches(context, dFeatures);
+  const count = classTokenCount(configuration);
+  if (count === 1) return dFeatures;
+  const share = graph.op('Mul', [dFeatures, graph.scalar(1 / count)]);
+  const copies = Array.from({ length: count }, () => share);
+  return graph.op('Concat', copies, { axis: { int: 0 } });
 }
 
 /** Which loss, and in which form its gradients come out. */
@@ -147,7 +180,7 @@ export function addBackward(
   const { graph, layout } = context;
   const { losses, dLogits } = addLoss(context, forward.logits, loss);
   const dFeatures = throughLinear(graph, dLogits, forward.headWeight);
-  let dx = throughNorm(graph, forward.norm, dFeatures); // (B,D)
+  let dx = throughNorm(graph, forward.norm, throughMean(context, dFeatures)); // (Q B, D)
   let gradients: readonly Value[] = form.head(context, dLogits, forward.features);
   for (const [index, block] of [...forward.blocks.entries()].reverse()) {
     const below = throughBlock(context, block, index, dx, form);

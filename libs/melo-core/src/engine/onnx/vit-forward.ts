@@ -2,7 +2,8 @@
  * The forward pass of a ViT with MeLo at q and v, as an ONNX graph that keeps what the backward pass needs.
  *
  * Letters: B images, T tokens, D dimension, H heads, K = D / H, F mlp dimension, r rank, s scale, C classes; Q is the
- * number of query tokens: T, but 1 in the last block, of whose output only the CLS token is used.
+ * number of query tokens: T, but in the last block that of the tokens whose output is used: the CLS token, and the
+ * distillation token where there is one; T again where the head reads the mean of the patches.
  *
  * Tokens stand first, (T,B,D), and are kept as (T B, D): so a head's rows are strided ranges that FusedMatMul reads in
  * place (transBatchA, transBatchB), no transpose; and the CLS token of all images is one contiguous range.
@@ -11,11 +12,17 @@
  * @see Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929; Zhu et al. 2023 (MeLo), https://arxiv.org/abs/2311.08236
  */
 import type { AdapterLayout } from '#core/adapter';
+import { classTokenCount, hasBias, prefixTokenCount, tokenCount } from '#core/backbone';
 import type { BackboneConfiguration } from '#core/backbone';
+import type { Pooling } from '#core/protocol';
 import { assert } from '#core/errors';
+import { embed, turn } from './embedding.ts';
 import { addGelu } from './gelu.ts';
 import type { Activation } from './gelu.ts';
 import type { GraphBuilder, Value, WeightRange } from './graph-builder.ts';
+import { addQuickGelu } from './quick-gelu.ts';
+
+export { tokenCount };
 
 /** What a forward pass is built on. */
 export interface ForwardContext {
@@ -25,6 +32,8 @@ export interface ForwardContext {
   readonly isTrained: boolean;
   /** Where a frozen tensor lies, by its canonical name. */
   readonly weightRange: (name: string) => WeightRange;
+  /** What the head reads; the class token where it is left out. */
+  readonly pooling?: Pooling | undefined;
 }
 
 /** What a graph for one adapter specification is built for. */
@@ -103,13 +112,15 @@ export interface BlockRecord {
   readonly norm2: NormRecord;
   /** The MLP's hidden layer, (Q B, F). */
   readonly activation: Activation;
+  /** Layer scales (D) of both branches, where the backbone has them. */
+  readonly gammas: { readonly attention: Value | undefined; readonly mlp: Value | undefined };
 }
 
 /** What the forward pass leaves. */
 export interface ForwardRecord {
   readonly blocks: readonly BlockRecord[];
   readonly norm: NormRecord;
-  /** The CLS token after the last norm, (B,D). */
+  /** What the head reads after the last norm: the CLS token, or a mean of tokens, (B,D). */
   readonly features: Value;
   /** (C,D). */
   readonly headWeight: Value;
@@ -117,22 +128,19 @@ export interface ForwardRecord {
   readonly logits: Value;
 }
 
-/** T, tokens of one image, the CLS token counted. */
-export function tokenCount({ imageSize, patchSize }: BackboneConfiguration): number {
-  return (imageSize / patchSize) ** 2 + 1;
-}
-
 /** Take a frozen tensor as it lies in the weights file. */
-function frozen(context: ForwardContext, name: string, shape: readonly number[]): Value {
+export function frozen(context: ForwardContext, name: string, shape: readonly number[]): Value {
   return context.graph.weight(name, shape, context.weightRange(name));
 }
 
-/** y = x W^T + b, (rows,in) x (out,in)^T -> (rows,out). */
-export function linear(graph: GraphBuilder, x: Value, weight: Value, bias: Value): Value {
-  return graph.op('Gemm', [x, weight, bias], { transB: { int: 1 } });
+/** y = x W^T + b, (rows,in) x (out,in)^T -> (rows,out); without b where there is none. */
+export function linear(graph: GraphBuilder, x: Value, weight: Value, bias?: Value): Value {
+  const inputs = bias === undefined ? [x, weight] : [x, weight, bias];
+  return graph.op('Gemm', inputs, { transB: { int: 1 } });
 }
 
-function layerNorm(context: ForwardContext, input: Value, name: string): NormRecord {
+/** Normalise rows (rows,D), and keep what the backward pass needs. */
+export function layerNorm(context: ForwardContext, input: Value, name: string): NormRecord {
   const { graph, configuration } = context;
   const gain = frozen(context, `${name}.weight`, [configuration.dimension]);
   const bias = frozen(context, `${name}.bias`, [configuration.dimension]);
@@ -149,41 +157,45 @@ function layerNorm(context: ForwardContext, input: Value, name: string): NormRec
   return { input, output, mean, inverseDeviation, gain };
 }
 
-/** Keep the CLS token of (T B, D) -> (B, D). */
-function clsRows({ graph, configuration }: ForwardContext, x: Value): Value {
+/** Keep the first `count` tokens, (T B, D) -> (count B, D). */
+function firstRows({ graph, configuration }: ForwardContext, x: Value, count: number): Value {
   const { dimension } = configuration;
   const tokens = graph.op('Reshape', [
     x,
     graph.integers([tokenCount(configuration), -1, dimension]),
   ]);
-  const range = [graph.integers([0]), graph.integers([1]), graph.integers([0])];
-  const cls = graph.op('Slice', [tokens, ...range]); // (1,B,D)
-  return graph.op('Reshape', [cls, graph.integers([-1, dimension])]);
+  const range = [graph.integers([0]), graph.integers([count]), graph.integers([0])];
+  const first = graph.op('Slice', [tokens, ...range]); // (count,B,D)
+  return graph.op('Reshape', [first, graph.integers([-1, dimension])]);
 }
 
-/** Embed patches (T-1,B,3PP) and add CLS and positions -> (T B, D). */
-function embed(context: ForwardContext): Value {
-  const { graph, configuration } = context;
-  const { dimension, patchSize } = configuration;
-  const tokens = tokenCount(configuration);
-  const patchNumbers = 3 * patchSize * patchSize;
-  const patches = graph.input('patches', [tokens - 1, 'B', patchNumbers]);
-  const rows = graph.op('Reshape', [patches, graph.integers([-1, patchNumbers])]);
-  const weight = frozen(context, 'patch_embed.proj.weight', [dimension, patchNumbers]);
-  const bias = frozen(context, 'patch_embed.proj.bias', [dimension]);
-  const embedded = graph.op('Reshape', [
-    linear(graph, rows, weight, bias),
-    graph.integers([tokens - 1, -1, dimension]),
-  ]); // (T-1,B,D)
-  const batch = graph.op('Shape', [patches], { start: { int: 1 }, end: { int: 2 } }); // [B]
-  const clsShape = graph.op('Concat', [graph.integers([1]), batch, graph.integers([dimension])], {
-    axis: { int: 0 },
-  });
-  const cls = graph.op('Expand', [frozen(context, 'cls_token', [1, 1, dimension]), clsShape]);
-  const positions = frozen(context, 'pos_embed', [tokens, 1, dimension]);
-  const joined = graph.op('Concat', [cls, embedded], { axis: { int: 0 } }); // (T,B,D)
-  const placed = graph.op('Add', [joined, positions]);
-  return graph.op('Reshape', [placed, graph.integers([-1, dimension])]);
+/** Multiply a branch (rows,D) by its layer scale (D), where the backbone has one. */
+function scaleLayer(context: ForwardContext, branch: Value, gamma: Value | undefined): Value {
+  return gamma === undefined ? branch : context.graph.op('Mul', [branch, gamma]);
+}
+
+/** What is frozen in a block besides its norms; a bias or layer scale that the backbone lacks is undefined. */
+function frozenBlock(context: ForwardContext, prefix: string) {
+  const { configuration } = context;
+  const { dimension, mlpDimension } = configuration;
+  const vector = (name: string, size = dimension): Value =>
+    frozen(context, `${prefix}.${name}`, [size]);
+  const square = (name: string): Value =>
+    frozen(context, `${prefix}.attn.${name}.weight`, [dimension, dimension]);
+  const biasOf = (part: 'q' | 'k' | 'v'): Value | undefined =>
+    hasBias(configuration, part) ? vector(`attn.${part}.bias`) : undefined;
+  const gamma = (name: string): Value | undefined =>
+    configuration.hasLayerScale === true ? vector(`${name}.gamma`) : undefined;
+  return {
+    ...{ q: square('q'), k: square('k'), v: square('v'), proj: square('proj') },
+    fc1: frozen(context, `${prefix}.mlp.fc1.weight`, [mlpDimension, dimension]),
+    fc2: frozen(context, `${prefix}.mlp.fc2.weight`, [dimension, mlpDimension]),
+    bias: {
+      ...{ q: biasOf('q'), k: biasOf('k'), v: biasOf('v'), proj: vector('attn.proj.bias') },
+      ...{ fc1: vector('mlp.fc1.bias', mlpDimension), fc2: vector('mlp.fc2.bias') },
+    },
+    gammas: { attention: gamma('ls1'), mlp: gamma('ls2') },
+  };
 }
 
 /** Run one block: x (T B, D) -> (Q B, D). */
@@ -194,47 +206,46 @@ function block(
   x: Value,
 ): { readonly record: BlockRecord; readonly output: Value } {
   const { graph, configuration } = context;
-  const { dimension, heads, mlpDimension, blocks } = configuration;
+  const { dimension, heads, blocks } = configuration;
   const isLast = index === blocks - 1;
-  const queryTokens = isLast ? 1 : tokenCount(configuration);
+  const queryTokens = isLast ? readTokenCount(context) : tokenCount(configuration);
+  const isCut = queryTokens < tokenCount(configuration);
   const prefix = `blocks.${index}`;
-  const square = (name: string): Value =>
-    frozen(context, `${prefix}.attn.${name}.weight`, [dimension, dimension]);
-  const bias = (name: string, size = dimension): Value =>
-    frozen(context, `${prefix}.${name}.bias`, [size]);
   const split = (rows: Value, tokens: number): Value =>
     graph.op('Reshape', [rows, graph.integers([tokens, -1, heads, dimension / heads])]);
 
   const loraQ = adapter.pair(`${prefix}.attn.q`);
   const loraV = adapter.pair(`${prefix}.attn.v`);
   const norm1 = layerNorm(context, x, `${prefix}.norm1`);
-  const queryInput = isLast ? clsRows(context, norm1.output) : norm1.output;
+  const queryInput = isCut ? firstRows(context, norm1.output, queryTokens) : norm1.output;
+  const { bias, gammas, ...unmerged } = frozenBlock(context, prefix);
   const weights = {
-    q: adapter.weight(square('q'), loraQ),
-    k: square('k'),
-    v: adapter.weight(square('v'), loraV),
-    proj: square('proj'),
-    fc1: frozen(context, `${prefix}.mlp.fc1.weight`, [mlpDimension, dimension]),
-    fc2: frozen(context, `${prefix}.mlp.fc2.weight`, [dimension, mlpDimension]),
+    ...unmerged,
+    q: adapter.weight(unmerged.q, loraQ),
+    v: adapter.weight(unmerged.v, loraV),
   };
   const tokens = tokenCount(configuration);
-  const qRows = linear(graph, queryInput, weights.q, bias('attn.q'));
-  const q = split(adapter.branch(qRows, loraQ, queryInput, queryTokens), queryTokens);
-  const k = split(linear(graph, norm1.output, weights.k, bias('attn.k')), tokens);
-  const vRows = linear(graph, norm1.output, weights.v, bias('attn.v'));
+  const qRows = linear(graph, queryInput, weights.q, bias.q);
+  const qSplit = split(adapter.branch(qRows, loraQ, queryInput, queryTokens), queryTokens);
+  const q = turn(context, qSplit, queryTokens);
+  const kSplit = split(linear(graph, norm1.output, weights.k, bias.k), tokens);
+  const k = turn(context, kSplit, tokens);
+  const vRows = linear(graph, norm1.output, weights.v, bias.v);
   const v = split(adapter.branch(vRows, loraV, norm1.output, tokens), tokens);
   const { attention, attended } = attend(context, { q, k, v });
   const rows = graph.op('Reshape', [attended, graph.integers([-1, dimension])]); // (Q B, D)
-  const skipped = isLast ? clsRows(context, x) : x;
-  const x1 = graph.op('Add', [skipped, linear(graph, rows, weights.proj, bias('attn.proj'))]);
+  const skipped = isCut ? firstRows(context, x, queryTokens) : x;
+  const projected = linear(graph, rows, weights.proj, bias.proj);
+  const x1 = graph.op('Add', [skipped, scaleLayer(context, projected, gammas.attention)]);
   const norm2 = layerNorm(context, x1, `${prefix}.norm2`);
-  const hidden = { x: norm2.output, weight: weights.fc1, bias: bias('mlp.fc1', mlpDimension) };
-  const activation = addGelu(graph, hidden, context.isTrained);
-  const second = graph.op('Gemm', [activation.activated, weights.fc2, bias('mlp.fc2')], {
+  const hidden = { x: norm2.output, weight: weights.fc1, bias: bias.fc1 };
+  const addActivation = configuration.activation === 'gelu' ? addGelu : addQuickGelu;
+  const activation = addActivation(graph, hidden, context.isTrained);
+  const second = graph.op('Gemm', [activation.activated, weights.fc2, bias.fc2], {
     transB: { int: 1 },
     alpha: { float: activation.activatedScale },
   });
-  const output = graph.op('Add', [x1, second]);
+  const output = graph.op('Add', [x1, scaleLayer(context, second, gammas.mlp)]);
   const record = {
     queryTokens,
     loraQ,
@@ -249,6 +260,7 @@ function block(
     attended,
     norm2,
     activation,
+    gammas,
   };
   return { record, output };
 }
@@ -271,8 +283,36 @@ function attend(
   return { attention, attended };
 }
 
+/** Tokens whose output of the last block is used. */
+export function readTokenCount({ configuration, pooling }: ForwardContext): number {
+  return pooling === 'mean' ? tokenCount(configuration) : classTokenCount(configuration);
+}
+
+/** The mean over the patches, (T B, D) -> (B, D). */
+function meanOfPatches({ graph, configuration }: ForwardContext, rows: Value): Value {
+  const tokens = tokenCount(configuration);
+  const byToken = graph.op('Reshape', [
+    rows,
+    graph.integers([tokens, -1, configuration.dimension]),
+  ]);
+  const first = graph.integers([prefixTokenCount(configuration)]);
+  const range = [first, graph.integers([tokens]), graph.integers([0])];
+  const patches = graph.op('Slice', [byToken, ...range]); // (N,B,D)
+  return graph.op('ReduceMean', [patches, graph.integers([0])], { keepdims: { int: 0 } });
+}
+
+/** The mean over the tokens that are read, (Q B, D) -> (B, D). */
+function meanOfTokens(context: ForwardContext, rows: Value): Value {
+  const { graph, configuration, pooling } = context;
+  if (pooling === 'mean') return meanOfPatches(context, rows);
+  const count = classTokenCount(configuration);
+  if (count === 1) return rows;
+  const byToken = graph.op('Reshape', [rows, graph.integers([count, -1, configuration.dimension])]);
+  return graph.op('ReduceMean', [byToken, graph.integers([0])], { keepdims: { int: 0 } });
+}
+
 /**
- * Add the forward pass to a graph: input `patches` (T-1,B,3PP), besides the adapter's own.
+ * Add the forward pass to a graph: input `patches` (N,B,3PP), besides the adapter's own.
  *
  * @param context - the graph and what it is for
  * @param adapter - where A, B and head come from
@@ -288,7 +328,8 @@ export function addForward(context: ForwardContext, adapter: AdapterPart): Forwa
     x = output;
   }
   const norm = layerNorm(context, x, 'norm');
-  const logits = adapter.classify(norm.output); // (B,C)
+  const features = meanOfTokens(context, norm.output);
+  const logits = adapter.classify(features); // (B,C)
   const { headWeight } = adapter;
-  return { blocks, norm, features: norm.output, headWeight, logits };
+  return { blocks, norm, features, headWeight, logits };
 }

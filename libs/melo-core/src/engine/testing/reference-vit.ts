@@ -4,7 +4,8 @@
  * Each function is the textbook formula; (rows, columns) arrays are row-major.
  */
 import type { AdapterLayout } from '#core/adapter';
-import type { Backbone } from '#core/backbone';
+import type { Backbone, BackboneConfiguration } from '#core/backbone';
+import type { Pooling } from '#core/protocol';
 import type { Batch } from '../types.ts';
 
 type Numbers = ArrayLike<number>;
@@ -51,7 +52,34 @@ export function erf(x: number): number {
   return (2 / Math.sqrt(Math.PI)) * sum;
 }
 
-const gelu = (x: number): number => 0.5 * x * (1 + erf(x / Math.SQRT2));
+const activations: Readonly<Record<BackboneConfiguration['activation'], (x: number) => number>> = {
+  gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+  quick_gelu: (x) => x / (1 + Math.exp(-1.702 * x)),
+};
+
+/** Turn each head's pairs (i, i + K/2) of each patch by its angles: 2 pi (centre in [-1, 1]) / 100^(4 i / K), row then column. */
+function rotate(rows: Numbers, before: number, configuration: BackboneConfiguration): Float64Array {
+  const { dimension, heads, imageSize, patchSize, rotaryBase = 100 } = configuration;
+  const size = dimension / heads; // K
+  const perSide = imageSize / patchSize;
+  const turned = Float64Array.from({ length: rows.length }, (_, index) => at(rows, index));
+  for (let token = before; token < rows.length / dimension; token++) {
+    const centre = [Math.floor((token - before) / perSide), (token - before) % perSide].map(
+      (place) => (2 * (place + 0.5)) / perSide - 1,
+    );
+    for (let pair = 0; pair < (heads * size) / 2; pair++) {
+      const i = pair % (size / 2);
+      const axis = i < size / 4 ? 0 : 1;
+      const angle =
+        (2 * Math.PI * at(centre, axis)) / rotaryBase ** ((4 * (i % (size / 4))) / size);
+      const one = token * dimension + Math.floor(pair / (size / 2)) * size + i;
+      const two = one + size / 2;
+      turned[one] = at(rows, one) * Math.cos(angle) - at(rows, two) * Math.sin(angle);
+      turned[two] = at(rows, two) * Math.cos(angle) + at(rows, one) * Math.sin(angle);
+    }
+  }
+  return turned;
+}
 
 function attention(q: Numbers, k: Numbers, v: Numbers, width: number, heads: number): Float64Array {
   const tokens = q.length / width;
@@ -106,18 +134,35 @@ export async function referenceModel(
   backbone: Backbone,
   layout: AdapterLayout,
   scale: number,
+  pooling: Pooling = 'cls',
 ): Promise<ReferenceModel> {
   const weights = new Map<string, Float32Array>();
   for (const name of backbone.tensors.keys()) weights.set(name, await backbone.read(name));
+  const { configuration } = backbone;
   const { dimension, blocks, heads, mlpDimension, patchSize, imageSize, layerNormEpsilon } =
-    backbone.configuration;
+    configuration;
+  const activation = activations[configuration.activation];
+  const read = configuration.pooling === 'cls-distillation' ? 2 : 1; // tokens whose output is used
+  const before = read + (configuration.registers ?? 0); // tokens before the patches
   const weight = (name: string): Float32Array => weights.get(name) ?? new Float32Array(0);
   const add = (a: Numbers, b: Numbers): Float64Array =>
     Float64Array.from({ length: a.length }, (_, index) => at(a, index) + at(b, index));
   const norm = (x: Numbers, name: string): Float64Array =>
     layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), layerNormEpsilon);
-  const apply = (x: Numbers, name: string, inputs: number): Float64Array =>
-    linear(x, weight(`${name}.weight`), weight(`${name}.bias`), inputs);
+  const apply = (x: Numbers, name: string, inputs: number): Float64Array => {
+    const matrix = weight(`${name}.weight`);
+    const bias = weights.get(`${name}.bias`) ?? new Float64Array(matrix.length / inputs);
+    return linear(x, matrix, bias, inputs);
+  };
+  /** A branch times its layer scale, where there is one. */
+  const scaled = (branch: Float64Array, name: string): Float64Array => {
+    const gamma = weights.get(`${name}.gamma`);
+    return gamma === undefined
+      ? branch
+      : branch.map((value, index) => value * at(gamma, index % dimension));
+  };
+  const turn = (rows: Float64Array): Float64Array =>
+    configuration.positions === 'rotary' ? rotate(rows, before, configuration) : rows;
 
   const tensor = (adapter: Numbers, name: string): Float64Array => {
     const place = layout.tensors.find((candidate) => candidate.name === name);
@@ -142,19 +187,37 @@ export async function referenceModel(
       'patch_embed.proj',
       3 * patchSize * patchSize,
     );
-    let x = add(Float64Array.from([...weight('cls_token'), ...embedded]), weight('pos_embed'));
-    for (let index = 0; index < blocks; index++) {
-      const prefix = `blocks.${index}`;
-      const h = norm(x, `${prefix}.norm1`);
-      const q = adapted(h, adapter, `${prefix}.attn.q`);
-      const k = apply(h, `${prefix}.attn.k`, dimension);
-      const v = adapted(h, adapter, `${prefix}.attn.v`);
-      const o = attention(q, k, v, dimension, heads);
-      x = add(x, apply(o, `${prefix}.attn.proj`, dimension));
-      const u = apply(norm(x, `${prefix}.norm2`), `${prefix}.mlp.fc1`, dimension);
-      x = add(x, apply(u.map(gelu), `${prefix}.mlp.fc2`, mlpDimension));
+    const patches = Float64Array.from(embedded);
+    let prefix: Float64Array = Float64Array.from([...weight('cls_token'), ...weight('dist_token')]);
+    if (configuration.positions === undefined) {
+      const table = weight('pos_embed');
+      prefix = add(prefix, table);
+      patches.set(add(patches, table.subarray(read * dimension)));
+    } else if (configuration.positions === 'patches') {
+      patches.set(add(patches, weight('pos_embed')));
     }
-    const z = norm(x.subarray(0, dimension), 'norm');
+    let x: Float64Array = Float64Array.from([...prefix, ...weight('reg_token'), ...patches]);
+    if (configuration.hasNormBefore === true) x = norm(x, 'norm_pre');
+    for (let index = 0; index < blocks; index++) {
+      const name = `blocks.${index}`;
+      const h = norm(x, `${name}.norm1`);
+      const q = adapted(h, adapter, `${name}.attn.q`);
+      const k = apply(h, `${name}.attn.k`, dimension);
+      const v = adapted(h, adapter, `${name}.attn.v`);
+      const o = attention(turn(q), turn(k), v, dimension, heads);
+      x = add(x, scaled(apply(o, `${name}.attn.proj`, dimension), `${name}.ls1`));
+      const u = apply(norm(x, `${name}.norm2`), `${name}.mlp.fc1`, dimension);
+      x = add(x, scaled(apply(u.map(activation), `${name}.mlp.fc2`, mlpDimension), `${name}.ls2`));
+    }
+    const used =
+      pooling === 'mean' ? x.subarray(before * dimension) : x.subarray(0, read * dimension);
+    const tokens = norm(used, 'norm');
+    const count = tokens.length / dimension;
+    const z = Float64Array.from({ length: dimension }, (_, index) => {
+      let sum = 0;
+      for (let token = 0; token < count; token++) sum += at(tokens, token * dimension + index);
+      return sum / count;
+    });
     return linear(z, tensor(adapter, 'head.weight'), tensor(adapter, 'head.bias'), dimension);
   };
   const loss = (batch: Batch, adapter: Numbers): number => {

@@ -7,7 +7,7 @@
  * @see Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost, https://arxiv.org/abs/1604.06174
  */
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { BackboneConfiguration } from '#core/backbone';
+import { tokenCount, type BackboneConfiguration } from '#core/backbone';
 import { assert } from '#core/errors';
 import type { Tfjs } from './backends.ts';
 
@@ -22,7 +22,7 @@ const tensorsOfBlock = 4;
  * Of one block and image the derivative keeps about 50 T D + 15 T F + 9 H T^2 numbers: fitted to the resident memory of
  * native TensorFlow for ViT-Ti and ViT-B at batch 8, so it holds what is freed late as well.
  *
- * @param configuration - T = (S / P)^2 + 1 tokens, D, F, H
+ * @param configuration - T tokens, D, F, H
  * @param count - images of the batch, one or more
  * @param keptBytesMax - what the derivative of one group may keep, 2 GiB by default
  */
@@ -31,8 +31,8 @@ export function blocksAtOnce(
   count: number,
   keptBytesMax: number = defaultKeptBytesMax,
 ): number {
-  const { imageSize, patchSize, dimension, mlpDimension, heads } = configuration;
-  const tokens = (imageSize / patchSize) ** 2 + 1;
+  const { dimension, mlpDimension, heads } = configuration;
+  const tokens = tokenCount(configuration);
   const numbers = tokens * (50 * dimension + 15 * mlpDimension + 9 * heads * tokens);
   return Math.max(1, Math.floor(keptBytesMax / (4 * numbers * count)));
 }

@@ -22,9 +22,11 @@ import type {
 } from '../types.ts';
 import type { TfjsRuntime } from './backends.ts';
 import { productsOf } from './products.ts';
+import { blocksAtOnce, differentiate } from './checkpoints.ts';
+import { embed } from './embedding.ts';
 import { addedLosses } from './losses.ts';
 import type { TensorLoss } from './losses.ts';
-import { classify, embed, features } from './vit.ts';
+import { classify, features, runBlocks } from './vit.ts';
 import type { BlockPairs, VitContext } from './vit.ts';
 import { loadWeights } from './weights.ts';
 
@@ -33,16 +35,12 @@ export interface TfjsModelOptions {
   readonly runtime: TfjsRuntime;
   readonly backbone: Backbone;
   readonly specification: AdapterSpecification;
+  /** What the derivative of one group of blocks may keep, bytes; see checkpoints.ts. */
+  readonly keptBytesMax?: number | undefined;
 }
 
 /** Images in one forward pass of a prediction: memory stays that of a few images however many are asked for. */
 const predictionChunk = 32;
-
-/** An adapter's tensors in the layout's order, named. */
-interface Trained {
-  readonly pairs: readonly BlockPairs[];
-  readonly head: { readonly weight: Tensor; readonly bias: Tensor };
-}
 
 /** {@link EngineModel} on a backend. */
 export class TfjsModel implements EngineModel {
@@ -50,6 +48,7 @@ export class TfjsModel implements EngineModel {
   readonly #runtime: TfjsRuntime;
   readonly #specification: AdapterSpecification;
   readonly #context: VitContext;
+  readonly #keptBytesMax: number | undefined;
   #isDisposed = false;
 
   constructor(options: Omit<TfjsModelOptions, 'backbone'>, context: VitContext) {
@@ -57,6 +56,7 @@ export class TfjsModel implements EngineModel {
     this.#runtime = options.runtime;
     this.#specification = options.specification;
     this.#context = context;
+    this.#keptBytesMax = options.keptBytesMax;
   }
 
   step(batch: Batch, adapter: Float32Array, part: TrainedPart): Promise<StepResult> {
@@ -111,9 +111,10 @@ export class TfjsModel implements EngineModel {
     assertInUse(this.#isDisposed);
     const { tf } = this.#runtime;
     const logits = tf.tidy(() => {
-      const { pairs, head } = named(this.#tensors(adapter));
+      const tensors = this.#tensors(adapter);
       const tokens = this.#embed(images, count);
-      return classify(tf, features(this.#context, tokens, count, pairs), head);
+      const z = this.#features(tokens, count, pairsOf(tensors.slice(0, -2)));
+      return classify(tf, z, headOf(tensors.slice(-2)));
     });
     try {
       return await read(logits);
@@ -134,17 +135,24 @@ export class TfjsModel implements EngineModel {
     const tensors = this.#tensors(adapter);
     const tokens = this.#embed(batch.images, count); // outside: no derivative needs what it makes
     if (part === 'all') {
-      const lossOf = (...trained: Tensor[]): Tensor => {
-        const { pairs, head } = named(trained);
-        const z = features(this.#context, tokens, count, pairs);
-        return addedLosses(tf, classify(tf, z, head), loss);
-      };
-      return tf.valueAndGrads(lossOf)(tensors);
+      const { configuration } = this.#context;
+      const size = blocksAtOnce(configuration, count, this.#keptBytesMax);
+      return differentiate({
+        ...{ tf, tensors, rows: tokens, blocksAtOnce: size },
+        run: (rows, trained, first) =>
+          runBlocks(this.#context, rows, count, pairsOf(trained), first),
+        loss: (rows, head) =>
+          addedLosses(tf, classify(tf, features(this.#context, rows), headOf(head)), loss),
+      });
     }
-    const z = features(this.#context, tokens, count, named(tensors).pairs);
+    const z = this.#features(tokens, count, pairsOf(tensors.slice(0, -2)));
     const lossOf = (...trained: Tensor[]): Tensor =>
-      addedLosses(tf, classify(tf, z, named(trained).head), loss);
+      addedLosses(tf, classify(tf, z, headOf(trained)), loss);
     return tf.valueAndGrads(lossOf)(tensors.slice(-2));
+  }
+
+  #features(tokens: Tensor, count: number, pairs: readonly BlockPairs[]): Tensor {
+    return features(this.#context, runBlocks(this.#context, tokens, count, pairs, 0));
   }
 
   #loss(batch: Batch): TensorLoss {
@@ -184,18 +192,22 @@ function assertInUse(isDisposed: boolean): void {
   assert(!isDisposed, 'engine model: expected it in use, it was disposed of');
 }
 
-/** Name tensors that stand in the layout's order: q's A and B, v's A and B for each block, then the head's two. */
-function named(tensors: readonly Tensor[]): Trained {
-  const [weight, bias] = tensors.slice(-2);
-  assert(weight !== undefined && bias !== undefined, 'adapter: expected a head');
+/** Name the pairs of some blocks, which stand in the layout's order: q's A and B, then v's, a block each. */
+function pairsOf(tensors: readonly Tensor[]): BlockPairs[] {
   const pairs: BlockPairs[] = [];
-  for (let index = 0; index + 4 < tensors.length; index += 4) {
+  for (let index = 0; index < tensors.length; index += 4) {
     const [qA, qB, vA, vB] = tensors.slice(index, index + 4);
     assert(qA !== undefined && qB !== undefined, 'adapter: expected a pair for q');
     assert(vA !== undefined && vB !== undefined, 'adapter: expected a pair for v');
     pairs.push({ q: { a: qA, b: qB }, v: { a: vA, b: vB } });
   }
-  return { pairs, head: { weight, bias } };
+  return pairs;
+}
+
+/** Name the head's two tensors. */
+function headOf([weight, bias]: readonly Tensor[]): { weight: Tensor; bias: Tensor } {
+  assert(weight !== undefined && bias !== undefined, 'adapter: expected a head');
+  return { weight, bias };
 }
 
 /** Lay out gradients, the last ones of P: zero where nothing is trained, which stands first. */
@@ -238,5 +250,9 @@ export async function loadTfjsModel(options: TfjsModelOptions): Promise<EngineMo
   const { runtime, backbone, specification } = options;
   checkFits(backbone, specification);
   const context = await loadContext(runtime, backbone);
-  return new TfjsModel(options, { ...context, scale: specification.scale });
+  return new TfjsModel(options, {
+    ...context,
+    scale: specification.scale,
+    pooling: specification.pooling,
+  });
 }

@@ -3,14 +3,18 @@
  *
  * Written apart from the ONNX graphs, to check them: patches by a convolution, the low-rank pair as a branch of its own
  * (y = h W^T + b + s (h A^T) B^T, where the graph merges W + s B A), every derivative but a plain product's by tfjs-core.
- * Letters: B images, S image size, P patch size, n = S / P, T = n n + 1 tokens, D dimension, H heads, F mlp dimension,
- * r rank, C classes. Tokens stand in rows, (B T, D). Each part is tidied up by itself, so that only what the derivative
- * needs outlives it.
+ * Letters: B images, T tokens, Q of them whose output is used (CLS, and the distillation token where there is one), D
+ * dimension, H heads, F mlp dimension, r rank, C classes. Tokens stand in rows, (B T, D). Each part is tidied up by itself, so
+ * that only what the derivative needs outlives it.
  * @see Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929; Zhu et al. 2023, MeLo, https://arxiv.org/abs/2311.08236
  */
-import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { classTokenCount, patchCount, prefixTokenCount, tokenCount } from '#core/backbone';
 import type { BackboneConfiguration } from '#core/backbone';
+import type { Pooling } from '#core/protocol';
+import { assert } from '#core/errors';
 import type { Tfjs } from './backends.ts';
+import { turn } from './embedding.ts';
 import type { Products } from './products.ts';
 import type { BlockWeights, NormWeights, VitWeights } from './weights.ts';
 
@@ -36,53 +40,64 @@ export interface VitContext {
   readonly configuration: BackboneConfiguration;
   /** s, by which every low-rank pair is multiplied. */
   readonly scale: number;
+  /** What the head reads; the class token where it is left out. */
+  readonly pooling?: Pooling | undefined;
 }
 
 /**
- * Embed images: patches, CLS token, positions. Frozen, so it stands outside what is differentiated.
+ * Run some blocks, one after the other.
  *
  * @param context - weights and API
- * @param images - (B,3,S,S)
- * @returns (B T, D)
- */
-export function embed(context: VitContext, images: Tensor4D): Tensor {
-  const { tf, weights, configuration } = context;
-  const { patchSize, dimension } = configuration;
-  return tf.tidy(() => {
-    const count = images.shape[0];
-    const last: Tensor4D = tf.transpose(images, [0, 2, 3, 1]); // (B,S,S,3)
-    const grid = tf.conv2d(last, weights.patchFilter, patchSize, 'valid'); // (B,n,n,D)
-    const patches = tf.add(tf.reshape(grid, [count, -1, dimension]), weights.patchBias);
-    const classTokens = tf.tile(weights.classToken, [count, 1, 1]); // (B,1,D)
-    const tokens = tf.add(tf.concat([classTokens, patches], 1), weights.positions); // (B,T,D)
-    return tf.reshape(tokens, [-1, dimension]);
-  });
-}
-
-/**
- * Run all blocks and the last norm.
- *
- * @param context - weights and API
- * @param tokens - embedded images, (B T, D)
+ * @param tokens - embedded images, or what an earlier block gave, (B T, D)
  * @param count - B
- * @param pairs - what is trained, a block each
- * @returns the CLS token's features, (B,D)
+ * @param pairs - what is trained in them, a block each
+ * @param first - index of the first of them
+ * @returns (B T, D), but (B Q, D) where the class token is read after the last block of the model
  */
-export function features(
+export function runBlocks(
   context: VitContext,
   tokens: Tensor,
   count: number,
   pairs: readonly BlockPairs[],
+  first: number,
 ): Tensor {
   const { tf, weights } = context;
   let rows = tokens;
-  for (const [index, block] of weights.blocks.entries()) {
-    const trained = pairs[index];
-    const isLast = index === weights.blocks.length - 1;
+  for (const [at, trained] of pairs.entries()) {
+    const block = weights.blocks[first + at];
+    assert(block !== undefined, `block ${first + at}: expected it in the backbone`);
+    const isLast = first + at === weights.blocks.length - 1 && context.pooling !== 'mean';
     const before = rows;
     rows = tf.tidy(() => runBlock(context, { block, trained, rows: before, count, isLast }));
   }
-  return layerNorm(context, rows, weights.norm);
+  return rows;
+}
+
+/**
+ * Norm what the last block gave.
+ *
+ * @param context - weights and API
+ * @param rows - (B Q, D)
+ * @returns what the head reads, (B,D): the CLS token's features, their mean with the distillation token's, or the patches' mean
+ */
+export function features(context: VitContext, rows: Tensor): Tensor {
+  const { tf, weights, configuration, pooling } = context;
+  const normed = layerNorm(context, rows, weights.norm);
+  if (pooling === 'mean') return meanOfPatches(context, normed);
+  const read = classTokenCount(configuration);
+  if (read === 1) return normed;
+  return tf.tidy(() => tf.mean(tf.reshape(normed, [-1, read, configuration.dimension]), 1));
+}
+
+/** The mean of each image's patches, (B T, D) to (B,D). */
+function meanOfPatches({ tf, configuration }: VitContext, rows: Tensor): Tensor {
+  const { dimension } = configuration;
+  const patches = patchCount(configuration);
+  return tf.tidy(() => {
+    const images = tf.reshape(rows, [-1, tokenCount(configuration), dimension]);
+    const first = prefixTokenCount(configuration);
+    return tf.mean(tf.slice(images, [0, first, 0], [-1, patches, dimension]), 1);
+  });
 }
 
 /**
@@ -103,12 +118,12 @@ export function classify(
 
 interface BlockRun {
   readonly block: BlockWeights;
-  readonly trained: BlockPairs | undefined;
+  readonly trained: BlockPairs;
   /** (B T, D). */
   readonly rows: Tensor;
   /** B. */
   readonly count: number;
-  /** Of the last block only the CLS rows are used: its queries, its output and its MLP need no others. */
+  /** Of the last block only the first Q rows of an image are used, unless the mean is read: it needs no others. */
   readonly isLast: boolean;
 }
 
@@ -116,10 +131,16 @@ interface BlockRun {
 function runBlock(context: VitContext, run: BlockRun): Tensor {
   const { tf } = context;
   const { block, rows, count, isLast } = run;
-  const kept = isLast ? classRows(context, rows, count) : rows; // (B T,D) or (B,D)
-  const attended = tf.add(kept, attention(context, run));
+  const kept = isLast ? classRows(context, rows, count) : rows; // (B T,D) or (B Q,D)
+  const attended = tf.add(kept, scaleLayer(tf, attention(context, run), block.ls1));
   const hidden = block.fc1(layerNorm(context, attended, block.norm2)); // (.,F)
-  return tf.add(attended, block.fc2(gelu(tf, hidden)));
+  const activate = context.configuration.activation === 'gelu' ? gelu : quickGelu;
+  return tf.add(attended, scaleLayer(tf, block.fc2(activate(tf, hidden)), block.ls2));
+}
+
+/** A branch (rows,D) times its layer scale (D), where the backbone has one. */
+function scaleLayer(tf: Tfjs, branch: Tensor, gamma: Tensor | null): Tensor {
+  return gamma === null ? branch : tf.mul(branch, gamma);
 }
 
 function attention(context: VitContext, run: BlockRun): Tensor {
@@ -127,13 +148,13 @@ function attention(context: VitContext, run: BlockRun): Tensor {
   const { block, trained, rows, count, isLast } = run;
   const headDimension = configuration.dimension / configuration.heads;
   const h = layerNorm(context, rows, block.norm1); // (B T,D)
-  const asking = isLast ? classRows(context, h, count) : h; // (B T,D) or (B,D)
-  const q = splitHeads(context, project(context, asking, block.q, trained?.q), count);
+  const asking = isLast ? classRows(context, h, count) : h; // (B T,D) or (B Q,D)
+  const q = splitHeads(context, project(context, asking, block.q, trained.q), count);
   const k = splitHeads(context, block.k(h), count); // (B,H,T,D/H)
-  const v = splitHeads(context, project(context, h, block.v, trained?.v), count);
-  const scaledQ = tf.mul(q, 1 / Math.sqrt(headDimension));
-  const scores = products.multiplyTransposed(scaledQ, k); // (B,H,T or 1,T)
-  const mixed = products.multiply(tf.softmax(scores), v); // (B,H,T or 1,D/H)
+  const v = splitHeads(context, project(context, h, block.v, trained.v), count);
+  const scaledQ = tf.mul(turn(context, q), 1 / Math.sqrt(headDimension));
+  const scores = products.multiplyTransposed(scaledQ, turn(context, k)); // (B,H,T or Q,T)
+  const mixed = products.multiply(tf.softmax(scores), v); // (B,H,T or Q,D/H)
   const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, configuration.dimension]);
   return block.proj(joined);
 }
@@ -143,11 +164,10 @@ function project(
   context: VitContext,
   h: Tensor,
   frozen: (x: Tensor) => Tensor,
-  pair: LowRankPair | undefined,
+  pair: LowRankPair,
 ): Tensor {
   const { tf, scale } = context;
   const y = frozen(h);
-  if (pair === undefined) return y;
   const narrow = tf.mul(tf.matMul(h, pair.a, false, true), scale); // (.,r)
   return tf.add(y, tf.matMul(narrow, pair.b, false, true));
 }
@@ -158,15 +178,16 @@ function splitHeads({ tf, configuration }: VitContext, rows: Tensor, count: numb
   return tf.transpose(tf.reshape(rows, [count, -1, heads, dimension / heads]), [0, 2, 1, 3]);
 }
 
-/** The first row of each image: (B T, D) to (B,D). */
+/** The first Q rows of each image: (B T, D) to (B Q, D). */
 function classRows({ tf, configuration }: VitContext, rows: Tensor, count: number): Tensor {
   const { dimension } = configuration;
+  const read = classTokenCount(configuration);
   const images = tf.reshape(rows, [count, -1, dimension]);
-  return tf.reshape(tf.slice(images, [0, 0, 0], [count, 1, dimension]), [count, dimension]);
+  return tf.reshape(tf.slice(images, [0, 0, 0], [count, read, dimension]), [-1, dimension]);
 }
 
 /** (x - mean) / sqrt(variance + epsilon) * weight + bias over the last axis. */
-function layerNorm({ tf, configuration }: VitContext, x: Tensor, norm: NormWeights): Tensor {
+export function layerNorm({ tf, configuration }: VitContext, x: Tensor, norm: NormWeights): Tensor {
   return tf.tidy(() => {
     const centred = tf.sub(x, tf.mean(x, -1, true));
     const variance = tf.mean(tf.square(centred), -1, true);
@@ -178,4 +199,9 @@ function layerNorm({ tf, configuration }: VitContext, x: Tensor, norm: NormWeigh
 /** x Phi(x) = x / 2 (1 + erf(x / sqrt 2)), the exact form. */
 function gelu(tf: Tfjs, x: Tensor): Tensor {
   return tf.tidy(() => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)));
+}
+
+/** x sigmoid(1.702 x), which stands for GELU in CLIP. */
+function quickGelu(tf: Tfjs, x: Tensor): Tensor {
+  return tf.tidy(() => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702))));
 }

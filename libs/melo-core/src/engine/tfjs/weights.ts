@@ -1,6 +1,13 @@
 /** Puts a backbone's frozen weights on a backend, each matrix in the form its products want. */
 import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
-import { tensorShape } from '#core/backbone';
+import {
+  classTokenCount,
+  hasBias,
+  patchCount,
+  rotaryTable,
+  tensorShape,
+  tokenCount,
+} from '#core/backbone';
 import type { Backbone } from '#core/backbone';
 import { assert } from '#core/errors';
 import type { TfjsRuntime } from './backends.ts';
@@ -12,7 +19,7 @@ export interface NormWeights {
   readonly bias: Tensor;
 }
 
-/** One block: every product adds its bias. */
+/** One block: every product adds its bias, where it has one. */
 export interface BlockWeights {
   readonly norm1: NormWeights;
   readonly q: FrozenProduct;
@@ -22,17 +29,24 @@ export interface BlockWeights {
   readonly norm2: NormWeights;
   readonly fc1: FrozenProduct;
   readonly fc2: FrozenProduct;
+  /** Layer scales (D) of attention and MLP; null where the backbone has none. */
+  readonly ls1: Tensor | null;
+  readonly ls2: Tensor | null;
 }
 
 /** All that is frozen. */
 export interface VitWeights {
   /** The patch embedding as a filter, (P,P,3,D). */
   readonly patchFilter: Tensor4D;
-  readonly patchBias: Tensor;
-  /** (1,1,D). */
-  readonly classToken: Tensor;
-  /** (1,T,D). */
-  readonly positions: Tensor;
+  readonly patchBias: Tensor | null;
+  /** The tokens before the patches, with their positions, (1,G,D). */
+  readonly prefix: Tensor;
+  /** (1,N,D); null where positions are rotary. */
+  readonly patchPositions: Tensor | null;
+  /** What turns q and k, (T,K) each; null where positions are learned. */
+  readonly rotary: { readonly cosines: Tensor; readonly sines: Tensor } | null;
+  /** CLIP's norm before the first block. */
+  readonly normBefore: NormWeights | null;
   readonly blocks: readonly BlockWeights[];
   readonly norm: NormWeights;
   /** Free every tensor; in the runtime's turn. */
@@ -78,11 +92,15 @@ class WeightLoader {
     for (let n = 0; n < this.#backbone.configuration.blocks; n++) {
       blocks.push(await this.#block(`blocks.${n}`));
     }
+    const { configuration } = this.#backbone;
     return {
       patchFilter: await this.#patchFilter(),
-      patchBias: await this.#vector('patch_embed.proj.bias'),
-      classToken: await this.#vector('cls_token'),
-      positions: await this.#vector('pos_embed'),
+      patchBias: hasBias(configuration, 'patch_embed')
+        ? await this.#vector('patch_embed.proj.bias')
+        : null,
+      ...(await this.#places()),
+      rotary: configuration.positions === 'rotary' ? await this.#rotary() : null,
+      normBefore: configuration.hasNormBefore === true ? await this.#norm('norm_pre') : null,
       blocks,
       norm: await this.#norm('norm'),
       dispose: () => this.dispose(),
@@ -103,7 +121,50 @@ class WeightLoader {
       norm2: await this.#norm(`${prefix}.norm2`),
       fc1: await this.#product(`${prefix}.mlp.fc1`),
       fc2: await this.#product(`${prefix}.mlp.fc2`),
+      ls1: await this.#layerScale(`${prefix}.ls1`),
+      ls2: await this.#layerScale(`${prefix}.ls2`),
     };
+  }
+
+  async #layerScale(prefix: string): Promise<Tensor | null> {
+    const { hasLayerScale } = this.#backbone.configuration;
+    return hasLayerScale === true ? this.#vector(`${prefix}.gamma`) : null;
+  }
+
+  /** The tokens before the patches with what positions they have, and the positions of the patches. */
+  async #places(): Promise<Pick<VitWeights, 'prefix' | 'patchPositions'>> {
+    const { configuration } = this.#backbone;
+    const { dimension, positions } = configuration;
+    const names = ['cls_token'];
+    if (configuration.pooling === 'cls-distillation') names.push('dist_token');
+    const tokens = await this.#vector(...names); // (1,1 or 2,D)
+    const count = positions === 'patches' ? 0 : classTokenCount(configuration); // rows of the table that are theirs
+    const { tf, inTurn } = this.#runtime;
+    const table = positions === 'rotary' ? null : await this.#vector('pos_embed');
+    const registers =
+      configuration.registers === undefined ? null : await this.#vector('reg_token');
+    return inTurn(() => {
+      const placed =
+        table === null || count === 0
+          ? tokens
+          : this.#hold(tf.add(tokens, tf.slice(table, [0, 0, 0], [1, count, dimension])));
+      const prefix = registers === null ? placed : this.#hold(tf.concat([placed, registers], 1));
+      const size = [1, patchCount(configuration), dimension];
+      const patchPositions =
+        table === null ? null : this.#hold(tf.slice(table, [0, count, 0], size));
+      return { prefix, patchPositions };
+    });
+  }
+
+  async #rotary(): Promise<VitWeights['rotary']> {
+    const { configuration } = this.#backbone;
+    const { cosines, sines } = rotaryTable(configuration);
+    const shape = [tokenCount(configuration), configuration.dimension / configuration.heads];
+    const { tf, inTurn } = this.#runtime;
+    return inTurn(() => ({
+      cosines: this.#hold(tf.tensor(cosines, shape)),
+      sines: this.#hold(tf.tensor(sines, shape)),
+    }));
   }
 
   async #norm(prefix: string): Promise<NormWeights> {
@@ -124,15 +185,28 @@ class WeightLoader {
       this.#held.push(...frozen.tensors);
       return frozen;
     });
+    if (!hasBias(this.#backbone.configuration, prefix.split('.').at(-1) ?? '')) {
+      return matrix.apply;
+    }
     const bias = await this.#vector(`${prefix}.bias`);
     return (x) => tf.add(matrix.apply(x), bias);
   }
 
-  /** A tensor of its own shape: vectors, the CLS token, positions. */
-  async #vector(name: string): Promise<Tensor> {
-    const values = await this.#backbone.read(name);
+  /** A tensor of its own shape: vectors, tokens, positions; several tokens (1,n,D) one after the other. */
+  async #vector(...names: readonly string[]): Promise<Tensor> {
+    const parts: { readonly values: Float32Array; readonly shape: number[] }[] = [];
+    for (const name of names) {
+      parts.push({ values: await this.#backbone.read(name), shape: this.#shape(name) });
+    }
     const { tf, inTurn } = this.#runtime;
-    return inTurn(() => this.#hold(tf.tensor(values, this.#shape(name))));
+    return inTurn(() => {
+      const tensors = parts.map(({ values, shape }) => tf.tensor(values, shape));
+      const [only] = tensors;
+      if (tensors.length === 1 && only !== undefined) return this.#hold(only);
+      const joined = tf.concat(tensors, 1);
+      for (const tensor of tensors) tensor.dispose();
+      return this.#hold(joined);
+    });
   }
 
   /** (D,3,P,P) to (P,P,3,D), as convolutions here want it. */
