@@ -5,13 +5,16 @@ import { runMain, say } from './support/process.mjs';
 import { ensurePython } from './support/python.mjs';
 
 const usageStatus = 2;
+/** Benchmarks that are nothing without their peer. */
+const comparisons = ['switch'];
 
 await runMain(async ([name, ...scriptArguments]) => {
   await ensureBuilt();
   const names = listBuiltScripts('bench');
   if (name !== undefined && names.includes(name)) {
     // A peer is a Python library: its environment is made first, unless an interpreter is named.
-    if (scriptArguments.includes('--peer')) process.env['MELO_PYTHON'] ??= await ensurePython();
+    const hasPeer = scriptArguments.includes('--peer') || comparisons.includes(name);
+    if (hasPeer) process.env['MELO_PYTHON'] ??= await ensurePython();
     return runBuiltScript(`bench/${name}.js`, scriptArguments);
   }
   const list = names.length === 0 ? 'there is none yet' : names.join(', ');

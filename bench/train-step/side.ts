@@ -35,9 +35,15 @@ export class Side {
 
   /** Let it take steps. */
   async steps(count: number, timeoutMs: number): Promise<Turn> {
+    return turnSchema.parse(await this.ask({ steps: count }, timeoutMs));
+  }
+
+  /** Give an order, one line of JSON, and return the answer as it came. */
+  async ask(order: object, timeoutMs: number): Promise<unknown> {
     const line = this.#line(timeoutMs);
-    this.#child.stdin.write(`${JSON.stringify({ steps: count })}\n`);
-    return turnSchema.parse(JSON.parse(await line));
+    this.#child.stdin.write(`${JSON.stringify(order)}\n`);
+    const answer: unknown = JSON.parse(await line);
+    return answer;
   }
 
   /** End it. */
