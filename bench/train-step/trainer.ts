@@ -22,7 +22,7 @@ export interface Trainer {
   /** Numbers that are trained. */
   readonly trained: number;
   /** Forward, loss, backward and AdamW. */
-  step(): Promise<void>;
+  readonly step: () => Promise<void>;
 }
 
 /** Load the model, run, and free it. */
