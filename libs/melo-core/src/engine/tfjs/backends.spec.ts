@@ -1,9 +1,11 @@
 /** How a backend is chosen, and that it leaves nothing behind: no tensor, no listener, no other model's numbers. */
 import util from 'node:util';
 import { findBackend, memory } from '@tensorflow/tfjs-core';
+import { tensorView } from '#core/adapter';
 import { createEngine } from '../create.ts';
 import { randomAdapter, randomBatch, smallModel } from '../testing/small-model.ts';
 import { isAddonBuilt, presentBackends, startOn } from '../testing/tfjs-support.ts';
+import { blocksAtOnce } from './checkpoints.ts';
 import { createTfjsEngine } from './index.ts';
 
 const isNativeBuilt = isAddonBuilt('@tensorflow/tfjs-node');
@@ -101,6 +103,37 @@ describe.each(presentBackends)('a model on %s', (backend) => {
     await expect(model.step(batch, adapter, 'all')).rejects.toThrow('disposed of');
     await expect(model.predict(batch.images, 1, adapter)).rejects.toThrow('disposed of');
   });
+
+  test.each([
+    ['one block', 1],
+    ['two blocks', 1_400_000],
+  ])(
+    'differentiates %s at a time to the same numbers, and leaves nothing',
+    async (_name, bytes) => {
+      const { backbone, specification, layout } = await smallModel({ blocks: 5 });
+      const count = 2;
+      const size = blocksAtOnce(backbone.configuration, count, bytes);
+      expect(size).toBe(bytes === 1 ? 1 : 2);
+      const whole = await (await startOn(backend)).load(backbone, specification);
+      const options = { device: 'auto' as const, threads: 2, backends: [backend] };
+      const engine = await createTfjsEngine({ ...options, keptBytesMax: bytes });
+      const model = await engine.load(backbone, specification);
+      const adapter = randomAdapter(layout, 'groups');
+      const batch = randomBatch(count, 3, 'groups');
+      const expected = await whole.step(batch, adapter, 'all');
+      const loaded = memory().numTensors;
+      const actual = await model.step(batch, adapter, 'all');
+      expect(actual.loss).toBeCloseTo(expected.loss, 6);
+      for (const { name } of layout.tensors) {
+        const reference = tensorView(layout, expected.gradients, name);
+        const gradient = tensorView(layout, actual.gradients, name);
+        const difference = gradient.map((value, index) => value - (reference[index] ?? 0));
+        expect(norm(difference) / norm(reference)).toBeLessThan(1e-5);
+      }
+      expect(memory().numTensors).toBe(loaded);
+      await Promise.all([whole.dispose(), model.dispose()]);
+    },
+  );
 
   test('predicts many images as it predicts each alone', async () => {
     const { backbone, specification, layout } = await smallModel({ blocks: 1 });

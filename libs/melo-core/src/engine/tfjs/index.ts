@@ -17,12 +17,14 @@ export type { TfjsBackend, TfjsOptions } from './backends.ts';
 export async function createTfjsEngine(options: TfjsOptions): Promise<SelectedEngine> {
   const runtime = await startTfjs(options);
   const { device, library, selection } = runtime;
+  const { keptBytesMax } = options;
   return {
     name: 'tfjs',
     device,
     library,
     selection,
-    load: (backbone, specification) => loadTfjsModel({ runtime, backbone, specification }),
+    load: (backbone, specification) =>
+      loadTfjsModel({ runtime, backbone, specification, keptBytesMax }),
     loadMultiTask: (backbone) => loadTfjsMultiTaskModel({ runtime, backbone }),
   };
 }
