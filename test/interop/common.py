@@ -114,27 +114,31 @@ def save_transformers(model, folder: Path, mean: float = 0.5, std: float = 0.5) 
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
 
 
-# D = 48, three heads, three blocks, patches of 8 in images of 32 pixels: 17 tokens.
+# Of every small model: 16 patches. make_goldens.py sets smaller ones.
+SIZES = {"image": 32, "patch": 8, "dimension": 48, "blocks": 3, "heads": 3, "mlp": 96}
 
 
 def small_timm(architecture: str, **options) -> torch.nn.Module:
     """Make a small timm model of an architecture; options go to its constructor."""
     import timm
 
-    sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 3, "num_heads": 3, "num_classes": 0}
+    sizes = {"img_size": SIZES["image"], "patch_size": SIZES["patch"], "embed_dim": SIZES["dimension"]}
+    sizes |= {"depth": SIZES["blocks"], "num_heads": SIZES["heads"], "num_classes": 0}
+    sizes |= {"mlp_ratio": SIZES["mlp"] / SIZES["dimension"]}
     return timm.create_model(architecture, pretrained=False, **(sizes | options))
 
 
 def small_transformers_sizes() -> dict[str, object]:
     """The same sizes under the names of a transformers configuration."""
-    sizes = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 96}
-    return sizes | {"image_size": 32, "patch_size": 8}
+    sizes = {"hidden_size": SIZES["dimension"], "num_hidden_layers": SIZES["blocks"]}
+    sizes |= {"num_attention_heads": SIZES["heads"], "intermediate_size": SIZES["mlp"]}
+    return sizes | {"image_size": SIZES["image"], "patch_size": SIZES["patch"]}
 
 
 @family("timm-vit")
 def timm_vit() -> SmallModel:
     model = small_timm("vit_tiny_patch16_224")
-    return SmallModel(model, 32, model, lambda folder: save_timm(model, folder))
+    return SmallModel(model, SIZES["image"], model, lambda folder: save_timm(model, folder))
 
 
 def transformers_vit_model():
@@ -148,7 +152,7 @@ def transformers_vit() -> SmallModel:
     """As `save_pretrained` writes it, under the names that transformers chose for files."""
     model = transformers_vit_model()
     features = lambda images: model(pixel_values=images).last_hidden_state[:, 0]
-    return SmallModel(model, 32, features, lambda folder: save_transformers(model, folder))
+    return SmallModel(model, SIZES["image"], features, lambda folder: save_transformers(model, folder))
 
 
 @family("transformers-vit-modules")
@@ -162,7 +166,7 @@ def transformers_vit_modules() -> SmallModel:
         named = {f"vit.{name}": tensor for name, tensor in model.state_dict().items()}
         save_tensors(named, folder / "model.safetensors")
 
-    return SmallModel(model, 32, features, save)
+    return SmallModel(model, SIZES["image"], features, save)
 
 
 # The families that change something in the plain ViT: each as both libraries have it, where both do.
@@ -176,11 +180,11 @@ def cls_token(model):
 def timm_family(architecture: str, **options) -> SmallModel:
     model = small_timm(architecture, **options)
     features = lambda images: model.forward_head(model.forward_features(images), pre_logits=True)
-    return SmallModel(model, 32, features, lambda folder: save_timm(model, folder))
+    return SmallModel(model, SIZES["image"], features, lambda folder: save_timm(model, folder))
 
 
 def transformers_family(model) -> SmallModel:
-    return SmallModel(model, 32, cls_token(model), lambda folder: save_transformers(model, folder))
+    return SmallModel(model, SIZES["image"], cls_token(model), lambda folder: save_transformers(model, folder))
 
 
 @family("timm-deit")
@@ -213,7 +217,7 @@ def timm_dinov3_family(architecture: str) -> SmallModel:
     """Features are those of the CLS token, as DINOv3's authors use them; timm alone pools its patches by default."""
     model = small_timm(architecture)
     features = lambda images: model.forward_features(images)[:, 0]
-    return SmallModel(model, 32, features, lambda folder: save_timm(model, folder))
+    return SmallModel(model, SIZES["image"], features, lambda folder: save_timm(model, folder))
 
 
 @family("timm-dinov3")
@@ -248,7 +252,7 @@ def timm_options() -> SmallModel:
         config["model_args"] |= options | {"act_layer": "quick_gelu"}
         (folder / "config.json").write_text(json.dumps(config))
 
-    return SmallModel(model, 32, model, save)
+    return SmallModel(model, SIZES["image"], model, save)
 
 
 @family("transformers-deit")
@@ -257,11 +261,11 @@ def transformers_deit() -> SmallModel:
 
     model = DeiTModel(DeiTConfig(**small_transformers_sizes()), add_pooling_layer=False)
     features = lambda images: model(pixel_values=images).last_hidden_state[:, :2].mean(1)
-    return SmallModel(model, 32, features, lambda folder: save_transformers(model, folder))
+    return SmallModel(model, SIZES["image"], features, lambda folder: save_transformers(model, folder))
 
 
 def dinov2_sizes() -> dict[str, object]:
-    return small_transformers_sizes() | {"mlp_ratio": 2}
+    return small_transformers_sizes() | {"mlp_ratio": SIZES["mlp"] // SIZES["dimension"]}
 
 
 @family("transformers-dinov2")
@@ -292,7 +296,7 @@ def transformers_clip_vision() -> SmallModel:
 
     model = CLIPVisionModel(CLIPVisionConfig(**small_transformers_sizes()))
     features = lambda images: model(pixel_values=images).pooler_output
-    return SmallModel(model, 32, features, lambda folder: save_transformers(model, folder))
+    return SmallModel(model, SIZES["image"], features, lambda folder: save_transformers(model, folder))
 
 
 @family("transformers-clip")
@@ -304,4 +308,4 @@ def transformers_clip() -> SmallModel:
     text |= {"vocab_size": 50, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
     model = CLIPModel(CLIPConfig(vision_config=small_transformers_sizes(), text_config=text))
     features = lambda images: model.vision_model(pixel_values=images).pooler_output
-    return SmallModel(model, 32, features, lambda folder: save_transformers(model, folder))
+    return SmallModel(model, SIZES["image"], features, lambda folder: save_transformers(model, folder))
