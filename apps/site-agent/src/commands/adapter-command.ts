@@ -51,7 +51,7 @@ function parseDigest(text: string): string {
 
 function parseModel(text: string): string {
   if (/^(?:[a-z][a-z0-9_]{0,31})?$/.test(text)) return text;
-  throw new InvalidArgumentError('expected an attribute such as vit or deit, or nothing.');
+  throw new InvalidArgumentError('expected an attribute such as vit or backbone, or nothing.');
 }
 
 const parseClasses = (text: string): string[] => text.split(',').map((name) => name.trim());
@@ -138,7 +138,7 @@ function addConvert(adapter: Command): void {
         .choices(['transformers-4', 'transformers-5'])
         .default('transformers-5'),
     )
-    .option('--peft-model <attribute>', 'what holds the vision model there', parseModel, 'vit')
+    .option('--peft-model <attribute>', 'what holds the vision model of PEFT', parseModel, 'vit')
     .option('--drop-head-bias', 'to official: leave out the bias of the head, changing the logits')
     .option('--force', 'write over existing files')
     .option('--json', 'the result as one line of JSON')

@@ -89,10 +89,12 @@ interface Source {
 }
 
 async function readSource(options: ConvertOptions): Promise<Source> {
-  const { input, backbone, from, alpha, adaptedBlocks } = options;
+  const { input, backbone, from, alpha, adaptedBlocks, peftModel } = options;
   const described = backbone === undefined ? null : await describeBackbone(backbone);
   const blocks = described?.backbone.blocks;
-  const adapter = await readAnyAdapter(input, { from, blocks, alpha, adaptedBlocks });
+  const adapter = await readAnyAdapter(input, {
+    ...{ from, blocks, alpha, adaptedBlocks, peftModel },
+  });
   if (adapter.format === 'melo') {
     if (described !== null) checkFingerprint(adapter.file, described, input);
     return { format: 'melo', file: adapter.file, isRestored: null, notes: [] };

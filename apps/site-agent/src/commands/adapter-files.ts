@@ -53,6 +53,8 @@ export interface ReadOptions {
   readonly from?: AdapterFormat | undefined;
   /** L of the backbone. */
   readonly blocks?: number | undefined;
+  /** Of PEFT: the attribute that holds the vision model; `vit` where it is left out. */
+  readonly peftModel?: string | undefined;
   /** Of an official file whose name does not say it. */
   readonly alpha?: number | undefined;
   /** Of an official file with some blocks alone. */
@@ -170,7 +172,8 @@ export async function readAnyAdapter(path: string, options: ReadOptions = {}): P
       return { format, bytes, foreign };
     }
     const config = await readJsonFile(join(dirname(file), peftFiles.config));
-    return { format, bytes, foreign: decodePeft({ bytes, config, blocks }) };
+    const foreign = decodePeft({ bytes, config, blocks, model: options.peftModel });
+    return { format, bytes, foreign };
   } catch (cause) {
     if (!(cause instanceof InputError) || cause.message.startsWith(path)) throw cause;
     throw new InputError(cause.code, `${path}: ${cause.message}`, cause.details, { cause });

@@ -2,9 +2,12 @@
  * How Hugging Face PEFT names the tensors of a LoRA adapter of a vision transformer.
  *
  * `base_model.model.` + the module's path + `.lora_A.weight` (r,D) or `.lora_B.weight` (D,r). The path is transformers' own:
- * `vit.encoder.layer.N.attention.attention.query` up to release 4, `vit.layers.N.attention.q_proj` since release 5; other
- * vision models differ in the first word alone, or are written as in the table below. The head is saved whole through
- * `modules_to_save`, as `base_model.model.classifier.weight` and `.bias`.
+ * `vit.encoder.layer.N.attention.attention.query` up to release 4, `vit.layers.N.attention.q_proj` since release 5. The head is
+ * saved whole through `modules_to_save`, as `base_model.model.classifier.weight` and `.bias`.
+ *
+ * The first word says what the head reads: below `vit` it is the class token. The classifiers of transformers for other models read
+ * something else (DeiT the first of two tokens, CLIP the mean of the patches, DINOv2 both side by side), so another word is taken
+ * only where the caller names it.
  *
  * @see https://github.com/huggingface/peft, `src/peft/utils/save_and_load.py`
  * @see https://github.com/huggingface/transformers, `models/vit/modeling_vit.py`
@@ -27,14 +30,24 @@ const pathForms: readonly PathForm[] = [
     v: 'value',
   },
   { pattern: /^(.*?)layers\.(\d{1,3})\.attention\.(q_proj|v_proj)$/, q: 'q_proj', v: 'v_proj' },
-  { pattern: /^(.*?)layers\.(\d{1,3})\.self_attn\.(q_proj|v_proj)$/, q: 'q_proj', v: 'v_proj' },
-  { pattern: /^(.*?)layer\.(\d{1,3})\.attention\.(q_proj|v_proj)$/, q: 'q_proj', v: 'v_proj' },
+  {
+    pattern: /^(.*?)(?:encoder\.)?layers\.(\d{1,3})\.self_attn\.(q_proj|v_proj)$/,
+    q: 'q_proj',
+    v: 'v_proj',
+  },
+  {
+    pattern: /^(.*?)(?:encoder\.)?layer\.(\d{1,3})\.attention\.(q_proj|v_proj)$/,
+    q: 'q_proj',
+    v: 'v_proj',
+  },
 ];
 
 /** A module that a LoRA pair belongs to. */
 interface AdaptedModule {
   /** Of the form and what stands before the blocks: one in the whole file. */
   readonly tower: string;
+  /** What stands before the blocks, e.g. `vit`. */
+  readonly model: string;
   readonly block: number;
   readonly projection: 'q' | 'v';
 }
@@ -60,6 +73,7 @@ function adaptedModule(path: string): AdaptedModule {
     const [, stem = '', block = '', word = ''] = match;
     return {
       tower: `${index}/${stem}`,
+      model: stem.replace(/\.$/, ''),
       block: Number(block),
       projection: word === q ? 'q' : 'v',
     };
@@ -75,9 +89,10 @@ function adaptedModule(path: string): AdaptedModule {
 /**
  * Sort a file's names into pairs and head.
  *
+ * @param model - what holds the vision model, `vit` for transformers' own; nothing before the blocks is taken too
  * @throws InputError ADAPTER_UNSUPPORTED naming the first tensor that has no place in our layout
  */
-export function recognisePeftNames(names: Iterable<string>): PeftTensorNames {
+export function recognisePeftNames(names: Iterable<string>, model: string): PeftTensorNames {
   const pairs = new Map<string, { A?: string; B?: string }>();
   const head: { weight?: string; bias?: string } = {};
   const towers = new Set<string>();
@@ -88,7 +103,8 @@ export function recognisePeftNames(names: Iterable<string>): PeftTensorNames {
       recogniseHead(head, name);
       continue;
     }
-    const { tower, block, projection } = adaptedModule(lora[1] ?? '');
+    const { tower, block, projection, model: found } = adaptedModule(lora[1] ?? '');
+    if (found !== model && found !== '') throw otherModel(found, model);
     if (towers.add(tower).size > 1) {
       throw unrepresentable(
         'peft',
@@ -119,6 +135,15 @@ function recogniseHead(head: { weight?: string; bias?: string }, name: string): 
   }
   if (head[leaf] !== undefined) throw repeated(name);
   head[leaf] = name;
+}
+
+function otherModel(found: string, model: string): ReturnType<typeof unrepresentable> {
+  return unrepresentable(
+    'peft',
+    `it adapts ${shorten(found)}, expected ${model}: what the head of another model reads is not known`,
+    'name the model (--peft-model) if its head reads the class token after the last norm',
+    { model: shorten(found) },
+  );
 }
 
 function repeated(name: string): ReturnType<typeof unrepresentable> {

@@ -54,9 +54,9 @@ describe('a native adapter', () => {
     'goes to PEFT in the words of %s and comes back as the very same file',
     (words) => {
       fc.assert(
-        fc.property(nativeOptions, fc.constantFrom('vit', 'deit', ''), (options, model) => {
+        fc.property(nativeOptions, fc.constantFrom('vit', 'backbone', ''), (options, model) => {
           const native = nativeAdapter(options);
-          const foreign = decodePeft(encodePeft(native, { names: words, model }));
+          const foreign = decodePeft({ ...encodePeft(native, { names: words, model }), model });
           expect(foreign.values).toEqual(native.values);
           expect(foreign.specification.scale).toBe(native.specification.scale);
           const back = convertToNative(foreign, { library });
@@ -183,10 +183,11 @@ describe('refused by name', () => {
     ['a fused qkv', 'base_model.model.blocks.0.attn.qkv.lora_A.weight', 'fused'],
     ['a DoRA magnitude', 'base_model.model.vit.layers.0.lora_magnitude_vector', 'magnitude'],
     ['a saved norm', 'base_model.model.vit.layernorm.weight', 'layernorm'],
+    ['another model', 'base_model.model.text.layers.0.attention.q_proj.lora_A.weight', 'text'],
     [
-      'another tower',
-      'base_model.model.text.layers.0.attention.q_proj.lora_A.weight',
-      'two towers',
+      'another spelling',
+      'base_model.model.vit.layers.0.self_attn.q_proj.lora_A.weight',
+      'two ways',
     ],
     [
       'a second A',
@@ -197,6 +198,12 @@ describe('refused by name', () => {
   ])('%s', (_what, name, said) => {
     const tensors = (all: Map<string, SafetensorsTensor>): void => void all.set(name, tensor);
     expect(refusal(() => decode({ tensors }))).toEqual(unsupported(said));
+  });
+
+  test.each(['deit', 'vision_model', 'dinov2'])('%s, whose head reads something else', (model) => {
+    const files = encodePeft(nativeAdapter(), { names, model });
+    expect(refusal(() => decodePeft(files))).toEqual(unsupported(`it adapts ${model}`));
+    expect(decodePeft({ ...files, model }).values).toEqual(nativeAdapter().values);
   });
 
   test('a head that reads two tokens', () => {

@@ -31,7 +31,8 @@ import {
  * Read an adapter that PEFT saved; every number is exact (float16 and bfloat16 are widened).
  *
  * @param options - `bytes`: of `adapter_model.safetensors`; `config`: parsed `adapter_config.json`;
- *   `blocks`: L of the backbone; without it the largest block that is named decides
+ *   `blocks`: L of the backbone; without it the largest block that is named decides;
+ *   `model`: the attribute that holds the vision model, `vit` by default, whose head reads the class token
  * @throws InputError ADAPTER_UNSUPPORTED naming what our layout cannot hold exactly
  * @throws InputError ADAPTER_INVALID, SAFETENSORS_INVALID, TENSOR_MISSING, TENSOR_SHAPE_MISMATCH,
  *   TENSOR_DTYPE_UNSUPPORTED or NON_FINITE_UPDATE where a file is damaged
@@ -40,10 +41,11 @@ export function decodePeft(options: {
   readonly bytes: Uint8Array;
   readonly config: unknown;
   readonly blocks?: number | undefined;
+  readonly model?: string | undefined;
 }): ForeignAdapter {
   const config = readPeftConfig(options.config);
   const file = decodeSafetensors(options.bytes);
-  const names = recognisePeftNames(file.tensors.keys());
+  const names = recognisePeftNames(file.tensors.keys(), options.model ?? 'vit');
   const blocks = countBlocks(names, config, options.blocks);
   const headWeightName = requireHead(names);
   const [classes, dimension] = matrixShape(file, headWeightName);
