@@ -34,7 +34,8 @@ async function setUp(options: SmallOptions = {}): Promise<Setup> {
   const small = await smallModel(options);
   const model = await engine.load(small.backbone, small.specification);
   const { scale } = small.specification;
-  return { ...small, model, reference: await referenceModel(small.backbone, small.layout, scale) };
+  const reference = await referenceModel(small.backbone, small.layout, scale, options.pooling);
+  return { ...small, model, reference };
 }
 
 const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
@@ -106,6 +107,8 @@ describe('gradients of the training step', () => {
     ['two blocks', { blocks: 2 }],
     ['rank 1 and two classes', { blocks: 2, rank: 1, classes: ['a', 'b'] }],
     ['scale 0.5', { blocks: 2, rank: 4, alpha: 2 }],
+    ['the mean of the patches', { blocks: 2, pooling: 'mean' as const }],
+    ['the mean of the patches after one block', { blocks: 1, pooling: 'mean' as const }],
   ])(
     'agree with the reference for %s',
     async (_name, options) => {

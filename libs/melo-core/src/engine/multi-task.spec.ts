@@ -127,6 +127,29 @@ describe('a batch of one task', () => {
   });
 });
 
+describe('a batch whose heads read the class token or the mean of the patches', () => {
+  test('gives each row what the model of its own specification gives, to 1e-5', async () => {
+    const means = [0, 1].map((seed): TaskAdapter => {
+      const { specification, values } = taskAdapter(seed);
+      const mean = { ...specification, pooling: 'mean' } as const;
+      return { specification: mean, layout: adapterLayout(mean), values };
+    });
+    const [one, two] = means;
+    if (one === undefined || two === undefined) throw new Error('expected two adapters');
+    for (const adapters of [[taskAdapter(0), one, taskAdapter(1), two], means, [one, one]]) {
+      const { images } = randomBatch(adapters.length, 2, 'poolings');
+      const rows = await model.predict(images, adapters);
+      for (const [row, task] of adapters.entries()) {
+        const logits = rows[row] ?? new Float32Array(0);
+        expect(difference(logits, await alone(imageOf(images, row), task))).toBeLessThan(1e-5);
+      }
+    }
+    const { images } = randomBatch(1, 2, 'poolings');
+    const [read] = await model.predict(images, [one]);
+    expect(difference(read ?? images, await alone(images, taskAdapter(0)))).toBeGreaterThan(1e-3);
+  });
+});
+
 describe('an adapter that does not fit', () => {
   test('is refused where it is of another width', async () => {
     const specification = adapterSpecification({

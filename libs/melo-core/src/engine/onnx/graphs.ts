@@ -44,10 +44,11 @@ export function buildGraph(options: GraphOptions): Uint8Array {
   const { kind, configuration, specification, layout, weightRange } = options;
   const graph = new GraphBuilder();
   const classes = specification.classes.length;
-  const { scale, rank } = specification;
+  const { scale, rank, pooling } = specification;
   const trained = backward[kind];
   const isTrained = trained !== null;
-  const context = { graph, configuration, layout, scale, rank, classes, isTrained, weightRange };
+  const shared = { graph, configuration, weightRange, isTrained, pooling };
+  const context = { ...shared, layout, scale, rank, classes };
   const forward = addForward(context, flatAdapter(context));
   if (trained !== null) {
     addBackward(context, forward, trained);

@@ -4,7 +4,9 @@
  * Letters: B images, D dimension, r the largest rank of a batch, C its largest number of classes.
  */
 import type { Backbone } from '#core/backbone';
+import { checkLength } from '#core/check';
 import { assert } from '#core/errors';
+import type { Pooling } from '#core/protocol';
 import { checkAdapter } from '../model-limits.ts';
 import type { MultiTaskModel, TaskAdapter } from '../types.ts';
 import { GraphSessions, takeOutput } from './sessions.ts';
@@ -92,6 +94,11 @@ function paddedShape(
   return name.endsWith('.lora_A') ? [rank, dimension] : [dimension, rank];
 }
 
+/** What an adapter's head reads. */
+function poolingOf({ specification }: TaskAdapter): Pooling {
+  return specification.pooling ?? 'cls';
+}
+
 /** Cut logits (B,C) into one row for each image, of its own task's classes. */
 function cutRows(logits: Float32Array, adapters: readonly TaskAdapter[]): Float32Array[] {
   const width = logits.length / adapters.length;
@@ -119,19 +126,56 @@ class OnnxMultiTaskModel implements MultiTaskModel {
   predict(images: Float32Array, adapters: readonly TaskAdapter[]): Promise<Float32Array[]> {
     return this.#sessions.inTurn(async () => {
       for (const adapter of new Set(adapters)) checkAdapter(this.#backbone, adapter);
-      const [first] = adapters;
-      if (first === undefined) return [];
-      const isOneTask = adapters.every(({ values }) => values === first.values);
-      const { dimension } = this.#backbone.configuration;
-      const outputs = await this.#sessions.run(
-        isOneTask ? 'task' : 'mixed',
-        images,
-        adapters.length,
-        isOneTask ? taskInputs(first) : mixedInputs(adapters, dimension),
-        ['logits'],
-      );
-      return cutRows(takeOutput(outputs, 'logits'), adapters);
+      const poolings = new Set(adapters.map(poolingOf));
+      const [only] = poolings;
+      if (only === undefined) return [];
+      if (poolings.size === 1) return this.#predictAlike(images, adapters, only);
+      checkLength(images, adapters.length * this.#imageNumbers, 'images');
+      const logits = new Array<Float32Array>(adapters.length);
+      for (const pooling of poolings) await this.#predictSome(images, adapters, pooling, logits);
+      return logits;
     });
+  }
+
+  get #imageNumbers(): number {
+    return 3 * this.#backbone.configuration.imageSize ** 2;
+  }
+
+  /** Predict the images whose head reads the same, and put their logits into their places. */
+  async #predictSome(
+    images: Float32Array,
+    adapters: readonly TaskAdapter[],
+    pooling: Pooling,
+    logits: Float32Array[],
+  ): Promise<void> {
+    const size = this.#imageNumbers;
+    const own = [...adapters.entries()].filter(([, adapter]) => poolingOf(adapter) === pooling);
+    const pixels = new Float32Array(own.length * size);
+    for (const [at, [row]] of own.entries()) {
+      pixels.set(images.subarray(row * size, (row + 1) * size), at * size);
+    }
+    const some = own.map(([, adapter]) => adapter);
+    const predicted = await this.#predictAlike(pixels, some, pooling);
+    for (const [at, [row]] of own.entries()) logits[row] = predicted[at] ?? new Float32Array(0);
+  }
+
+  async #predictAlike(
+    images: Float32Array,
+    adapters: readonly TaskAdapter[],
+    pooling: Pooling,
+  ): Promise<Float32Array[]> {
+    const [first] = adapters;
+    assert(first !== undefined, 'adapters: expected one or more');
+    const isOneTask = adapters.every(({ values }) => values === first.values);
+    const { dimension } = this.#backbone.configuration;
+    const outputs = await this.#sessions.run(
+      isOneTask ? `task-${pooling}` : `mixed-${pooling}`,
+      images,
+      adapters.length,
+      isOneTask ? taskInputs(first) : mixedInputs(adapters, dimension),
+      ['logits'],
+    );
+    return cutRows(takeOutput(outputs, 'logits'), adapters);
   }
 
   dispose(): Promise<void> {

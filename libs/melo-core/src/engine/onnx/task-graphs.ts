@@ -1,12 +1,21 @@
 /** Builds the graphs of a model that serves many adapters: one task in a batch, or an adapter for each image. */
 import type { BackboneConfiguration } from '#core/backbone';
+import type { Pooling } from '#core/protocol';
 import { rowAdapters, taskAdapter } from './adapter-parts.ts';
 import { GraphBuilder } from './graph-builder.ts';
 import type { WeightRange } from './graph-builder.ts';
 import { addForward } from './vit-forward.ts';
 
-/** `task`: one adapter, merged. `mixed`: an adapter for each image, as a branch. */
-export type TaskGraphKind = 'task' | 'mixed';
+/** `task`: one adapter, merged. `mixed`: an adapter for each image, as a branch. And what their heads read. */
+export type TaskGraphKind = `task-${Pooling}` | `mixed-${Pooling}`;
+
+/** What a kind's heads read. */
+const poolings: Readonly<Record<TaskGraphKind, Pooling>> = {
+  'task-cls': 'cls',
+  'task-mean': 'mean',
+  'mixed-cls': 'cls',
+  'mixed-mean': 'mean',
+};
 
 /**
  * Build a graph for a backbone and adapters of any rank, scale and number of classes; the batch axis B is free.
@@ -23,8 +32,9 @@ export function buildTaskGraph(options: {
 }): Uint8Array {
   const { kind, configuration, weightRange } = options;
   const graph = new GraphBuilder();
-  const context = { graph, configuration, isTrained: false, weightRange };
-  const adapter = kind === 'task' ? taskAdapter(context) : rowAdapters(context);
+  const pooling = poolings[kind];
+  const context = { graph, configuration, isTrained: false, weightRange, pooling };
+  const adapter = kind.startsWith('task') ? taskAdapter(context) : rowAdapters(context);
   const { logits } = addForward(context, adapter);
   graph.output('logits', logits, ['B', 'C']);
   return graph.encode();

@@ -78,6 +78,7 @@ const variants: readonly (readonly [string, SmallOptions, number])[] = [
   ['one block, which is first and last, batch 1', { blocks: 1 }, 1],
   ['two blocks, rank 1, two classes', { blocks: 2, rank: 1, classes: ['a', 'b'] }, 3],
   ['scale 0.5, batch 1', { blocks: 2, rank: 4, alpha: 2 }, 1],
+  ['the mean of the patches', { blocks: 2, pooling: 'mean' }, 2],
 ];
 
 describe.each(presentBackends)('TensorFlow.js on %s and onnxruntime agree', (backend) => {

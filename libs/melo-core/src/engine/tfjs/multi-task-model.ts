@@ -46,7 +46,8 @@ class TfjsMultiTaskModel implements MultiTaskModel {
       checkAdapter(this.#options.backbone, adapter);
       const { specification, values } = adapter;
       const { runtime } = this.#options;
-      const context = { ...this.#context, scale: specification.scale };
+      const { scale, pooling } = specification;
+      const context = { ...this.#context, scale, pooling };
       const model = new TfjsModel({ runtime, specification }, context); // holds nothing of its own
       const own = new Float32Array(rows.length * imageNumbers);
       for (const [at, row] of rows.entries()) {
