@@ -13,7 +13,6 @@ import {
   encodeSafetensorsBytes,
   encodeUpdate,
   initialAdapter,
-  layoutHash,
   resolveTrainedTensors,
   specificationOf,
   tensorView,
@@ -104,43 +103,6 @@ const tensorOf = (shape: readonly number[], value = 0): SafetensorsTensor => ({
 const expectRefused = (act: () => unknown, code: string, text = ''): void => {
   expect(act).toThrow(expect.objectContaining({ code, message: expect.stringContaining(text) }));
 };
-
-describe('what the head reads', () => {
-  const mean = { ...definition, pooling: 'mean' } as const;
-  const meanSpecification = specificationOf(mean);
-  const meanLayout = adapterLayout(meanSpecification);
-  const meanCard = adapterCard({
-    definition: mean,
-    version: 0,
-    parentDigest: null,
-    round: null,
-    members: [],
-    software: card.software,
-  });
-  const bytes = (): Uint8Array =>
-    encodeAdapterFile({ specification: meanSpecification, values: ramp(), card: meanCard });
-
-  test('is part of the layout hash where it is not the class token, and of nothing else in it', () => {
-    expect(meanLayout.hash).not.toBe(layout.hash);
-    expect({ ...meanLayout, hash: layout.hash }).toEqual(layout);
-    expect(layoutHash(layout.tensors, 'cls')).toBe(layout.hash);
-  });
-
-  test('is read back from a file; the class token is not written, as in older files', () => {
-    expect(decodeAdapterFile(bytes()).specification).toEqual(meanSpecification);
-    expect(meanSpecification.pooling).toBe('mean');
-    const named = specificationOf({ ...definition, pooling: 'cls' });
-    expect(named).toEqual(specification);
-    expect(Object.keys(named)).not.toContain('pooling');
-    expect(Object.keys(card)).not.toContain('pooling');
-  });
-
-  test('cannot be changed in a file', () => {
-    const text = canonicalJson({ ...meanCard, pooling: 'cls' });
-    const changed = rewrite(bytes(), { metadata: { card: text } });
-    expectRefused(() => decodeAdapterFile(changed), 'LAYOUT_MISMATCH');
-  });
-});
 
 describe('version 0', () => {
   const values = initialAdapter(specification, publicSeed);
