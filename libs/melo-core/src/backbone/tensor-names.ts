@@ -206,6 +206,13 @@ export function evaName(canonical: string): string | null {
   return other === canonical ? null : other;
 }
 
+/** Both names that a timm file may have a canonical tensor under; the second where there is another. */
+export function spelledTimmNames(canonical: string): string[] {
+  const other = evaName(canonical);
+  const name = spelledName(canonical, 'timm');
+  return other === null ? [name] : [name, other];
+}
+
 function splitName(canonical: string): { block: string | null; part: string; leaf: string } {
   const match = /^(?:blocks\.(\d+)\.)?(.*?)(\.weight|\.bias|\.gamma)?$/.exec(canonical);
   return { block: match?.[1] ?? null, part: match?.[2] ?? canonical, leaf: match?.[3] ?? '' };
