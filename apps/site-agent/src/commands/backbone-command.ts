@@ -18,11 +18,31 @@ const pullOptions = z.object({
 });
 const listOptions = z.object({ folder: z.string(), json: jsonOption });
 const showOptions = z.object({ json: jsonOption });
+const resizeOptions = z.object({ imageSize: z.number(), to: z.string(), json: jsonOption });
 const verifyOptions = z.object({ expect: fingerprint.optional(), json: jsonOption });
 
 const pullHelp = `
 The hub and the way to it are read from the environment: HF_ENDPOINT (a mirror), HF_TOKEN (for gated
 backbones), HTTPS_PROXY and NO_PROXY. A pull that was cut goes on where it stood.`;
+
+function parsePixels(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected a whole number of pixels.');
+}
+
+function resizeCommand(): Command {
+  return new Command('resize')
+    .description('make a backbone of another image size: its positions are resampled as timm does')
+    .argument('<folder>', "a backbone's folder; it stays as it is")
+    .requiredOption('--image-size <pixels>', 'a multiple of the patch size', parsePixels)
+    .requiredOption('--to <folder>', 'the new folder')
+    .option('--json', 'as one line of JSON')
+    .action(async (folder: string, options: unknown) => {
+      const { resize } = await import('./backbone-resize.ts');
+      const { json, ...rest } = resizeOptions.parse(options);
+      await resize({ folder, ...rest, isJson: json });
+    });
+}
 
 /** Make the command. */
 export function backboneCommand(): Command {
@@ -79,5 +99,5 @@ export function backboneCommand(): Command {
       const { show } = await import('./backbone.ts');
       await show(folder, showOptions.parse(options).json);
     });
-  return backbone;
+  return backbone.addCommand(resizeCommand());
 }

@@ -7,3 +7,5 @@ export * from './memory-source.ts';
 export * from './random-backbone.ts';
 export * from './architecture.ts';
 export * from './known-backbones.ts';
+export { resamplePositions } from './resample-positions.ts';
+export { resizeBackbone, type ResizableFiles } from './resize.ts';
