@@ -94,12 +94,16 @@ const augmentation = {
   ...{ brightness: 0.1, contrast: 0.1 },
 } as const;
 const optimiser = {
-  ...{ name: 'adamw', learningRate: 0.01, rateRatioOfB: 4, gradientNormMax: 1 },
+  name: 'adamw',
+  ...{ learningRate: 0.01, rateRatioOfB: 4, gradientNormMax: 1 },
 } as const;
-const binary = { name: 'binary-cross-entropy', positiveWeights: [2, 2, 2] } as const;
+const binary: TrainingPlanInput['loss'] = {
+  name: 'binary-cross-entropy',
+  positiveWeights: [2, 2, 2],
+};
 
 describe('a local round on the engine', () => {
-  test.each([
+  test.each<[string, Partial<TrainingPlanInput>, LabelledImages, SmallOptions]>([
     ['no option', {}, images, {}],
     ['augmentation', { augmentation }, images, {}],
     ['dropout, LoRA+ and a bounded gradient', { optimiser, loraDropout: 0.2 }, images, {}],
@@ -107,7 +111,7 @@ describe('a local round on the engine', () => {
     ['the binary loss', { loss: binary }, images, {}],
     ['labels that are not known', { loss: binary }, { ...images, findings: findings(images) }, {}],
     ['the mean of the patches', {}, images, { pooling: 'mean' }],
-  ] as const)('learns with %s', async (_name, parts, data, options) => {
+  ])('learns with %s', async (_name, parts, data, options) => {
     const { losses } = await train(parts, data, options);
     expect(mean(losses.slice(-6)) / mean(losses.slice(0, 3))).toBeLessThan(0.5);
   });
