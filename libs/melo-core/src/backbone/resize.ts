@@ -37,11 +37,12 @@ export async function resizeBackbone(
   imageSize: number,
 ): Promise<{ readonly bytes: Uint8Array; readonly config: Readonly<Record<string, unknown>> }> {
   const { bytes, config, preprocessor } = files;
-  const { configuration, read } = await openBackbone({
+  const backbone = await openBackbone({
     source: memorySource(bytes),
     config,
     preprocessor,
   });
+  const { configuration } = backbone;
   const { patchSize, dimension } = configuration;
   if (imageSize % patchSize !== 0 || imageSize < patchSize || imageSize > imageSizeMax) {
     throw unsupported(
@@ -56,7 +57,7 @@ export async function resizeBackbone(
   if (configuration.positions === 'rotary') {
     return { bytes: encodeSafetensorsBytes({ tensors: list, metadata }), ...written };
   }
-  const table = await read('pos_embed'); // (rows,D), those of class tokens first
+  const table = await backbone.read('pos_embed'); // (rows,D), those of class tokens first
   const classes = (positionCount(configuration) - patchCount(configuration)) * dimension;
   const patches = resamplePositions(table.subarray(classes), {
     before: configuration.imageSize / patchSize,
