@@ -47,7 +47,7 @@ const imagenet21k = 'ImageNet-21k, then ImageNet-1k';
 const imagenet1k = 'ImageNet-1k';
 const webImages = '142 million curated web images, no labels';
 const moreWebImages = '1.7 billion curated web images, no labels';
-const captions = '400 million web images with captions';
+const captions = '2 billion web images with captions (LAION)';
 
 /**
  * The table.
@@ -135,15 +135,15 @@ export const knownBackbones: readonly KnownBackbone[] = [
   ),
   ...group(
     { family: 'clip', licence: apache, ...plain, trainedOn: captions },
-    { clip_base_patch16: ['timm/vit_base_patch16_clip_224.openai', 86_193_152] },
+    { clip_base_patch16: ['timm/vit_base_patch16_clip_224.laion2b', 86_193_152] },
   ),
   ...group(
     { family: 'clip', licence: apache, imageSize: 224, tokens: 50, trainedOn: captions },
-    { clip_base_patch32: ['timm/vit_base_patch32_clip_224.openai', 87_849_728] },
+    { clip_base_patch32: ['timm/vit_base_patch32_clip_224.laion2b', 87_849_728] },
   ),
   ...group(
     { family: 'clip', licence: apache, imageSize: 224, tokens: 257, trainedOn: captions },
-    { clip_large_patch14: ['timm/vit_large_patch14_clip_224.openai', 303_966_976] },
+    { clip_large_patch14: ['timm/vit_large_patch14_clip_224.laion2b', 303_966_976] },
   ),
 ];
 
