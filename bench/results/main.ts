@@ -26,6 +26,7 @@ interface TableModule {
 const tables: Readonly<Record<string, () => Promise<TableModule>>> = {
   'first-round': () => import('./first-round.ts'),
   gratings: () => import('./gratings.ts'),
+  melo: () => import('./melo.ts'),
 };
 
 const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3]`;

@@ -1,5 +1,5 @@
 /** The two sides of the switch benchmark: they take orders for the same tasks and say how long each took. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -31,7 +31,7 @@ const timeoutMs = 600_000;
 /** What is timed for each task: from its file, in memory, or in memory with one forward pass at batch 1. */
 export type SwitchOrder = 'cold' | 'warm' | 'answer';
 
-/** Milliseconds for each task, and the process's resident memory afterwards. */
+/** Milliseconds for each task, and the memory that the process keeps afterwards. */
 export interface SwitchAnswer {
   readonly milliseconds: readonly number[];
   readonly residentBytes: number;
@@ -142,7 +142,7 @@ export class OwnSide {
   async ask(order: SwitchOrder, tasks: readonly number[]): Promise<SwitchAnswer> {
     const milliseconds: number[] = [];
     for (const task of tasks) milliseconds.push(await this.#time(order, task));
-    return { milliseconds, residentBytes: await residentBytes() };
+    return { milliseconds, residentBytes: keptBytes() };
   }
 
   /** End it. */
@@ -172,12 +172,11 @@ export class OwnSide {
   }
 }
 
-/** Resident memory of this process once what is not used is given back. */
-async function residentBytes(): Promise<number> {
+/** What this process keeps once the rest is given back: V8's heap and what arrays hold outside it, all of it resident. */
+function keptBytes(): number {
   collectGarbage();
-  const text = await readFile('/proc/self/status', 'utf8').catch(() => ''); // Linux alone has it
-  const kibibytes = /VmRSS:\s+(\d+) kB/.exec(text)?.[1];
-  return kibibytes === undefined ? process.memoryUsage.rss() : 1024 * Number(kibibytes);
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
 const readySchema = z.object({ library: z.string(), startSeconds: z.number() });
