@@ -114,13 +114,24 @@ async function decode(
   return { pixels, labels: images.map(({ folder }) => folders.indexOf(folder)) };
 }
 
+/** Leave out what stands in an earlier split too: one ultrasound image is there under two classes. */
+export function withoutRepeats(images: readonly SharedImage[]): SharedImage[] {
+  const splits = new Map<string, string>();
+  return images.filter(({ site, split, group }) => {
+    const own = `${site}/${split}`;
+    const first = splits.get(group) ?? own;
+    splits.set(group, first);
+    return first === own;
+  });
+}
+
 /** Split an image set and decode it; no group stands in two splits. */
 export async function splitImages(
   set: ImageSet,
   seed: number,
   preprocessing: Preprocessing,
 ): Promise<ImageSplits> {
-  const images = await shareImages({
+  const shared = await shareImages({
     ...set,
     seed: `melo/${seed}`,
     shares: [
@@ -128,6 +139,7 @@ export async function splitImages(
       { site: 'search', training: {}, heldOut: set.validation },
     ],
   });
+  const images = withoutRepeats(shared);
   const pick = (site: string, split: SharedImage['split']): Promise<DecodedImages> =>
     decode(
       set,
