@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { fingerprintBackbone, type BackboneConfiguration } from '#core/backbone';
 import { loadBackbone } from '#core/engine';
 import { InputError, MeloError } from '#core/errors';
-import { readJsonIfPresent, systemErrorCode, writeJsonDurably } from '../common/durable-file.ts';
+import { readJsonIfPresent, systemErrorCode, writeDurably } from '../common/durable-file.ts';
 
 /** The file in which a pull notes where a backbone came from. */
 const originName = 'origin.json';
@@ -47,9 +47,9 @@ export function readOrigin(folder: string): Promise<BackboneOrigin | null> {
   return readJsonIfPresent(join(folder, originName), originSchema);
 }
 
-/** Note where a backbone came from. */
+/** Note where a backbone came from; as readable as the weights beside it. */
 export function writeOrigin(folder: string, origin: BackboneOrigin): Promise<void> {
-  return writeJsonDurably(join(folder, originName), origin);
+  return writeDurably(join(folder, originName), `${JSON.stringify(origin)}\n`, 0o644);
 }
 
 /**
