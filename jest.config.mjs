@@ -28,7 +28,11 @@ export default {
     {
       ...shared,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{libs,apps,tools,bench}/**/*.spec.ts', '<rootDir>/test/*.spec.ts', '<rootDir>/test/sim/**/*.spec.ts'],
+      testMatch: [
+        '<rootDir>/{libs,apps,tools,bench}/**/*.spec.ts',
+        '<rootDir>/test/*.spec.ts',
+        '<rootDir>/test/sim/**/*.spec.ts',
+      ],
       testPathIgnorePatterns: ['/node_modules/', engineSpecs, '/dist/'],
     },
     { ...shared, displayName: 'engine', testMatch: [`${engineSpecs}**/*.spec.ts`] },

@@ -2,8 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { GraphBuilder } from '#core/engine/onnx';
 import { seededRng } from '#core/rng';
-import { GraphBuilder } from '../../libs/melo-core/src/engine/onnx/graph-builder.ts';
 import { tokensOf } from './flops.ts';
 import { sideOptionsSchema, type SideOptions } from './messages.ts';
 import { serve } from './serve.ts';

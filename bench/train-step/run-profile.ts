@@ -1,7 +1,7 @@
 /** Takes some steps with onnxruntime's profiler on. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createOnnxEngine } from '../../libs/melo-core/src/engine/onnx/index.ts';
+import { createOnnxEngine } from '#core/engine/onnx';
 import type { SideOptions } from './messages.ts';
 import { withTrainer } from './trainer.ts';
 import { summarise, type Profile } from './profile.ts';

@@ -6,6 +6,9 @@ import { loadOnnxMultiTaskModel } from './multi-task-model.ts';
 import { loadOnnxModel } from './onnx-model.ts';
 import type { OnnxRuntime } from './sessions.ts';
 
+export { GraphBuilder } from './graph-builder.ts';
+export { stepMemory } from './memory.ts';
+
 type OnnxModule = typeof import('onnxruntime-node');
 
 interface LoadedRuntime {
