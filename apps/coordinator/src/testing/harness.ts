@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskDefinitionInput } from '#core/protocol';
+import { smallTask } from '#core/protocol/testing';
 import { Logger } from '../common/logger.ts';
 import { startCoordinator, type Coordinator, type CoordinatorOptions } from '../coordinator.ts';
 import { inProcessWork } from '../rounds/adapter-work.ts';
@@ -134,42 +135,15 @@ export class Harness {
   }
 }
 
-/** A small task. */
+/** A small task of three members. */
 export function taskOf(change: Partial<TaskDefinitionInput> = {}): TaskDefinitionInput {
-  return {
-    version: 1,
-    task: 'chest',
-    title: 'Chest X-ray',
-    mode: 'clear',
+  return smallTask({
     backbone: tinyBackbone,
-    preprocessing: {
-      version: 1,
-      imageSize: 32,
-      resize: 'fill',
-      crop: 'none',
-      kernel: 'cubic',
-      channels: 'rgb',
-      mean: [0.5, 0.5, 0.5],
-      std: [0.5, 0.5, 0.5],
-    },
     classes: ['healthy', 'ill'],
-    rank: 2,
     alpha: 4,
     publicSeed: '07'.repeat(32),
-    plan: {
-      version: 1,
-      optimiser: { name: 'adamw', learningRate: 0.001 },
-      schedule: { name: 'cosine', totalRounds: 2 },
-      duration: { unit: 'epochs', count: 1 },
-      batchSize: 4,
-      loss: { name: 'cross-entropy' },
-      augmentation: { name: 'none' },
-      seed: 1,
-    },
-    aggregation: {},
-    rounds: 2,
     rules: { quorumSites: 2 },
     members: ['north', 'south', 'west'],
     ...change,
-  };
+  });
 }

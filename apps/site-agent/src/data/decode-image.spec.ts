@@ -1,17 +1,13 @@
 /** Decoding: golden pixels of drawn images, every channel rule, and what cannot be read. */
 import sharp, { type Sharp } from 'sharp';
 import { preprocessingSchema } from '#core/protocol';
+import { smallPreprocessing } from '#core/protocol/testing';
 import { decodeImage } from './decode-image.ts';
 import { goldenPixels } from '../testing/golden-pixels.ts';
 import { normaliseImage } from './normalise.ts';
 
 const preprocessing = preprocessingSchema.parse({
-  version: 1,
-  imageSize: 16,
-  resize: 'fill',
-  crop: 'none',
-  kernel: 'cubic',
-  channels: 'rgb',
+  ...smallPreprocessing(16),
   mean: [0.5, 0.4, 0.3],
   std: [0.5, 0.25, 0.2],
 });

@@ -39,6 +39,7 @@ import {
   type RoundOpen,
   type TaskDefinition,
 } from '#core/protocol';
+import { smallPlan, smallTask } from '#core/protocol/testing';
 import type { SiteKeys } from '../identity/identity.ts';
 import type { FakeCoordinator } from './fake-coordinator.ts';
 import type { FakeUploads } from './fake-uploads.ts';
@@ -47,41 +48,18 @@ const digestOf = (bytes: Uint8Array): string => toHex(blake2b256(bytes));
 
 /** The definition that specs use; small enough to train in no time. */
 export function fakeDefinition(fingerprint: string, members: readonly string[]): TaskDefinition {
-  return taskDefinitionSchema.parse({
-    version: 1,
-    task: 'lung',
-    title: 'Lung',
-    mode: 'clear',
-    backbone: { name: 'tiny', fingerprint, dimension: 8, blocks: 1, patchSize: 8, imageSize: 16 },
-    preprocessing: {
-      version: 1,
-      imageSize: 16,
-      resize: 'fill',
-      crop: 'none',
-      kernel: 'cubic',
-      channels: 'rgb',
-      mean: [0.5, 0.5, 0.5],
-      std: [0.5, 0.5, 0.5],
-    },
-    classes: ['normal', 'pneumonia'],
-    rank: 2,
-    alpha: 2,
-    publicSeed: '5e'.repeat(32),
-    plan: {
-      version: 1,
-      optimiser: { name: 'adamw', learningRate: 0.01 },
-      schedule: { name: 'cosine', totalRounds: 2 },
-      duration: { unit: 'epochs', count: 1 },
-      batchSize: 4,
-      loss: { name: 'cross-entropy' },
-      augmentation: { name: 'none' },
-      seed: 1,
-    },
-    aggregation: {},
-    rounds: 2,
-    rules: { quorumSites: 1 },
-    members,
-  });
+  const size = { dimension: 8, blocks: 1, patchSize: 8, imageSize: 16 };
+  return taskDefinitionSchema.parse(
+    smallTask({
+      task: 'lung',
+      title: 'Lung',
+      backbone: { name: 'tiny', fingerprint, ...size },
+      alpha: 2,
+      publicSeed: '5e'.repeat(32),
+      plan: { ...smallPlan, optimiser: { name: 'adamw', learningRate: 0.01 } },
+      members: [...members],
+    }),
+  );
 }
 
 /** One task of a fake coordinator with one site. */

@@ -5,6 +5,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { smallPreprocessing } from '#core/protocol/testing';
 import { silentLogger } from '../common/events.ts';
 import { waitUntil } from '../testing/wait-until.ts';
 import { roundJobSchema, type TrainerProgress } from './messages.ts';
@@ -23,16 +24,7 @@ const job = roundJobSchema.parse({
   imageCache: { directory: '/cache', bytesMax: 0 },
   unreadableFile: '/unreadable',
   task: { images: '/images', heldOutShare: 0.2, splitSeed: 's' },
-  preprocessing: {
-    version: 1,
-    imageSize: 16,
-    resize: 'fill',
-    crop: 'none',
-    kernel: 'cubic',
-    channels: 'rgb',
-    mean: [0.5, 0.5, 0.5],
-    std: [0.5, 0.5, 0.5],
-  },
+  preprocessing: smallPreprocessing(16),
   training: null,
   checkpointIntervalMs: 0,
   evaluationBatchSize: 1,

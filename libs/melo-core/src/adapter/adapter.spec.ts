@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { canonicalJson, toHex } from '#core/bytes';
 import { taskDefinitionSchema, type TaskDefinition } from '#core/protocol';
+import { smallTask } from '#core/protocol/testing';
 import {
   adapterCard,
   adapterDelta,
@@ -21,48 +22,21 @@ import {
 } from './index.ts';
 
 const publicSeed = '00112233445566778899aabbccddeeff'.repeat(2);
-const definition: TaskDefinition = taskDefinitionSchema.parse({
-  version: 1,
-  task: 'chest',
-  title: 'Chest X-ray',
-  mode: 'clear',
-  backbone: {
-    name: 'vit-nano',
-    fingerprint: 'ab'.repeat(32),
-    dimension: 16,
-    blocks: 2,
-    patchSize: 8,
-    imageSize: 32,
-  },
-  preprocessing: {
-    version: 1,
-    imageSize: 32,
-    resize: 'fill',
-    crop: 'none',
-    kernel: 'cubic',
-    channels: 'rgb',
-    mean: [0.5, 0.5, 0.5],
-    std: [0.5, 0.5, 0.5],
-  },
-  classes: ['normal', 'pneumonia'],
-  rank: 2,
-  alpha: 3,
-  publicSeed,
-  plan: {
-    version: 1,
-    optimiser: { name: 'adamw', learningRate: 1e-3 },
-    schedule: { name: 'cosine', totalRounds: 2 },
-    duration: { unit: 'epochs', count: 1 },
-    batchSize: 4,
-    loss: { name: 'cross-entropy' },
-    augmentation: { name: 'none' },
-    seed: 1,
-  },
-  aggregation: {},
-  rounds: 2,
-  rules: { quorumSites: 2 },
-  members: ['alpha', 'beta'],
-});
+const definition: TaskDefinition = taskDefinitionSchema.parse(
+  smallTask({
+    backbone: {
+      name: 'vit-nano',
+      fingerprint: 'ab'.repeat(32),
+      dimension: 16,
+      blocks: 2,
+      patchSize: 8,
+      imageSize: 32,
+    },
+    publicSeed,
+    rules: { quorumSites: 2 },
+    members: ['alpha', 'beta'],
+  }),
+);
 const specification = specificationOf(definition);
 const layout = adapterLayout(specification);
 const members = [

@@ -1,6 +1,7 @@
 /** What an adapter's head reads, in layout hash, card and file. */
 import { canonicalJson } from '#core/bytes';
 import { taskDefinitionSchema } from '#core/protocol';
+import { smallTask } from '#core/protocol/testing';
 import {
   adapterCard,
   adapterLayout,
@@ -13,48 +14,7 @@ import {
 } from './index.ts';
 import type { AdapterCard } from './index.ts';
 
-const definition = taskDefinitionSchema.parse({
-  version: 1,
-  task: 'chest',
-  title: 'Chest X-ray',
-  mode: 'clear',
-  backbone: {
-    name: 'vit',
-    fingerprint: 'ab'.repeat(32),
-    dimension: 8,
-    blocks: 2,
-    patchSize: 4,
-    imageSize: 16,
-  },
-  preprocessing: {
-    version: 1,
-    imageSize: 16,
-    resize: 'fill',
-    crop: 'none',
-    kernel: 'cubic',
-    channels: 'rgb',
-    mean: [0.5, 0.5, 0.5],
-    std: [0.5, 0.5, 0.5],
-  },
-  classes: ['normal', 'pneumonia'],
-  rank: 2,
-  alpha: 3,
-  publicSeed: '00'.repeat(32),
-  plan: {
-    version: 1,
-    optimiser: { name: 'adamw', learningRate: 1e-3 },
-    schedule: { name: 'cosine', totalRounds: 2 },
-    duration: { unit: 'epochs', count: 1 },
-    batchSize: 4,
-    loss: { name: 'cross-entropy' },
-    augmentation: { name: 'none' },
-    seed: 1,
-  },
-  aggregation: {},
-  rounds: 2,
-  rules: { quorumSites: 1 },
-  members: ['alpha'],
-});
+const definition = taskDefinitionSchema.parse(smallTask());
 const mean = { ...definition, pooling: 'mean' } as const;
 const specification = specificationOf(definition);
 const layout = adapterLayout(specification);

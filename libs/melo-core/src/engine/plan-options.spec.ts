@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { initialAdapter } from '#core/adapter';
 import { trainingPlanSchema } from '#core/protocol';
 import type { TrainingPlanInput } from '#core/protocol';
+import { smallPlan } from '#core/protocol/testing';
 import { seededRng } from '#core/rng';
 import { trainLocally } from '#core/training';
 import type { LabelledImages, LocalTrainingResult } from '#core/training';
@@ -63,13 +64,10 @@ async function train(
   const result = await trainLocally({
     model,
     plan: trainingPlanSchema.parse({
-      version: 1,
+      ...smallPlan,
       optimiser: { name: 'adamw', learningRate: 0.01 },
-      schedule: { name: 'cosine', totalRounds: 2 },
       duration: { unit: 'steps', count: 40 },
       batchSize: 6,
-      loss: { name: 'cross-entropy' },
-      augmentation: { name: 'none' },
       seed: 3,
       ...parts,
     }),

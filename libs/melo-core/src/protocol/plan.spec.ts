@@ -1,49 +1,11 @@
 import { canonicalJson } from '#core/bytes';
 import { trainingPlanSchema } from './plan.ts';
 import { taskDefinitionSchema } from './task.ts';
+import { smallPlan, smallTask } from './testing/index.ts';
 
-const plan = {
-  version: 1,
-  optimiser: { name: 'adamw', learningRate: 0.002 },
-  schedule: { name: 'cosine', totalRounds: 8 },
-  duration: { unit: 'epochs', count: 1 },
-  batchSize: 16,
-  loss: { name: 'cross-entropy' },
-  augmentation: { name: 'none' },
-  seed: 7,
-};
-
-const task = (loss: object): object => ({
-  version: 1,
-  task: 'chest',
-  title: 'Chest',
-  mode: 'clear',
-  backbone: {
-    name: 'vit',
-    fingerprint: 'ab'.repeat(32),
-    dimension: 192,
-    blocks: 12,
-    patchSize: 16,
-    imageSize: 224,
-  },
-  preprocessing: {
-    version: 1,
-    imageSize: 224,
-    resize: 'fill',
-    crop: 'none',
-    kernel: 'cubic',
-    channels: 'rgb',
-    mean: [0.5, 0.5, 0.5],
-    std: [0.5, 0.5, 0.5],
-  },
-  classes: ['effusion', 'nodule', 'oedema'],
-  publicSeed: 'cd'.repeat(32),
-  plan: { ...plan, loss },
-  aggregation: {},
-  rounds: 8,
-  rules: { quorumSites: 1 },
-  members: ['north'],
-});
+const plan = smallPlan;
+const classes = ['effusion', 'nodule', 'oedema'];
+const task = (loss: object): object => ({ ...smallTask({ classes }), plan: { ...plan, loss } });
 
 describe('a training plan', () => {
   test('says nothing of options that are left out, so that older plans keep their digest', () => {
