@@ -147,7 +147,9 @@ class WeightLoader {
       const placed =
         table === null || count === 0
           ? tokens
-          : this.#hold(tf.add(tokens, tf.slice(table, [0, 0, 0], [1, count, dimension])));
+          : this.#hold(
+              tf.tidy(() => tf.add(tokens, tf.slice(table, [0, 0, 0], [1, count, dimension]))),
+            );
       const prefix = registers === null ? placed : this.#hold(tf.concat([placed, registers], 1));
       const size = [1, patchCount(configuration), dimension];
       const patchPositions =
