@@ -102,13 +102,13 @@ describe('npm run demo', () => {
         await page.evaluate('globalThis.isSamePage = true');
       }
       await demo.untilSaid(`MeLo, federated: round ${pictureVersion} of`);
-      for (const [name, { page }] of pages) {
-        const versions = page.getByRole('link', { name: /^Download version/ });
-        await versions.nth(pictureVersion - 1).waitFor();
+      for (const [viewport, { page }] of pages) {
+        const name = `Download version ${pictureVersion} of federated`;
+        await page.getByRole('link', { name, exact: true }).waitFor();
         expect(await page.evaluate('isSamePage')).toBe(true);
         const chart = page.getByRole('figure', { name: /^Macro AUC over all sites by version/ });
         await chart.locator('path.recharts-line-curve').nth(sizes.sites).waitFor();
-        await takePicture(name);
+        await takePicture(viewport);
       }
     },
     setupMs,
