@@ -1,12 +1,15 @@
 /** Writes a backbone of random weights at real shapes, some megabytes at a time: ViT-G is 7.4 GB. */
 import { mkdir, open, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { timmPlainConfig } from '#core/backbone';
 import { seededRng } from '#core/rng';
 import { tokensOf } from './flops.ts';
 import type { Shape } from './messages.ts';
 
 /** Numbers that repeat over and over: a prime, so that no two rows of a matrix are alike. */
 const poolSize = 65_521;
+/** Mean and deviation of the pixels. */
+const half = [0.5, 0.5, 0.5] as const;
 
 interface PlannedTensor {
   readonly name: string;
@@ -102,29 +105,6 @@ async function writeTensor(
   return place;
 }
 
-/** The `config.json` that timm would write. */
-function timmConfig({ name, ...shape }: Shape): object {
-  const { dimension, blocks, heads, mlpDimension, patchSize, imageSize } = shape;
-  return {
-    architecture: `${name}_patch${patchSize}_${imageSize}`,
-    num_classes: 0,
-    num_features: dimension,
-    model_args: {
-      img_size: imageSize,
-      patch_size: patchSize,
-      embed_dim: dimension,
-      depth: blocks,
-      num_heads: heads,
-      mlp_ratio: mlpDimension / dimension,
-    },
-    pretrained_cfg: {
-      input_size: [3, imageSize, imageSize],
-      mean: [0.5, 0.5, 0.5],
-      std: [0.5, 0.5, 0.5],
-    },
-  };
-}
-
 /** Bytes of the backbone's weights in float32. */
 export function weightsBytes(shape: Shape): number {
   return plannedTensors(shape).reduce((sum, tensor) => sum + 4 * sizeOf(tensor.shape), 0);
@@ -144,5 +124,8 @@ export async function writeRandomBackbone(directory: string, shape: Shape): Prom
   } finally {
     await file.close();
   }
-  await writeFile(join(directory, 'config.json'), JSON.stringify(timmConfig(shape)));
+  await writeFile(
+    join(directory, 'config.json'),
+    JSON.stringify(timmPlainConfig(shape.name, { ...shape, mean: half, std: half })),
+  );
 }

@@ -102,30 +102,43 @@ function randomValues(name: string, shape: readonly number[], seed: string): Flo
 }
 
 function timmConfig(configuration: BackboneConfiguration): Omit<BackboneFiles, 'bytes'> {
-  const { dimension, blocks, heads, mlpDimension, patchSize, imageSize } = configuration;
   if (configuration.layerNormEpsilon !== 1e-6) {
     throw new RangeError('layerNormEpsilon: expected 1e-6, which timm fixes');
   }
+  return { config: timmPlainConfig('vit_tiny', configuration), preprocessor: null };
+}
+
+/**
+ * Make the `config.json` that timm would write for a plain ViT.
+ *
+ * @param name - of timm's architecture before its patch and image size, e.g. `vit_tiny`
+ * @param size - widths, depth, sizes, and mean and std of the pixels
+ */
+export function timmPlainConfig(
+  name: string,
+  size: Pick<
+    BackboneConfiguration,
+    'dimension' | 'blocks' | 'heads' | 'mlpDimension' | 'patchSize' | 'imageSize' | 'mean' | 'std'
+  >,
+): Record<string, unknown> {
+  const { dimension, blocks, heads, mlpDimension, patchSize, imageSize } = size;
   return {
-    config: {
-      architecture: `vit_tiny_patch${patchSize}_${imageSize}`,
-      num_classes: 0,
-      num_features: dimension,
-      model_args: {
-        img_size: imageSize,
-        patch_size: patchSize,
-        embed_dim: dimension,
-        depth: blocks,
-        num_heads: heads,
-        mlp_ratio: mlpDimension / dimension,
-      },
-      pretrained_cfg: {
-        input_size: [3, imageSize, imageSize],
-        mean: [...configuration.mean],
-        std: [...configuration.std],
-      },
+    architecture: `${name}_patch${patchSize}_${imageSize}`,
+    num_classes: 0,
+    num_features: dimension,
+    model_args: {
+      img_size: imageSize,
+      patch_size: patchSize,
+      embed_dim: dimension,
+      depth: blocks,
+      num_heads: heads,
+      mlp_ratio: mlpDimension / dimension,
     },
-    preprocessor: null,
+    pretrained_cfg: {
+      input_size: [3, imageSize, imageSize],
+      mean: [...size.mean],
+      std: [...size.std],
+    },
   };
 }
 
