@@ -55,6 +55,9 @@ export const errorCatalog = {
   ),
   BACKBONE_UNSUPPORTED: entry('input', 422, 'The backbone cannot be run exactly and is refused.'),
   HUB_ANSWER_INVALID: entry('input', 422, 'The hub or a mirror does not serve the file properly.'),
+  BACKUP_INVALID: entry('input', 422, 'The backup is not whole or not one of this software.'),
+  AUDIT_INVALID: entry('input', 422, 'The audit log is not whole.'),
+  QUOTA_EXCEEDED: entry('input', 413, 'The quota for stored uploads is used up.'),
   BACKBONE_MISMATCH: entry('input', 409, 'The backbone is not the one this adapter was made for.'),
   ADAPTER_INVALID: entry('input', 422, 'The adapter file is not valid.'),
   ADAPTER_UNSUPPORTED: entry(
@@ -85,6 +88,7 @@ export const errorCatalog = {
   SITE_PENDING: entry('auth', 403, 'The site waits for approval by an administrator.', true),
   SITE_SUSPENDED: entry('auth', 403, 'The site is suspended.', true),
   SITE_REVOKED: entry('auth', 403, 'The site has been revoked.'),
+  SITE_LEFT: entry('auth', 403, 'The site has left the federation.'),
   NONCE_UNKNOWN: entry('auth', 401, 'The nonce is unknown, used or expired.', true),
   SIGNATURE_INVALID: entry('auth', 401, 'A signature does not verify.'),
   KEY_FILE_INVALID: entry('auth', 500, 'A key file cannot be used.'),
@@ -109,6 +113,14 @@ export const errorCatalog = {
   DATA_FOLDER_LOCKED: entry('state', 409, 'Another process uses this data folder.'),
   CHECKPOINT_INVALID: entry('state', 409, 'The checkpoint does not fit the round.'),
   VERSION_FORK: entry('state', 409, 'The result does not continue the chain that this site knows.'),
+  AGENT_VERSION_TOO_OLD: entry('state', 409, 'The task needs a newer site agent.'),
+  SAMPLES_TOO_FEW: entry(
+    'state',
+    409,
+    'The site has fewer training images than the task asks for.',
+  ),
+  ROUND_UNVERIFIABLE: entry('state', 409, 'What the round was made of is no longer stored.'),
+  AUDIT_FORK: entry('state', 409, 'The audit log does not continue what this site remembers.'),
 
   // A peer broke the protocol.
   PROTOCOL_VERSION_MISMATCH: entry('protocol', 400, 'The protocol versions do not match.'),
@@ -126,6 +138,7 @@ export const errorCatalog = {
   // A dependency.
   STORE_UNAVAILABLE: entry('unavailable', 503, 'The store is not available.', true),
   DISK_FULL: entry('unavailable', 507, 'The disk is full.', true),
+  DISK_LOW: entry('unavailable', 507, 'The disk is nearly full; nothing new is taken.', true),
   PORT_TAKEN: entry('unavailable', 503, 'The port is in use.'),
   HUB_UNREACHABLE: entry('unavailable', 503, 'The hub of backbones does not answer.', true),
   COORDINATOR_UNREACHABLE: entry('unavailable', 503, 'The coordinator does not answer.', true),
@@ -133,6 +146,19 @@ export const errorCatalog = {
   ENGINE_UNAVAILABLE: entry('unavailable', 503, 'The training engine cannot be used here.'),
   TIMEOUT: entry('unavailable', 504, 'It took too long.', true),
   SHUTTING_DOWN: entry('unavailable', 503, 'The service is stopping.', true),
+  DRAINING: entry(
+    'unavailable',
+    503,
+    'The coordinator finishes what runs and starts nothing.',
+    true,
+  ),
+  PROXY_REFUSED: entry('unavailable', 502, 'The proxy refuses the connection.', true),
+  CERTIFICATE_UNTRUSTED: entry(
+    'unavailable',
+    502,
+    'The certificate of the peer is not trusted.',
+    true,
+  ),
 
   // Ours.
   INTERNAL: entry('invariant', 500, 'Something went wrong here; the log has the details.'),

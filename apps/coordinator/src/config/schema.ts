@@ -72,6 +72,12 @@ export const tasks = pgTable('tasks', {
   latestVersion: integer('latest_version').notNull(),
   /** Attempts at the open round that an administrator's resumption wiped from the count. */
   attemptsForgiven: integer('attempts_forgiven').notNull().default(0),
+  /** Version that people are told to use; null until one was promoted. The newest one is another word: latest. */
+  promotedVersion: integer('promoted_version'),
+  /** Version that the next round starts from; null where that is the latest. */
+  nextBaseVersion: integer('next_base_version'),
+  /** When rounds may open; null where nothing but the round before decides. */
+  schedule: jsonb('schedule'),
 });
 
 /** Attempts at rounds. */
@@ -82,6 +88,8 @@ export const rounds = pgTable(
     task: text('task').notNull(),
     round: integer('round').notNull(),
     attempt: integer('attempt').notNull(),
+    /** Version that the attempt starts from; null in rows of before there was a choice: round - 1. */
+    baseVersion: integer('base_version'),
     state: jsonb('state').notNull(),
     phase: text('phase').notNull(),
     openPayload: bytes('open_payload').notNull(),
@@ -164,6 +172,8 @@ export const versions = pgTable(
     resultSignature: bytes('result_signature'),
     resultDigest: text('result_digest'),
     createdAtMs: timeMs('created_at_ms').notNull(),
+    /** Sites that left the federation and whose share is in this version, directly or through an ancestor. */
+    leftSites: jsonb('left_sites').notNull().default([]),
   },
   (table) => [
     primaryKey({ columns: [table.task, table.version] }),
@@ -202,7 +212,7 @@ export const idempotencyKeys = pgTable('idempotency_keys', {
   createdAtMs: timeMs('created_at_ms').notNull(),
 });
 
-/** What happened, appended only. */
+/** What happened, appended only; the columns are for searches, the payload is what the chain covers. */
 export const auditEntries = pgTable('audit_entries', {
   id: bigserial('id', { mode: 'number' }).primaryKey(),
   atMs: timeMs('at_ms').notNull(),
@@ -210,4 +220,10 @@ export const auditEntries = pgTable('audit_entries', {
   action: text('action').notNull(),
   target: text('target').notNull(),
   details: jsonb('details').notNull(),
+  /** The entry as bytes, kept verbatim; null in rows of before there was a chain. */
+  payload: bytes('payload'),
+  /** Place in the chain, from 1; null until the entry is chained. */
+  sequence: bigint('sequence', { mode: 'number' }).unique(),
+  /** Digest over the link before and this entry's payload; null until the entry is chained. */
+  linkDigest: text('link_digest'),
 });
