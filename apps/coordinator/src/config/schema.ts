@@ -76,6 +76,8 @@ export const tasks = pgTable('tasks', {
   promotedVersion: integer('promoted_version'),
   /** Version that the next round starts from; null where that is the latest. */
   nextBaseVersion: integer('next_base_version'),
+  /** Version whose publication ends the task; null where that is the definition's number of rounds. */
+  finalVersion: integer('final_version'),
   /** When rounds may open; null where nothing but the round before decides. */
   schedule: jsonb('schedule'),
 });

@@ -168,6 +168,8 @@ export const roundResultSchema = z.strictObject({
   ...roundReference,
   roundOpenDigest: digestSchema,
   version: adapterVersionSchema,
+  /** Version that the round started from; left out where it is the one before, as it is unless a task was run again. */
+  baseVersion: adapterVersionSchema.exactOptional(),
   adapterDigest: digestSchema,
   backboneFingerprint: digestSchema,
   layoutHash: digestSchema,
