@@ -1,10 +1,14 @@
 /**
- * `npm run bench -- round --sites 5 --params 147456 --rounds 20 --json`: seconds a round takes without its training.
+ * `npm run bench -- round --sites 5 --params 147456 --rounds 20 [--database postgresql] [--probe] --json`: seconds a round takes
+ * without its training.
  *
- * Real processes over loopback: a coordinator with its embedded database, and sites that pull, fetch the global adapter,
- * accept, seal a random update, upload and commit at once. What remains is the protocol, the disk and the aggregation.
+ * Real processes over loopback: a coordinator with its database, and sites that pull, fetch the global adapter, accept, seal
+ * a random update, upload and commit at once. What remains is the protocol, the disk and the aggregation. `--probe` says where
+ * the coordinator's time goes and whether its memory grows; it costs some of the time that it measures.
  */
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -22,9 +26,10 @@ import { Federation } from '../test/support/federation.ts';
 import { killAllProcesses } from '../test/support/melo-process.ts';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { taskDefinition } from '../test/support/small-federation.ts';
-import { cpuSecondsOfAll } from './round/cpu-time.ts';
+import { cpuSecondsOfAll, residentMegabytesMax } from './round/cpu-time.ts';
 import { measureFsyncMs } from './round/fsync.ts';
 import { median, quantile } from './round/median.ts';
+import { probeArguments, summariseProbe, type ProbeSummary } from './round/probe-summary.ts';
 import { SiteProcess } from './round/site-process.ts';
 
 const task = taskIdSchema.parse('bench-round');
@@ -43,6 +48,8 @@ const optionsSchema = z.strictObject({
     })
     .default(147_456),
   rounds: countOption(500).default(20),
+  database: z.enum(['pglite', 'postgresql']).default('pglite'),
+  probe: z.boolean().default(false),
   json: z.boolean().default(false),
 });
 type Options = z.infer<typeof optionsSchema>;
@@ -77,16 +84,19 @@ async function bringIn(
   return member;
 }
 
-/** Seconds between the settling of one round and the next; the first counts from its opening. */
-async function secondsOfRounds(federation: Federation): Promise<number[]> {
+/** When the first round opened and each one settled, in milliseconds. */
+async function timesOfRounds(federation: Federation): Promise<number[]> {
   const { rounds } = await federation.call(roundRoutes.list, { params: { task } });
   const ordered = [...rounds].sort((a, b) => a.round - b.round);
   const bad = ordered.find((round) => round.phase !== 'published');
   if (bad !== undefined) throw new Error(`round ${bad.round}: ${bad.phase}, ${bad.reason ?? ''}`);
-  return ordered.map(({ openedAtMs, settledAtMs }, at) => {
-    const fromMs = ordered[at - 1]?.settledAtMs ?? openedAtMs;
-    return ((settledAtMs ?? Number.NaN) - fromMs) / 1000;
-  });
+  const settled = ordered.map(({ settledAtMs }) => settledAtMs ?? Number.NaN);
+  return [ordered[0]?.openedAtMs ?? Number.NaN, ...settled];
+}
+
+/** Seconds between the settling of one round and the next; the first counts from its opening. */
+function secondsOfRounds(timesMs: readonly number[]): number[] {
+  return timesMs.slice(1).map((timeMs, at) => (timeMs - (timesMs[at] ?? Number.NaN)) / 1000);
 }
 
 /** CPU seconds for all rounds, null where the system does not tell. */
@@ -99,6 +109,9 @@ interface CpuSplit {
 interface Measured {
   readonly seconds: readonly number[];
   readonly cpuSeconds: CpuSplit;
+  /** The coordinator's peak, null where the system does not tell. */
+  readonly residentMegabytesMax: number | null;
+  readonly probe: ProbeSummary | null;
 }
 
 async function cpuSplit(coordinatorId: number, members: readonly SiteProcess[]): Promise<CpuSplit> {
@@ -109,7 +122,15 @@ async function cpuSplit(coordinatorId: number, members: readonly SiteProcess[]):
 }
 
 async function measure(directory: string, options: Options): Promise<Measured> {
-  const federation = new Federation(directory);
+  const probeFolder = join(directory, 'probe');
+  await mkdir(probeFolder);
+  const databaseUrl = options.database === 'postgresql' ? process.env['DATABASE_URL'] : undefined;
+  if (options.database === 'postgresql' && databaseUrl === undefined)
+    throw new Error('round: expected DATABASE_URL, as npm run bench sets it');
+  const federation = new Federation(directory, {
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    ...(options.probe ? probeArguments(probeFolder) : {}),
+  });
   await federation.startCoordinator();
   const backbone = backboneOf(options.params);
   const names = Array.from({ length: options.sites }, (_, at) =>
@@ -127,9 +148,11 @@ async function measure(directory: string, options: Options): Promise<Measured> {
       options.rounds * secondsPerRoundMax * 1000,
     );
     const after = await cpuSplit(processId, members);
-    const seconds = await secondsOfRounds(federation);
+    const timesMs = await timesOfRounds(federation);
     return {
-      seconds,
+      seconds: secondsOfRounds(timesMs),
+      residentMegabytesMax: await residentMegabytesMax(processId),
+      probe: options.probe ? await summariseProbe(probeFolder, timesMs) : null,
       cpuSeconds: {
         coordinator: difference(after.coordinator, before.coordinator),
         sites: difference(after.sites, before.sites),
@@ -153,6 +176,8 @@ function readOptions(): Options {
       sites: { type: 'string' },
       params: { type: 'string' },
       rounds: { type: 'string' },
+      database: { type: 'string' },
+      probe: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   });
@@ -164,8 +189,9 @@ async function main(): Promise<void> {
   const work = await makeWorkDirectory('bench-round');
   try {
     const fsyncMs = await measureFsyncMs(work.path);
-    const { seconds, cpuSeconds } = await measure(work.path, options);
-    const { json, ...sizes } = options;
+    const measured = await measure(work.path, options);
+    const { seconds, cpuSeconds } = measured;
+    const { json, probe: _isProbed, ...sizes } = options;
     const figures = {
       bench: 'round',
       ...sizes,
@@ -173,6 +199,8 @@ async function main(): Promise<void> {
       secondsPerRound90: round4(quantile(seconds, 0.9)),
       fsyncMilliseconds: round4(fsyncMs),
       cpuSecondsPerRound: perRound(cpuSeconds, sizes.rounds),
+      residentMegabytesMax: measured.residentMegabytesMax,
+      ...(measured.probe === null ? {} : { probe: measured.probe }),
       ...{ node: process.version, cores: availableParallelism() },
       loadAverage: round4(loadavg()[0] ?? Number.NaN),
     };
@@ -182,8 +210,11 @@ async function main(): Promise<void> {
       process.stdout.write(
         `${sizes.rounds} rounds, ${sizes.sites} sites, ${sizes.params} numbers: median ${figures.secondsPerRound} s, ` +
           `90 % within ${figures.secondsPerRound90} s; one fsync of this disk ${figures.fsyncMilliseconds} ms; ` +
-          `CPU a round: coordinator ${coordinator ?? '?'} s, all sites ${sites ?? '?'} s\n`,
+          `CPU a round: coordinator ${coordinator ?? '?'} s, all sites ${sites ?? '?'} s; ` +
+          `coordinator's memory at its peak ${figures.residentMegabytesMax ?? '?'} MB\n`,
       );
+      if (measured.probe !== null)
+        process.stdout.write(`${JSON.stringify(measured.probe, null, 2)}\n`);
     }
   } finally {
     await killAllProcesses();

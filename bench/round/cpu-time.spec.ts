@@ -1,5 +1,5 @@
 /** CPU time as /proc tells it. */
-import { cpuSeconds, cpuSecondsOfAll } from './cpu-time.ts';
+import { cpuSeconds, cpuSecondsOfAll, residentMegabytesMax } from './cpu-time.ts';
 
 test('the CPU time of this process is what Node itself says', async () => {
   const seconds = await cpuSeconds(process.pid);
@@ -21,4 +21,11 @@ test('processes together are null where one of them is not there', async () => {
   expect(await cpuSecondsOfAll([])).toBe(0);
   const [one, two] = await Promise.all([cpuSeconds(process.pid), cpuSecondsOfAll([process.pid])]);
   expect(typeof two).toBe(typeof one);
+});
+
+test('the peak of memory is at least what this process has now', async () => {
+  const megabytes = await residentMegabytesMax(process.pid);
+  if (process.platform !== 'linux') expect(megabytes).toBeNull();
+  else expect(megabytes).toBeGreaterThan(process.memoryUsage().rss / 2e6);
+  expect(await residentMegabytesMax(2 ** 30)).toBeNull();
 });

@@ -1,4 +1,4 @@
-/** How much CPU another process has used: a figure that other work on the machine hardly moves. */
+/** How much CPU another process has used, and how much memory at its peak: figures that other work on the machine hardly moves. */
 import { readFile } from 'node:fs/promises';
 
 const ticksPerSecond = 100; // USER_HZ, the same on every Linux that Node supports
@@ -20,4 +20,15 @@ export async function cpuSeconds(processId: number): Promise<number | null> {
 export async function cpuSecondsOfAll(processIds: readonly number[]): Promise<number | null> {
   const all = await Promise.all(processIds.map(cpuSeconds));
   return all.reduce((sum, seconds) => (sum === null || seconds === null ? null : sum + seconds), 0);
+}
+
+/** Megabytes (10^6) of resident memory that a process had at its peak, or null where there is no /proc. */
+export async function residentMegabytesMax(processId: number): Promise<number | null> {
+  try {
+    const status = await readFile(`/proc/${processId}/status`, 'utf8');
+    const kilobytes = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]);
+    return Number.isFinite(kilobytes) ? Math.round((kilobytes * 1024) / 1e6) : null;
+  } catch {
+    return null; // no Linux, or the process has ended
+  }
 }

@@ -39,6 +39,14 @@ export interface SiteOptions {
   readonly isMeasured?: boolean;
 }
 
+/** How the coordinator's process is started, beyond its command. */
+export interface CoordinatorProcess {
+  /** DATABASE_URL of a PostgreSQL, where it is not to use its embedded database. */
+  readonly databaseUrl?: string;
+  readonly nodeArguments?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 const pollIntervalMs = 100;
 
 /** Waits of an agent under test: a restart should not cost a minute, and a kill should find a checkpoint. */
@@ -51,10 +59,12 @@ export class Federation {
   readonly agents = new Map<string, MeloProcess>();
   coordinator: MeloProcess | undefined;
   url = '';
+  readonly #process: CoordinatorProcess;
   #token = '';
 
-  constructor(directory: string) {
+  constructor(directory: string, coordinatorProcess: CoordinatorProcess = {}) {
     this.directory = directory;
+    this.#process = coordinatorProcess;
   }
 
   /** The port that the coordinator listens on, or 0 before its first start. */
@@ -81,10 +91,13 @@ export class Federation {
 
   /** Start a coordinator process and wait for nothing: for starts that should fail. */
   spawnCoordinator(name: string, data: string, port: number): MeloProcess {
+    const { databaseUrl, nodeArguments = [], environment = {} } = this.#process;
     return new MeloProcess({
       name,
       args: ['coordinator', 'start', '--data', data, '--port', String(port), '--json'],
       logFile: join(this.directory, `${name}.log`),
+      env: { ...environment, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) },
+      nodeArguments,
     });
   }
 

@@ -45,10 +45,13 @@ export class MeloProcess {
     readonly logFile: string;
     readonly input?: string;
     readonly env?: Readonly<Record<string, string>>;
+    /** Options of Node itself, such as a profiler's. */
+    readonly nodeArguments?: readonly string[];
   }) {
     this.name = options.name;
     // A group of its own, so that a trainer it forked can be ended with it after a failed test.
-    this.#child = spawn(process.execPath, [join(packageRoot, 'bin', 'melo.mjs'), ...options.args], {
+    const program = [...(options.nodeArguments ?? []), join(packageRoot, 'bin', 'melo.mjs')];
+    this.#child = spawn(process.execPath, [...program, ...options.args], {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env, NODE_OPTIONS: '' },
       detached: process.platform !== 'win32',

@@ -15,8 +15,11 @@ import { say, timed, ToolError } from './process.mjs';
 const startTimeoutMs = 60_000;
 const pollMs = 200;
 
-/** Start a cluster, give its address to `use`, and remove it whatever happens. */
-export async function withPostgres(use) {
+/**
+ * Start a cluster, give its address to `use`, and remove it whatever happens. Without `isDurable` it does not wait for the disk: a test
+ * kills no machine.
+ */
+export async function withPostgres(use, { isDurable = false } = {}) {
   const programs = findPrograms();
   const identity = findIdentity();
   const folder = mkdtempSync(path.join(tmpdir(), 'melo-postgres-'));
@@ -25,7 +28,9 @@ export async function withPostgres(use) {
     const password = randomBytes(16).toString('hex');
     initialise(programs, identity, folder, password);
     const port = await findFreePort();
-    const server = await timed('postgresql: start', () => start(programs, identity, folder, port));
+    const server = await timed('postgresql: start', () =>
+      start(programs, identity, folder, port, isDurable),
+    );
     try {
       return await use(`postgres://melo:${password}@127.0.0.1:${port}/postgres`);
     } finally {
@@ -78,8 +83,11 @@ function initialise({ initdb }, identity, folder, password) {
   });
 }
 
-async function start({ postgres, isReady }, identity, folder, port) {
-  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: folder, fsync: 'off' };
+async function start({ postgres, isReady }, identity, folder, port, isDurable) {
+  const settings = {
+    ...{ listen_addresses: '127.0.0.1', unix_socket_directories: folder },
+    ...(isDurable ? {} : { fsync: 'off' }),
+  };
   const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const data = path.join(folder, 'data');
   const server = spawn(postgres, ['-D', data, '-p', String(port), ...options], {
