@@ -87,11 +87,18 @@ const services = [
 /** Everything of the coordinator, put together. */
 @Module({})
 export class AppModule implements OnApplicationBootstrap {
+  readonly #environment: Environment;
   readonly #roster: RosterService;
   readonly #rounds: RoundsService;
   readonly #retention: RetentionService;
 
-  constructor(roster: RosterService, rounds: RoundsService, retention: RetentionService) {
+  constructor(
+    environment: Environment,
+    roster: RosterService,
+    rounds: RoundsService,
+    retention: RetentionService,
+  ) {
+    this.#environment = environment;
     this.#roster = roster;
     this.#rounds = rounds;
     this.#retention = retention;
@@ -124,6 +131,7 @@ export class AppModule implements OnApplicationBootstrap {
   /** Go on where the last process ended, before the port opens. */
   async onApplicationBootstrap(): Promise<void> {
     await this.#roster.refresh();
+    this.#environment.crashPoints.reach('coordinator.resuming');
     await this.#rounds.resume();
     this.#retention.start();
   }

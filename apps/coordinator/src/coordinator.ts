@@ -6,6 +6,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { eq } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Clock } from '#core/clock';
+import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { toHex } from '#core/bytes';
 import { randomBytes } from '#core/crypto';
 import { InputError, UnavailableError } from '#core/errors';
@@ -38,6 +39,7 @@ export interface CoordinatorOptions {
   readonly logger?: Logger;
   readonly clock?: Clock;
   readonly work?: AdapterWork;
+  readonly crashPoints?: CrashPoints;
   readonly settings?: Partial<CoordinatorSettings>;
   /** Folder of the built dashboard; the one that the build makes by default. */
   readonly pageFolder?: string;
@@ -138,6 +140,7 @@ async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise
     logger,
     settings: { ...defaultSettings, ...options.settings },
     work,
+    crashPoints: options.crashPoints ?? noCrashPoints,
   });
 }
 

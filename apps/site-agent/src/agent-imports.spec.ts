@@ -17,7 +17,7 @@ function resolveImport(name: string, from: string): string | null {
   if (name.startsWith('.')) return resolve(dirname(from), name);
   if (!name.startsWith('#core/')) return null;
   const part = name.slice('#core/'.length);
-  const isFile = ['errors', 'check', 'rng', 'clock', 'bytes'].includes(part);
+  const isFile = ['errors', 'check', 'rng', 'clock', 'bytes', 'crash-points'].includes(part);
   return isFile ? join(core, `${part}.ts`) : join(core, part, 'index.ts');
 }
 

@@ -1,5 +1,6 @@
 /** What the whole application stands on, made before Nest starts and given to it as one value. */
 import type { Clock } from '#core/clock';
+import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import type { CoordinatorKeys, DataFolder } from '../config/data-folder.ts';
 import type { Database, Queries } from '../config/database.ts';
 import type { AdapterWork } from '../rounds/adapter-work.ts';
@@ -37,10 +38,15 @@ export class Environment {
   readonly settings: CoordinatorSettings;
   readonly work: AdapterWork;
   readonly transactions: Transactions;
+  /** Moments that a test may end the process at. */
+  readonly crashPoints: CrashPoints;
   /** Address that enrolment codes carry; known once the port is. */
   publicUrl = '';
 
-  constructor(parts: Omit<Environment, 'publicUrl' | 'queries' | 'transactions'>) {
+  constructor(
+    parts: Omit<Environment, 'publicUrl' | 'queries' | 'transactions' | 'crashPoints'> &
+      Partial<Pick<Environment, 'crashPoints'>>,
+  ) {
     this.database = parts.database;
     this.folder = parts.folder;
     this.keys = parts.keys;
@@ -50,6 +56,7 @@ export class Environment {
     this.settings = parts.settings;
     this.work = parts.work;
     this.transactions = new Transactions(parts.database.queries);
+    this.crashPoints = parts.crashPoints ?? noCrashPoints;
   }
 
   /** Queries outside any transaction. */

@@ -90,8 +90,11 @@ export class AggregationService {
     const parent = await this.#versions.get(round.task, round.round - 1);
     const contentKey = this.#versions.freshContentKey();
     const made = await this.#makeVersion(round, task, parent, contentKey);
+    const { crashPoints } = this.#environment;
+    crashPoints.reach('coordinator.aggregate-made');
     const version = round.round;
     const store = await this.#versions.keep({ task: round.task, version, made, contentKey });
+    crashPoints.reach('coordinator.blob-stored');
     await this.#transitions.apply(round, { type: 'aggregated' }, async (transaction, next) => {
       const signed = this.#signResult(next, task, parent, made);
       await store(transaction, { roundId, ...signed });

@@ -128,11 +128,17 @@ export class RoundTransitionsService {
       }
       if (transition.kind === 'unchanged') return { round: before, isChanged: false };
       const { state, effects } = transition;
-      const next = await this.#environment.transactions.run(async (transaction) => {
+      const { transactions, crashPoints } = this.#environment;
+      const isVersion = event.type === 'aggregated';
+      const next = await transactions.run(async (transaction) => {
         const stored = await this.storeEvents(transaction, before, [event], state);
         await alongside?.(transaction, stored.round);
+        crashPoints.reach(
+          isVersion ? 'coordinator.version-uncommitted' : 'coordinator.event-uncommitted',
+        );
         return stored;
       });
+      crashPoints.reach(isVersion ? 'coordinator.version-stored' : 'coordinator.event-stored');
       await this.finish(next.round, effects, next.suspended);
       return { round: next.round, isChanged: true };
     });

@@ -87,10 +87,12 @@ export class RoundsService {
   /** Open the next attempt of a running task that has none open, or end the task. */
   async advance(task: TaskId): Promise<void> {
     await this.#transitions.exclusively(task, async () => {
-      const opened = await this.#environment.transactions.run((transaction) =>
+      const { transactions, crashPoints } = this.#environment;
+      const opened = await transactions.run((transaction) =>
         this.#advanceWithin(transaction, task),
       );
       if (opened !== null) {
+        crashPoints.reach('coordinator.opening-stored');
         await this.#transitions.finish(opened.round, opened.effects, opened.suspended);
       }
     });
@@ -151,6 +153,7 @@ export class RoundsService {
       target: `task:${task.task}`,
       details: { round, attempt, openDigest: opening.openDigest },
     });
+    this.#environment.crashPoints.reach('coordinator.opening-uncommitted');
     return { ...stored, effects };
   }
 

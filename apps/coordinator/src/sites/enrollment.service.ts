@@ -83,7 +83,7 @@ export class EnrollmentService {
    */
   async enroll(request: EnrollmentRequest): Promise<RouteOutput<typeof siteRoutes.enroll>> {
     if (request.protocol !== protocolVersion) throw versionMismatch(request.protocol);
-    const { federation, keys, queries } = this.#environment;
+    const { federation, keys, queries, crashPoints } = this.#environment;
     const nonce = this.#nonces.spend(request.nonce);
     const secret = fromHex(request.secret);
     const signingPublicKey = fromHex(request.signingPublicKey);
@@ -94,9 +94,13 @@ export class EnrollmentService {
       coordinatorAgreement: keys.agreement,
     });
     const fingerprint = siteFingerprint(signingPublicKey, agreementPublicKey);
-    const { site, isRepeat } = await queries.transaction((transaction) =>
-      this.#store(transaction, enrollmentSecretHash(secret), request, fingerprint),
-    );
+    const { site, isRepeat } = await queries.transaction(async (transaction) => {
+      const hash = enrollmentSecretHash(secret);
+      const stored = await this.#store(transaction, hash, request, fingerprint);
+      crashPoints.reach('coordinator.enrollment-uncommitted');
+      return stored;
+    });
+    crashPoints.reach('coordinator.enrollment-stored');
     await this.#roster.refresh();
     if (!isRepeat) this.#connections.cut(site);
     const { status } = this.#roster.get(site);

@@ -36,9 +36,10 @@ export class RetentionService {
 
   /** Erase what is due: the files first, since the key alone says that they may still be there. */
   async eraseDue(): Promise<void> {
-    const { clock, settings, logger } = this.#environment;
+    const { clock, settings, logger, crashPoints } = this.#environment;
     for (const round of await this.#rounds.retained(clock.wallTimeMs() - settings.retentionMs)) {
       await this.#uploads.eraseFiles(round.id);
+      crashPoints.reach('coordinator.retention-files-erased');
       await this.#rounds.eraseSecretKey(round.id);
       logger.info('uploads and round key erased', {
         task: round.task,

@@ -169,6 +169,7 @@ export class UploadStore {
     readonly digest: string;
   }): Promise<void> {
     const { uploadId, index, digest, bytes, offset } = range;
+    const { crashPoints } = this.#environment;
     const ranges = await this.ranges(uploadId);
     const flags = constants.O_RDWR | constants.O_CREAT;
     await onDisk('upload', async () => {
@@ -177,11 +178,13 @@ export class UploadStore {
           const left = bytes.length - written;
           written += (await handle.write(bytes, written, left, offset + written)).bytesWritten;
         }
+        crashPoints.reach('coordinator.range-written');
         await handle.sync();
       });
       // The file's name is durable since its first range.
       if (ranges.size === 0) await syncFolder(this.#environment.folder.uploads);
     });
+    crashPoints.reach('coordinator.range-synced');
     try {
       await this.#environment.queries
         .insert(uploadRanges)
@@ -191,6 +194,7 @@ export class UploadStore {
       throw error;
     }
     this.#held.get(uploadId)?.ranges?.set(index, digest);
+    crashPoints.reach('coordinator.range-stored');
   }
 
   /** Forget the ranges of an upload whose bytes are not the declared ones: it can be sent again. */

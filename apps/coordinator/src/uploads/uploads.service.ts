@@ -212,11 +212,14 @@ export class UploadsService {
         throw new RelayedError(refused.code, refused.message);
       }
       if (refused !== null) return this.#reject(upload, round, refused);
+      const { crashPoints } = this.#environment;
+      crashPoints.reach('coordinator.update-verified');
       const { samples } = upload;
       const event = { type: 'reported', site, updateDigest: uploadId, samples } as const;
       const outcome = await this.#transitions.apply(round, event, (transaction) =>
         this.#store.settle(transaction, uploadId, { status: 'committed' }),
       );
+      crashPoints.reach('coordinator.update-stored');
       this.#environment.logger.info('update taken', { site, task: round.task, round: round.round });
       return memberStatus(outcome.round, site);
     });

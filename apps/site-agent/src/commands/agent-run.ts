@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { fromHex } from '#core/bytes';
+import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { InputError } from '#core/errors';
 import { makePrivateDirectory } from '../common/durable-file.ts';
 import type { Logger } from '../common/events.ts';
@@ -23,9 +24,14 @@ export async function readCertificateAuthority(config: AgentConfig): Promise<str
   return config.caFile === null ? null : readFile(config.caFile, 'utf8');
 }
 
+const defaultTrainerFile = fileURLToPath(new URL('../trainer/trainer-process.js', import.meta.url));
+
 /** Make the trainer of a configuration. */
-export function createTrainer(config: AgentConfig, logger: Logger): ProcessTrainer {
-  const processFile = fileURLToPath(new URL('../trainer/trainer-process.js', import.meta.url));
+export function createTrainer(
+  config: AgentConfig,
+  logger: Logger,
+  processFile = defaultTrainerFile,
+): ProcessTrainer {
   if (!existsSync(processFile)) {
     throw new InputError(
       'CONFIG_INVALID',
@@ -103,11 +109,14 @@ function stopSignal(): Promise<void> {
 export async function runAgent(options: {
   readonly config: string;
   readonly isJson: boolean;
+  readonly crashPoints?: CrashPoints;
+  /** The program of the trainer; the one beside this by default. */
+  readonly trainerFile?: string;
 }): Promise<void> {
   const config = await loadAgentConfig(options.config);
   const logger = createLogger(options.isJson, config.logLevel);
   const enrollment = await loadEnrollment(config.dataDirectory);
-  const trainer = createTrainer(config, logger);
+  const trainer = createTrainer(config, logger, options.trainerFile);
   const unlock = await lockDirectory(await makePrivateDirectory(config.dataDirectory));
   try {
     const certificateAuthority = await readCertificateAuthority(config);
@@ -125,6 +134,7 @@ export async function runAgent(options: {
       trainer,
       emit: eventSink(options.isJson),
       logger,
+      crashPoints: options.crashPoints ?? noCrashPoints,
     });
     connection.onChange = (reason) => {
       if (reason === 'connected') agent.onConnected();

@@ -1,4 +1,5 @@
 /** Sends what the outbox holds, one entry after the other, for as long as it takes; beside training, never blocking it. */
+import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { RefusedError } from '../transport/refused-error.ts';
 import { isLinkError, type CoordinatorCommands } from '../transport/connection.ts';
 import { uploadSealed, type UploadOutcome, type UploadProgress } from '../transport/upload.ts';
@@ -22,6 +23,7 @@ export class OutboxPump {
   readonly #events: PumpEvents;
   readonly #logger: Logger;
   readonly #backoff: Backoff;
+  readonly #crashPoints: CrashPoints;
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
   #isKicked = false;
@@ -32,12 +34,14 @@ export class OutboxPump {
     readonly events: PumpEvents;
     readonly logger: Logger;
     readonly backoff: Backoff;
+    readonly crashPoints?: CrashPoints;
   }) {
     this.#outbox = options.outbox;
     this.#commands = options.commands;
     this.#events = options.events;
     this.#logger = options.logger;
     this.#backoff = options.backoff;
+    this.#crashPoints = options.crashPoints ?? noCrashPoints;
   }
 
   /** Send what waits now; returns at once. */
@@ -99,6 +103,7 @@ export class OutboxPump {
       signal: this.#stop.signal,
       retryDelayMs: this.#backoff.minimumMs,
       onProgress: (progress) => {
+        this.#crashPoints.reach('agent.range-acknowledged');
         this.#events.onProgress(entry, progress);
       },
     });

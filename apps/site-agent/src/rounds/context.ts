@@ -1,4 +1,5 @@
 /** What the parts of the agent share while it runs. */
+import type { CrashPoints } from '#core/crash-points';
 import type { SiteKeys } from '../identity/identity.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { EmitEvent, Logger } from '../common/events.ts';
@@ -29,6 +30,8 @@ export interface AgentContext {
   readonly heartbeat: Heartbeat;
   readonly emit: EmitEvent;
   readonly logger: Logger;
+  /** Moments that a test may end the process at. */
+  readonly crashPoints: CrashPoints;
 }
 
 /** Name an attempt of a round, for the queue and the log. */

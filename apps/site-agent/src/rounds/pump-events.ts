@@ -1,5 +1,6 @@
 /** What follows when the outbox delivered or dropped an entry: the journal, the events, the end of the round's files. */
 import { join } from 'node:path';
+import type { CrashPoints } from '#core/crash-points';
 import type { RoundKey } from '#core/protocol';
 import type { EmitEvent, Logger } from '../common/events.ts';
 import type { PumpEvents } from '../outbox/outbox-pump.ts';
@@ -15,6 +16,7 @@ export function pumpEvents(options: {
   readonly logger: Logger;
   readonly connection: { readonly bytesSent: number };
   readonly dataDirectory: string;
+  readonly crashPoints: CrashPoints;
 }): PumpEvents {
   const { journal, emit, logger, connection } = options;
   let egressBefore = connection.bytesSent;
@@ -38,7 +40,9 @@ export function pumpEvents(options: {
     },
     onUploaded: async ({ key, ciphertext }, { bytesSent, status }) => {
       const { task, round } = key;
+      options.crashPoints.reach('agent.upload-acknowledged');
       await settle(key, 'uploaded');
+      options.crashPoints.reach('agent.upload-journalled');
       options.heartbeat.set({ phase: 'waiting', task, round, progress: null });
       const egressBytes = connection.bytesSent - egressBefore;
       egressBefore = connection.bytesSent;

@@ -101,7 +101,9 @@ export async function reportEvaluation(
   });
   const evaluation = signPayload(signDomains.evaluation, payload, context.keys.signing.secretKey);
   const name = `${about.subject}-${about.subject === 'global' ? about.version : (about.round ?? 0)}`;
+  context.crashPoints.reach('agent.evaluation-signed');
   await context.outbox.addEvaluation(about.task, name, evaluation);
+  context.crashPoints.reach('agent.evaluation-kept');
   if (about.subject === 'global')
     await context.journal.update(about.task, { evaluatedVersion: about.version });
   const { task, version, subject } = about;
@@ -179,6 +181,7 @@ export class RoundWorker {
       signal,
     );
     checkGlobalAdapter(bytes, approved);
+    this.#context.crashPoints.reach('agent.global-fetched');
   }
 
   async #train(signal: AbortSignal): Promise<void> {
@@ -251,7 +254,7 @@ export class RoundWorker {
   async #seal(): Promise<void> {
     const { key, roundOpenDigest, approved } = this.#round;
     const { open, layout } = approved;
-    const { site, federation, keys, outbox, journal } = this.#context;
+    const { site, federation, keys, outbox, journal, crashPoints } = this.#context;
     const trained = await this.#trained();
     const { ciphertext, ephemeralPublicKey } = sealUpdate({
       plaintext: await this.#files.readUpdate(),
@@ -276,8 +279,11 @@ export class RoundWorker {
       trainingLoss: Math.min(lossMax, Math.max(0, trained.meanLoss)),
     });
     const manifest = signPayload(signDomains.manifest, payload, keys.signing.secretKey);
+    crashPoints.reach('agent.update-sealed');
     await outbox.addUpdate({ key: roundKeySchema.parse(key), uploadId, manifest, ciphertext });
+    crashPoints.reach('agent.update-kept');
     await journal.update(key.task, { round: { key, roundOpenDigest, phase: 'sealed' } });
+    crashPoints.reach('agent.seal-journalled');
   }
 }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { availableParallelism, totalmem } from 'node:os';
 import { fromHex } from '#core/bytes';
+import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { MeloError } from '#core/errors';
 import { taskIdSchema, type SiteId } from '#core/protocol';
 import { agentVersion } from '../common/agent-version.ts';
@@ -34,10 +35,12 @@ export interface SiteAgentOptions {
   readonly trainer: Trainer;
   readonly emit: EmitEvent;
   readonly logger: Logger;
+  readonly crashPoints?: CrashPoints;
 }
 
 async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
   const { config, keys, coordinator, connection, logger, emit } = options;
+  const { crashPoints = noCrashPoints } = options;
   const directory = await makePrivateDirectory(config.dataDirectory);
   const journal = await TaskJournal.open(join(directory, 'journal'));
   const outbox = await Outbox.open(join(directory, 'outbox'), logger);
@@ -49,6 +52,7 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
     logger,
     connection,
     dataDirectory: directory,
+    crashPoints,
   });
   const { backoffMinimumMs: minimumMs, backoffMaximumMs: maximumMs } = config.connection;
   const backoff = { minimumMs, maximumMs };
@@ -68,7 +72,14 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
     trainer: options.trainer,
     journal,
     outbox,
-    pump: new OutboxPump({ outbox, commands: connection, events, logger, backoff }),
+    pump: new OutboxPump({
+      outbox,
+      commands: connection,
+      events,
+      logger,
+      backoff,
+      crashPoints,
+    }),
     versions: new VersionStore({
       directory: join(directory, 'adapters'),
       commands: connection,
@@ -77,6 +88,7 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
     heartbeat,
     emit,
     logger,
+    crashPoints,
   };
 }
 

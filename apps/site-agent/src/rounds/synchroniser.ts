@@ -89,13 +89,15 @@ export class Synchroniser {
 
   /** Take one result; tells whether it was new. A fork is logged and changes nothing here: its rounds are declined. */
   async #takeResult(notice: ResultNotice, found: Map<string, NewVersion>): Promise<boolean> {
-    const { journal, logger, coordinatorPublicKey, federation } = this.#context;
+    const { journal, logger, coordinatorPublicKey, federation, crashPoints } = this.#context;
     try {
       const verified = verifyResult(notice.result, coordinatorPublicKey, federation);
       const { task } = verified.result;
       const next = followChain(journal.get(task).known, verified);
       if (next === null) return false;
+      crashPoints.reach('agent.result-verified');
       await journal.update(task, { known: next });
+      crashPoints.reach('agent.result-journalled');
       found.set(task, { ...verified, notice });
       return true;
     } catch (error) {
@@ -144,7 +146,7 @@ export class Synchroniser {
 
   async #accept(verified: VerifiedAssignment, approved: ApprovedRound): Promise<boolean> {
     const { key, open, roundOpenDigest } = verified;
-    const { journal, emit, logger } = this.#context;
+    const { journal, emit, logger, crashPoints } = this.#context;
     let samples: number;
     try {
       samples = (await findDataset(approved.task, open.classes)).training.length;
@@ -158,7 +160,9 @@ export class Synchroniser {
     }
     const status = await this.#send(verified, { decision: 'accept', samples });
     if (status === null || !workStatuses.has(status)) return false;
+    crashPoints.reach('agent.decision-acknowledged');
     await journal.update(key.task, { round: { key, roundOpenDigest, phase: 'accepted' } });
+    crashPoints.reach('agent.decision-journalled');
     emit({ event: 'round-accepted', ...key, samples });
     return true;
   }
@@ -198,6 +202,7 @@ export class Synchroniser {
     });
     const envelope = signPayload(signDomains.decision, payload, keys.signing.secretKey);
     const command = decision.decision === 'accept' ? 'round:accept' : 'round:decline';
+    this.#context.crashPoints.reach('agent.decision-signed');
     try {
       return (await commands.command(command, { decision: envelope })).status;
     } catch (error) {

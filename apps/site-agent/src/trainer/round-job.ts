@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { adapterDelta, decodeAdapterFile, encodeFloats, encodeUpdate } from '#core/adapter';
 import type { AdapterFile } from '#core/adapter';
 import { canonicalJson, toHex, utf8 } from '#core/bytes';
+import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { blake2b256, encodePieces } from '#core/crypto';
 import { assert, StateError } from '#core/errors';
 import type { EngineModel } from '#core/engine';
@@ -33,6 +34,7 @@ export interface RoundJobPorts {
   readonly loadModel: (adapter: AdapterFile) => Promise<EngineModel>;
   readonly send: (message: TrainerMessage) => void;
   readonly monotonicTimeMs: () => number;
+  readonly crashPoints?: CrashPoints;
 }
 
 /** Progress is sent at most so often: the agent's loop stays free. */
@@ -44,6 +46,7 @@ class RoundWork {
   readonly #job: RoundJob;
   readonly #ports: RoundJobPorts;
   readonly #files: WorkFiles;
+  readonly #crashPoints: CrashPoints;
   readonly #adapter: AdapterFile;
   #model: EngineModel | null = null;
   #training: PreparedImages | null = null;
@@ -56,6 +59,7 @@ class RoundWork {
     this.#ports = ports;
     this.#adapter = adapter;
     this.#files = new WorkFiles(job.workDirectory);
+    this.#crashPoints = ports.crashPoints ?? noCrashPoints;
   }
 
   async runPart(part: RoundPart): Promise<void> {
@@ -126,6 +130,7 @@ class RoundWork {
       },
     });
     await this.#files.writeReport(subject, { heldOutImages: heldOut.labelled.count, report });
+    this.#crashPoints.reach('trainer.report-written');
   }
 
   async #train(): Promise<void> {
@@ -160,6 +165,7 @@ class RoundWork {
       },
       { local: result.values, update: encodeUpdate({ layout, trainedTensors, delta }) },
     );
+    this.#crashPoints.reach('trainer.update-written');
   }
 
   async #readCheckpoint(binding: Uint8Array): Promise<TrainingCheckpoint | null> {
@@ -177,6 +183,7 @@ class RoundWork {
     return async (checkpoint) => {
       if (this.#ports.monotonicTimeMs() - lastMs < this.#job.checkpointIntervalMs) return;
       await this.#files.writeCheckpoint(binding, encodeCheckpoint(checkpoint));
+      this.#crashPoints.reach('trainer.checkpoint-written');
       lastMs = this.#ports.monotonicTimeMs();
     };
   }
