@@ -18,11 +18,13 @@ export interface KnownBackbone {
   readonly imageSize: number;
 }
 
-/** What this site knows of a task's versions. */
+/** What this site knows of a task's versions; `version` is the newest. */
 export interface KnownVersion {
   readonly version: number;
   /** Digest of the version's file; null for version 0, which is derived from the public seed. */
   readonly adapterDigest: string | null;
+  /** The same of every version by its number; empty where an older release did not keep them. */
+  readonly adapterDigests: readonly (string | null)[];
 }
 
 /** What the site allows. */
@@ -75,16 +77,27 @@ function checkDescription(open: RoundOpen, layout: AdapterLayout): Decline | nul
   return null;
 }
 
-/** Check that the round starts from the version this site knows as the newest: a rolled-back coordinator is seen here. */
+/** The digest that this site knows of a version: null for a version 0 not seen yet, undefined for one it does not know. */
+function digestOf({ version, adapterDigest, adapterDigests }: KnownVersion, of: number) {
+  if (of === version && adapterDigest !== null) return adapterDigest;
+  return of === 0 && version === 0 ? (adapterDigests[0] ?? null) : adapterDigests[of];
+}
+
+/**
+ * Check that the round follows the newest version this site knows and starts from one that it knows, by its digest: the
+ * newest, or an earlier one where the task is run again. A rolled-back coordinator is seen here.
+ */
 function checkChain(open: RoundOpen, known: KnownVersion): Decline | null {
+  const digest = digestOf(known, open.globalVersion);
   const isContinued =
-    open.round === open.globalVersion + 1 &&
-    open.globalVersion === known.version &&
-    (known.adapterDigest === null || known.adapterDigest === open.globalAdapterDigest);
+    open.round === known.version + 1 &&
+    open.globalVersion <= known.version &&
+    digest !== undefined &&
+    (digest === null || digest === open.globalAdapterDigest);
   if (isContinued) return null;
   return {
     code: 'VERSION_FORK',
-    reason: `round ${open.round} starts from version ${open.globalVersion}, this site knows version ${known.version}, or another file under that number`,
+    reason: `round ${open.round} starts from version ${open.globalVersion}, this site knows versions up to ${known.version}, or another file under that number`,
   };
 }
 

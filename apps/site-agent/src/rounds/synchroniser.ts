@@ -22,8 +22,9 @@ import {
 } from '../policy/policy.ts';
 import { isLinkError } from '../transport/connection.ts';
 import { roundName, type AgentContext } from './context.ts';
-import { followChain, verifyResult, type VerifiedResult } from './result-chain.ts';
+import { ChainReplays, followChain, verifyResult, type VerifiedResult } from './result-chain.ts';
 import type { AcceptedRound } from './round-worker.ts';
+import type { KnownState } from './task-journal.ts';
 
 /** Pulls in one synchronisation, at most: each brings at least one new item. */
 const pullsMax = 20_000;
@@ -53,6 +54,7 @@ interface VerifiedAssignment {
 /** Pulls and decides. */
 export class Synchroniser {
   readonly #context: AgentContext;
+  readonly #replays = new ChainReplays();
 
   constructor(context: AgentContext) {
     this.#context = context;
@@ -66,7 +68,10 @@ export class Synchroniser {
       const known = this.#context.journal
         .list()
         .filter((state) => state.known.version > 0)
-        .map((state) => ({ task: state.task, version: state.known.version }));
+        .map(({ task, known: state }) => ({
+          task,
+          version: this.#replays.versionToAsk(task, state),
+        }));
       const answer = await this.#context.commands.command('round:get', { known });
       let isNew = false;
       for (const notice of answer.results)
@@ -93,7 +98,13 @@ export class Synchroniser {
     try {
       const verified = verifyResult(notice.result, coordinatorPublicKey, federation);
       const { task } = verified.result;
-      const next = followChain(journal.get(task).known, verified);
+      const { known } = journal.get(task);
+      if (this.#replays.isDue(task, known)) {
+        const { isNew, whole } = this.#replays.take(known, verified);
+        if (whole !== null) await journal.update(task, { known: whole });
+        return isNew;
+      }
+      const next = followChain(known, verified);
       if (next === null) return false;
       crashPoints.reach('agent.result-verified');
       await journal.update(task, { known: next });
@@ -161,7 +172,10 @@ export class Synchroniser {
     const status = await this.#send(verified, { decision: 'accept', samples });
     if (status === null || !workStatuses.has(status)) return false;
     crashPoints.reach('agent.decision-acknowledged');
-    await journal.update(key.task, { round: { key, roundOpenDigest, phase: 'accepted' } });
+    await journal.update(key.task, ({ known }) => ({
+      round: { key, roundOpenDigest, phase: 'accepted' },
+      ...(open.globalVersion === 0 ? { known: withVersion0(known, open) } : {}),
+    }));
     crashPoints.reach('agent.decision-journalled');
     emit({ event: 'round-accepted', ...key, samples });
     return true;
@@ -212,4 +226,10 @@ export class Synchroniser {
       return null;
     }
   }
+}
+
+/** Version 0 stays the one that the first accepted round started from. */
+function withVersion0(known: KnownState, { globalAdapterDigest }: RoundOpen): KnownState {
+  const [first, ...rest] = known.adapterDigests;
+  return { ...known, adapterDigests: [first ?? globalAdapterDigest, ...rest] };
 }

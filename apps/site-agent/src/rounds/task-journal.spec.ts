@@ -19,6 +19,7 @@ test('changes made at one time are all kept, also for the next process', async (
     version: 1,
     resultDigest: 'ab'.repeat(32),
     adapterDigest: 'cd'.repeat(32),
+    adapterDigests: [null, 'cd'.repeat(32)],
     isFinal: true,
   };
   const key = roundKeySchema.parse({ task: 'lung', round: 1, attempt: 1 });

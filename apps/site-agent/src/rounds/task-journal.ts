@@ -2,7 +2,13 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { adapterVersionSchema, digestSchema, roundKeySchema, taskIdSchema } from '#core/protocol';
+import {
+  adapterVersionSchema,
+  digestSchema,
+  limits,
+  roundKeySchema,
+  taskIdSchema,
+} from '#core/protocol';
 import {
   makePrivateDirectory,
   readJsonIfPresent,
@@ -14,10 +20,32 @@ const knownSchema = z.strictObject({
   /** Digest of the newest result's payload; the next one must name it. Null before the first. */
   resultDigest: digestSchema.nullable(),
   adapterDigest: digestSchema.nullable(),
+  /**
+   * Digest of every version's file by its number: a task that is run again starts from any of them. Version 0 is null until
+   * a round started from it. Journals of 0.1.0 have none: {@link remembersAll} tells, and the chain is pulled again.
+   */
+  adapterDigests: z
+    .array(digestSchema.nullable())
+    .max(limits.roundsMax + 1)
+    .default([]),
   isFinal: z.boolean(),
 });
-/** The newest version of a task that this site knows. */
+/** The versions of a task that this site knows. */
 export type KnownState = z.infer<typeof knownSchema>;
+
+/** What is known of a task before the first result. */
+export const nothingKnown: KnownState = {
+  version: 0,
+  resultDigest: null,
+  adapterDigest: null,
+  adapterDigests: [null],
+  isFinal: false,
+};
+
+/** Whether the digest of every version up to the newest is known. */
+export function remembersAll({ version, adapterDigests }: KnownState): boolean {
+  return adapterDigests.length === version + 1 || version === 0;
+}
 
 const roundStateSchema = z.strictObject({
   key: roundKeySchema,
@@ -74,7 +102,7 @@ export class TaskJournal {
       this.#states.get(task) ?? {
         version: 1,
         task: taskIdSchema.parse(task),
-        known: { version: 0, resultDigest: null, adapterDigest: null, isFinal: false },
+        known: nothingKnown,
         evaluatedVersion: -1,
         round: null,
       }

@@ -74,6 +74,9 @@ export class FakeTask {
   readonly #siteKeys: SiteKeys;
   readonly #blobs = new Map<string, Uint8Array>();
   readonly #results: object[] = [];
+  /** Where set, rounds start from this version instead of the newest, until one is published. */
+  rerunFrom: number | null = null;
+  readonly #versions: { readonly values: Float32Array; file: Uint8Array; reference: object }[] = [];
   #resultDigest: string | null = null;
   #values: Float32Array;
   #version = 0;
@@ -97,6 +100,7 @@ export class FakeTask {
     this.#values = initialAdapter(specificationOf(this.definition), this.definition.publicSeed);
     this.#file = this.#encodeVersion();
     this.#reference = this.#store();
+    this.#keepVersion();
     coordinator.handlers.set('round:get', (raw) => this.#answer(raw));
     coordinator.handlers.set('round:accept', () => ({
       ok: true,
@@ -132,8 +136,8 @@ export class FakeTask {
         members: definition.members,
         mode: 'clear',
         backboneFingerprint: definition.backbone.fingerprint,
-        globalVersion: this.#version,
-        globalAdapterDigest: adapterDigest(this.#file),
+        globalVersion: this.#base,
+        globalAdapterDigest: adapterDigest(this.#versions[this.#base]?.file ?? this.#file),
         layoutHash: layout.hash,
         planDigest: planDigest(definition.plan),
         plan: definition.plan,
@@ -180,10 +184,14 @@ export class FakeTask {
   /** Publish the next version from the last update. */
   publish(isFinal: boolean, previous = this.#resultDigest): void {
     const delta = this.updates.at(-1) ?? new Float32Array(this.#values.length);
-    this.#values = this.#values.map((value, index) => value + (delta[index] ?? 0));
+    const base = this.#base;
+    this.#values = (this.#versions[base]?.values ?? this.#values).map(
+      (value, index) => value + (delta[index] ?? 0),
+    );
     this.#version += 1;
     this.#file = this.#encodeVersion();
     this.#reference = this.#store();
+    this.#keepVersion();
     const layout = adapterLayout(specificationOf(this.definition));
     const payload = encodePayload(roundResultSchema, {
       type: 'round-result',
@@ -194,6 +202,7 @@ export class FakeTask {
       attempt: 1,
       roundOpenDigest: this.#round?.openDigest ?? '00'.repeat(32),
       version: this.#version,
+      ...(base === this.#version - 1 ? {} : { baseVersion: base }),
       adapterDigest: adapterDigest(this.#file),
       backboneFingerprint: this.definition.backbone.fingerprint,
       layoutHash: layout.hash,
@@ -219,7 +228,16 @@ export class FakeTask {
     this.#resultDigest = envelopeDigest(signDomains.roundResult, payload);
     this.#results.push({ result: this.#wire(result), adapter: this.#reference });
     this.#round = null;
+    this.rerunFrom = null;
     this.coordinator.announce(3);
+  }
+
+  get #base(): number {
+    return this.rerunFrom ?? this.#version;
+  }
+
+  #keepVersion(): void {
+    this.#versions.push({ values: this.#values, file: this.#file, reference: this.#reference });
   }
 
   /** BLAKE2b-256 of the newest version's file. */
@@ -262,7 +280,13 @@ export class FakeTask {
     const assignments =
       this.#round === null
         ? []
-        : [{ open: this.#wire(this.#round.open), status: this.status, adapter: this.#reference }];
+        : [
+            {
+              open: this.#wire(this.#round.open),
+              status: this.status,
+              adapter: this.#versions[this.#base]?.reference ?? this.#reference,
+            },
+          ];
     return {
       ok: true,
       stateVersion: 1,

@@ -58,6 +58,7 @@ const slowCodes: ReadonlySet<string> = new Set([
   'SITE_PENDING',
   'SITE_SUSPENDED',
   'SITE_REVOKED',
+  'SITE_LEFT',
   'SITE_NOT_ENROLLED',
   'PROTOCOL_VERSION_MISMATCH',
   'COORDINATOR_KEY_MISMATCH',
