@@ -119,6 +119,7 @@ export const errorCatalog = {
     409,
     'The site has fewer training images than the task asks for.',
   ),
+  TASK_WITHDRAWN: entry('state', 409, 'The site has withdrawn from this task.'),
   ROUND_UNVERIFIABLE: entry('state', 409, 'What the round was made of is no longer stored.'),
   AUDIT_FORK: entry('state', 409, 'The audit log does not continue what this site remembers.'),
 

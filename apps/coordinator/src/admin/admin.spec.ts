@@ -261,6 +261,7 @@ describe('melo admin tasks', () => {
             reason: null,
             latestVersion: 0,
             rounds: 3,
+            incompleteRounds: [],
             createdAtMs: nowMs,
             definition,
             currentRound: null,

@@ -59,9 +59,17 @@ async function listRounds(context: AdminContext, task: string): Promise<void> {
     `${round.members.filter(({ status }) => status === 'reported').length} of ${round.members.length}`,
     formatTime(round.openedAtMs, nowMs),
     formatTime(round.settledAtMs, nowMs),
-    round.reason ?? '',
+    round.summary,
   ]);
-  const headings = ['ROUND', 'ATTEMPT', 'PHASE', 'REPORTED', 'OPENED', 'SETTLED', 'REASON'];
+  const headings = [
+    'ROUND',
+    'ATTEMPT',
+    'PHASE',
+    'REPORTED',
+    'OPENED',
+    'SETTLED',
+    'WHAT BECAME OF IT',
+  ];
   context.show(answer, formatTable(headings, rows));
 }
 

@@ -5,14 +5,12 @@ import { formatBytes, formatDistance, formatShare, formatTable } from './text.ts
 
 type MemberView = z.infer<typeof memberViewSchema>;
 
-/** One round in a few words: number, phase, how many reported, deadline. */
+/** One round in a sentence: number, what became of it, who is missing and why, deadline. */
 export function describeRound(round: RoundView, nowMs: number): string {
-  const reported = round.members.filter(({ status }) => status === 'reported').length;
   const attempt = round.attempt === 1 ? '' : ` attempt ${round.attempt}`;
   const isOpen = round.phase !== 'published' && round.phase !== 'abandoned';
   const deadline = isOpen ? `, deadline ${formatDistance(round.deadlineAtMs, nowMs)}` : '';
-  const reason = round.reason === null ? '' : ` (${round.reason})`;
-  return `${round.round}${attempt} ${round.phase}${reason}, ${reported} of ${round.members.length} reported${deadline}`;
+  return `${round.round}${attempt} ${round.summary}${deadline}`;
 }
 
 /** Every planned member with what became of it; nobody is left out. */

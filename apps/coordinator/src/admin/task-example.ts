@@ -61,5 +61,8 @@ rounds: 3
 rules:
   quorumSites: 2            # fewer reports by the deadline: the round is abandoned and tried again
   deadlineMs: 21600000      # six hours; a round ends sooner when every member has reported
+  # wait: quorum            # go on as soon as the quorum is met, instead of waiting for every member
+  # samplesMinimum: 100     # sites with fewer training images take no part
+  # agentVersionMinimum: 0.1.0 # sites with an older agent take no part until it is updated
 members: [hospital-1, hospital-2, hospital-3]`;
 }

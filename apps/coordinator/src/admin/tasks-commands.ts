@@ -142,14 +142,24 @@ async function listTasks(context: AdminContext): Promise<void> {
     task.task,
     task.status,
     describeProgress(task),
-    task.currentRound === null ? '' : describeRound(task.currentRound, nowMs),
     task.title,
+    task.currentRound === null ? '' : describeRound(task.currentRound, nowMs),
   ]);
-  context.show(answer, formatTable(['TASK', 'STATUS', 'VERSION', 'ROUND', 'TITLE'], rows));
+  context.show(answer, formatTable(['TASK', 'STATUS', 'VERSION', 'TITLE', 'ROUND'], rows));
 }
 
-function describeProgress({ latestVersion, rounds }: TaskView): string {
-  return `version ${latestVersion} of ${rounds}`;
+/** A task that is finished is no plain success where a version lacks a planned site. */
+function describeProgress({ latestVersion, rounds, incompleteRounds }: TaskView): string {
+  const lacking =
+    incompleteRounds.length === 0 ? '' : `, ${incompleteRounds.length} without all sites`;
+  return `version ${latestVersion} of ${rounds}${lacking}`;
+}
+
+function describeIncomplete({ task, incompleteRounds }: TaskView): string {
+  if (incompleteRounds.length === 0) return '';
+  const numbers = incompleteRounds.slice(0, 20).join(', ');
+  const others = incompleteRounds.length > 20 ? ', ...' : '';
+  return `${incompleteRounds.length === 1 ? 'round' : 'rounds'} ${numbers}${others} published without all planned sites: melo admin rounds list ${task}`;
 }
 
 async function showTask(context: AdminContext, task: string): Promise<void> {
@@ -164,6 +174,7 @@ async function showTask(context: AdminContext, task: string): Promise<void> {
     ['status', view.status],
     ['reason', view.reason ?? ''],
     ['version', describeProgress(view)],
+    ['incomplete', describeIncomplete(view)],
     ['created', formatTime(view.createdAtMs, nowMs)],
     ['backbone', `${definition.backbone.name} ${definition.backbone.fingerprint}`],
     ['classes', definition.classes.join(', ')],

@@ -86,6 +86,12 @@ export class RoundStore {
   /** The attempts that have not settled, by id. */
   readonly #unsettled = new HeldRows<number, RoundRecord>(() => this.#readUnsettled());
 
+  /** Rounds that lack a planned site, by task, as of a version. */
+  readonly #incomplete = new Map<
+    string,
+    { readonly latestVersion: number; readonly rounds: readonly number[] }
+  >();
+
   constructor(environment: Environment) {
     this.#environment = environment;
   }
@@ -141,6 +147,31 @@ export class RoundStore {
       .orderBy(desc(rounds.round), desc(rounds.attempt))
       .limit(1000);
     return rows.map((row) => roundRowSchema.parse(row));
+  }
+
+  /**
+   * List the rounds of a task that were published without all of their planned sites.
+   *
+   * @param latestVersion - the newest version: what is known of it is not read again, since a settled round stays as it is
+   */
+  async incomplete(task: string, latestVersion: number): Promise<readonly number[]> {
+    const known = this.#incomplete.get(task);
+    if (known?.latestVersion === latestVersion) return known.rounds;
+    const rows = await this.#environment.queries
+      .select({ round: rounds.round })
+      .from(rounds)
+      .where(
+        and(
+          eq(rounds.task, task),
+          eq(rounds.phase, 'published'),
+          lte(rounds.round, latestVersion),
+          sql`exists (select 1 from jsonb_array_elements(${rounds.state} -> 'members') as member where member ->> 'status' <> 'reported')`,
+        ),
+      )
+      .orderBy(asc(rounds.round));
+    const incomplete = { latestVersion, rounds: rows.map(({ round }) => round) };
+    this.#incomplete.set(task, incomplete);
+    return incomplete.rounds;
   }
 
   /** Attempts that have not settled, of all tasks, in the order in which they were opened. */

@@ -214,7 +214,10 @@ export class RoundTransitionsService {
     return signPayload(signDomains.membership, payload, secretKey);
   }
 
-  /** After too many lost rounds in a row a site is suspended: shown, and one click back. */
+  /**
+   * After too many lost rounds in a row a site is suspended: shown, and one command back. A round that went on with its
+   * quorum before the deadline counts against nobody.
+   */
   async #countLostRounds(transaction: Queries, state: RoundState): Promise<readonly SiteId[]> {
     const withStatus = (status: string) =>
       state.members.filter((member) => member.status === status).map((member) => member.site);
@@ -223,7 +226,7 @@ export class RoundTransitionsService {
       await transaction.update(sites).set({ lostRounds: 0 }).where(inArray(sites.site, reported));
     }
     const suspended: SiteId[] = [];
-    for (const site of withStatus('lost')) {
+    for (const site of state.isClosedByQuorum === true ? [] : withStatus('lost')) {
       const rows = await transaction
         .update(sites)
         .set({ lostRounds: sql`${sites.lostRounds} + 1` })

@@ -1,6 +1,6 @@
 /** Rounds as people see them: nobody is left out silently. */
 import { Injectable } from '@nestjs/common';
-import type { TaskId } from '#core/protocol';
+import { describeRound, type TaskId } from '#core/protocol';
 import type { RouteOutput } from '../common/contract.ts';
 import { toJson, toJsonEnvelope } from '../common/json-envelope.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
@@ -43,6 +43,7 @@ export class RoundViewsService {
       deadlineAtMs: round.deadlineAtMs,
       settledAtMs: round.settledAtMs,
       quorumSites: round.state.quorumSites,
+      summary: describeRound(round.state),
       members: round.state.members.map((member) => {
         const upload = uploads.find(({ site }) => site === member.site);
         const heartbeat = this.#connections.heartbeatOf(member.site);

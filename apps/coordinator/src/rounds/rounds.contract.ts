@@ -49,6 +49,8 @@ export const roundViewSchema = z.strictObject({
   deadlineAtMs: timeMs,
   settledAtMs: timeMs.nullable(),
   quorumSites: z.number().int(),
+  /** What became of it in one sentence, with every planned site that is not in it and why. */
+  summary: z.string(),
   members: z.array(memberViewSchema),
 });
 /** One attempt at a round as people see it. */

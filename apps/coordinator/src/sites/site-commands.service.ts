@@ -64,6 +64,10 @@ export class SiteCommandsService {
         ok: true,
         status: await decisions.decide(site, 'decline', decision),
       }),
+      'round:withdraw': async (site, { decision }) => ({
+        ok: true,
+        status: await decisions.decide(site, 'withdraw', decision),
+      }),
       'blob:get': async (site, { digest, offset, length }) => ({
         ok: true,
         bytes: await versions.rangeFor(site, digest, offset, length),

@@ -27,6 +27,8 @@ export const taskViewSchema = z.strictObject({
   latestVersion: z.number().int(),
   /** Rounds planned. */
   rounds: z.number().int(),
+  /** Rounds that were published without all of their planned sites; their summaries say who is missing and why. */
+  incompleteRounds: z.array(z.number().int()),
   createdAtMs: timeMs,
   definition: taskDefinitionSchema,
   /** The last attempt at the last round that was opened; null before the first. */

@@ -180,6 +180,7 @@ export class TasksService {
       reason: record.reason,
       latestVersion: record.latestVersion,
       rounds: record.definition.rounds,
+      incompleteRounds: [...(await this.#roundStore.incomplete(record.task, record.latestVersion))],
       createdAtMs: record.createdAtMs,
       definition: record.definition,
       currentRound: await this.#views.current(record.task),

@@ -214,7 +214,7 @@ export class FakeSite {
       type: 'decision',
       ...{ protocol, federation, task, round, attempt, site: this.site },
       roundOpenDigest: envelopeDigest(signDomains.roundOpen, payload),
-      ...(change['decision'] === 'decline' ? {} : { decision: 'accept', samples: 100 }),
+      ...(change['decision'] === undefined ? { decision: 'accept', samples: 100 } : {}),
       ...change,
     });
     return this.sign(signDomains.decision, encodePayload(decisionSchema, decided));
@@ -308,6 +308,27 @@ export class FakeSite {
     return { ciphertext: new Uint8Array(Buffer.concat(parts)), contentKey };
   }
 
+  /** Say what this site is, as an agent does once a connection. */
+  async hello(agentVersion = '0.1.0'): Promise<void> {
+    await this.ask('hello', {
+      agentVersion,
+      node: 'v24',
+      engines: [],
+      backbones: [this.backbone.fingerprint],
+      memoryBytes: 1,
+      cores: 1,
+      approvedTasks: [],
+    });
+  }
+
+  /** Take back what it accepted or reported. */
+  async withdraw(task: string, reason = 'the ethics board asked'): Promise<string> {
+    const { assignment, open } = await this.assignment(task);
+    const change = { decision: 'withdraw', code: 'TASK_WITHDRAWN', reason };
+    const decision = this.decision(open, assignment.open.payload, change);
+    return (await this.ask('round:withdraw', { decision })).status;
+  }
+
   /** Sign an evaluation. */
   evaluation(payload: z.input<typeof evaluationPayloadSchema>): SignedEnvelope {
     return this.sign(signDomains.evaluation, encodePayload(evaluationPayloadSchema, payload));
@@ -344,6 +365,7 @@ function responseSchema<Name extends SiteCommand>(name: Name): z.ZodType<SiteRes
     'round:get': siteCommands['round:get'].response,
     'round:accept': siteCommands['round:accept'].response,
     'round:decline': siteCommands['round:decline'].response,
+    'round:withdraw': siteCommands['round:withdraw'].response,
     'blob:get': siteCommands['blob:get'].response,
     'upload:begin': siteCommands['upload:begin'].response,
     'upload:range': siteCommands['upload:range'].response,

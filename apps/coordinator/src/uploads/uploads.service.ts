@@ -202,10 +202,12 @@ export class UploadsService {
       const round = await this.#rounds.get(upload.roundId);
       if (upload.status === 'committed') return memberStatus(round, site);
       await this.#checkComplete(upload);
-      const refused = await this.#environment.work.verifyUpdate({
-        seal: await this.#seals.sealOf(round),
-        update: this.#store.sealedUpdate(upload),
-      });
+      const refused =
+        (await this.#tooFewSamples(upload, round)) ??
+        (await this.#environment.work.verifyUpdate({
+          seal: await this.#seals.sealOf(round),
+          update: this.#store.sealedUpdate(upload),
+        }));
       if (refused?.code === 'UPLOAD_DIGEST_MISMATCH') {
         // The id is the digest: the bytes changed on their way, and the same upload can be sent again.
         await this.#store.discardRanges(uploadId);
@@ -223,6 +225,14 @@ export class UploadsService {
       this.#environment.logger.info('update taken', { site, task: round.task, round: round.round });
       return memberStatus(outcome.round, site);
     });
+  }
+
+  /** A site may find, while it trains, that it has fewer images than it accepted with. */
+  async #tooFewSamples({ samples }: UploadRecord, round: RoundRecord) {
+    const { rules } = await this.#tasks.definition(round.task);
+    if (rules.samplesMinimum === undefined || samples >= rules.samplesMinimum) return null;
+    const message = `upload:commit: expected an update of ${rules.samplesMinimum} training images or more, it is of ${samples}`;
+    return { code: 'SAMPLES_TOO_FEW', message } as const;
   }
 
   async #reject(

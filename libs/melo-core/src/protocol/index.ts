@@ -6,4 +6,5 @@ export * from './signed-payloads.ts';
 export * from './messages.ts';
 export * from './round-state.ts';
 export * from './round-reducer.ts';
+export * from './round-summary.ts';
 export * from './digests.ts';

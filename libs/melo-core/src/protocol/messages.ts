@@ -48,7 +48,12 @@ const ok = { ok: z.literal(true) } as const;
 /** A refusal, as every command may answer. */
 export const refusalSchema = z.strictObject({
   ok: z.literal(false),
-  code: z.custom<ErrorCode>(isErrorCode, 'expected a code of the catalogue'),
+  /** A code that this release does not know is read as INTERNAL: the message still says what is wrong. */
+  code: z
+    .string()
+    .min(1)
+    .max(64)
+    .transform((code): ErrorCode => (isErrorCode(code) ? code : 'INTERNAL')),
   message: z.string().max(2000),
   retryable: z.boolean(),
 });
@@ -130,6 +135,11 @@ export const siteCommands = {
     response: z.strictObject({ ...ok, status: memberStatusSchema }),
   },
   'round:decline': {
+    request: z.strictObject({ decision: signedEnvelopeSchema }),
+    response: z.strictObject({ ...ok, status: memberStatusSchema }),
+  },
+  /** Since 0.2: an older coordinator refuses it with MESSAGE_INVALID. */
+  'round:withdraw': {
     request: z.strictObject({ decision: signedEnvelopeSchema }),
     response: z.strictObject({ ...ok, status: memberStatusSchema }),
   },

@@ -41,6 +41,15 @@ export const attemptSchema = z.number().int().min(1).max(1000);
 /** A version of a task's adapter: 0 is derived from the public seed, k is what round k published. */
 export const adapterVersionSchema = z.number().int().min(0).max(limits.roundsMax);
 
+/** A release of this software, three numbers: 1.4.0. */
+export const releaseSchema = z
+  .string()
+  .max(32)
+  .regex(
+    /^(?:0|[1-9]\d{0,8})(?:\.(?:0|[1-9]\d{0,8})){2}$/,
+    'expected three numbers, such as 1.4.0',
+  );
+
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const wallTimeMsSchema = z.number().int().min(0).max(8_640_000_000_000_000);
 
@@ -73,3 +82,24 @@ export const signedEnvelopeSchema = z.strictObject({
   payload: bytesSchema(limits.payloadBytesMax),
   signature: exactBytesSchema(64),
 });
+
+/**
+ * Tell whether a release is the one asked for, or newer.
+ *
+ * @param actual  - as the other side names it: three numbers, perhaps with a suffix; a suffix after `-` is older than none
+ * @param minimum - three numbers
+ * @returns false where `actual` does not have this form
+ * @see https://semver.org/spec/v2.0.0.html, clause 11
+ */
+export function isReleaseAtLeast(actual: string, minimum: string): boolean {
+  const parts = /^(\d{1,9})\.(\d{1,9})\.(\d{1,9})(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/.exec(
+    actual,
+  );
+  if (parts === null) return false;
+  const wanted = minimum.split('.').map(Number);
+  for (const [index, least] of wanted.entries()) {
+    const number = Number(parts[index + 1]);
+    if (number !== least) return number > least;
+  }
+  return parts[4] === undefined;
+}

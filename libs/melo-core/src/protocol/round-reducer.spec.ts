@@ -4,6 +4,7 @@ import {
   isMemberSettled,
   isRoundSettled,
   memberStatusSchema,
+  missingQuorum,
   plannedRound,
   reduceRound,
   roundPhaseSchema,
@@ -23,6 +24,7 @@ const otherDigest = 'e'.repeat(64);
 const siteEvents = {
   accepted: { type: 'accepted', site: a, samples: 10 },
   declined: { type: 'declined', site: a, reason: 'policy' },
+  'held-back': { type: 'held-back', site: a, reason: 'the agent is too old' },
   'training-started': { type: 'training-started', site: a },
   'upload-begun': { type: 'upload-begun', site: a, updateDigest: digest },
   reported: { type: 'reported', site: a, updateDigest: digest, samples: 10 },
@@ -73,6 +75,7 @@ const columns = memberStatusSchema.options;
 const whileOpen: Readonly<Record<keyof typeof siteEvents, string>> = {
   accepted: 'cuSuuuuuuu',
   declined: 'cSuSSSSSSS',
+  'held-back': 'cSSSSSSSSS',
   'training-started': 'ScSuuuSSSS',
   'upload-begun': 'ScScuuuSSS',
   reported: 'SSSScuuSSS',
@@ -82,6 +85,7 @@ const whileOpen: Readonly<Record<keyof typeof siteEvents, string>> = {
 const onceClosed: Readonly<Record<keyof typeof siteEvents, string>> = {
   accepted: 'RuRuuuuuuu',
   declined: 'RRuRRRRRRR',
+  'held-back': 'RRRRRRRRRR',
   'training-started': 'RRRuuuRRRR',
   'upload-begun': 'RRRRuuuRRc',
   reported: 'RRRRRuuRRR', // lost: the digest below was not begun, so it is refused; the late path has its own test
@@ -148,7 +152,7 @@ describe('every (phase, event of the round)', () => {
 
 function play(
   events: readonly RoundEvent[],
-  rules?: { quorumSites?: number; quorumSampleShare?: number },
+  rules?: { quorumSites?: number; quorumSampleShare?: number; wait?: 'all' | 'quorum' },
 ) {
   let state = plannedRound({ members: [b, a], quorumSites: 2, quorumSampleShare: 0, ...rules });
   let effects: readonly { readonly type: string }[] = [];
@@ -227,6 +231,30 @@ describe('a round', () => {
     expect(state.members[1]).toMatchObject({ site: b, status: 'late' });
   });
 
+  test('an update after the record was signed says so, since the record says lost', () => {
+    const { state } = play(
+      [
+        { type: 'accepted', site: b, samples: 90 },
+        ...reports(a),
+        roundEvents['deadline-passed'],
+        { type: 'aggregated' },
+        { type: 'upload-begun', site: b, updateDigest: digest },
+        { type: 'reported', site: b, updateDigest: digest, samples: 90 },
+      ],
+      { quorumSites: 1 },
+    );
+    expect(state.members[1]).toMatchObject({
+      status: 'late',
+      reason: expect.stringContaining('after the record was signed, which says lost'),
+    });
+  });
+
+  test('an abandoned round names for everybody why it is not in a version', () => {
+    const { state } = play([{ type: 'accepted', site: b, samples: 90 }, roundEvents.abandoned]);
+    expect(state.members.map(({ status }) => status)).toEqual(['invited', 'accepted']);
+    expect(state.members.every(({ reason }) => reason !== null)).toBe(true);
+  });
+
   test('refuses a second update of one attempt', () => {
     const { state } = play(reports(a).slice(0, 3));
     const second = { type: 'upload-begun', site: a, updateDigest: otherDigest } as const;
@@ -244,24 +272,121 @@ describe('a round', () => {
   });
 });
 
-test('whatever events come in whatever order, the state stays valid and a settled round stays settled', () => {
-  const anyEvent = fc.constantFrom<RoundEvent>(
-    ...Object.values(siteEvents),
-    ...Object.values(siteEvents).map((event) => ({ ...event, site: b })),
-    ...Object.values(roundEvents),
-  );
-  fc.assert(
-    fc.property(fc.array(anyEvent, { maxLength: 40 }), (events) => {
-      let state = plannedRound({ members: [a, b], quorumSites: 1, quorumSampleShare: 0.3 });
-      for (const event of events) {
-        const before = JSON.stringify(state);
-        const transition = reduceRound(state, event);
-        expect(JSON.stringify(state)).toBe(before);
-        if (transition.kind !== 'changed') continue;
-        if (isRoundSettled(state)) expect(transition.state.phase).toBe(state.phase);
-        state = roundStateSchema.parse(transition.state);
-        if (state.phase === 'aggregating') expect(state.members.every(isMemberSettled)).toBe(true);
-      }
-    }),
-  );
+describe('a round that waits for its quorum alone', () => {
+  const third = siteIdSchema.parse('gamma');
+  const members = [a, b, third];
+  const begun = (rules: { quorumSites: number; quorumSampleShare: number }) =>
+    run(plannedRound({ members, ...rules, wait: 'quorum' }), [
+      roundEvents.opened,
+      { type: 'accepted', site: third, samples: 70 },
+    ]);
+  const run = (state: RoundState, events: readonly RoundEvent[]): RoundState =>
+    events.reduce((before, event) => {
+      const transition = reduceRound(before, event);
+      if (transition.kind === 'refused') throw new Error(`${event.type}: ${transition.message}`);
+      return transition.state;
+    }, state);
+
+  test('goes on with it at once, and says of the others what they were', () => {
+    const before = run(begun({ quorumSites: 2, quorumSampleShare: 0 }), reports(a));
+    expect(before.phase).toBe('training');
+    const state = run(before, reports(b));
+    expect(state).toMatchObject({ phase: 'aggregating', isClosedByQuorum: true });
+    expect(state.members[2]).toMatchObject({
+      status: 'lost',
+      reason: 'no report before the round went on with its quorum (was accepted)',
+    });
+    expect(roundStateSchema.parse(state)).toEqual(state);
+  });
+
+  test('waits where the share of the declared samples is missed, until the deadline at most', () => {
+    const rules = { quorumSites: 2, quorumSampleShare: 0.5 };
+    const before = run(begun(rules), [...reports(a), ...reports(b)]);
+    expect(before.phase).toBe('training');
+    expect(run(before, [roundEvents['deadline-passed']]).phase).toBe('abandoned');
+    expect(run(before, [{ ...siteEvents.withdrawn, site: third }]).phase).toBe('abandoned');
+  });
+
+  test('keeps an update of the others as late', () => {
+    const state = run(begun({ quorumSites: 2, quorumSampleShare: 0 }), [
+      ...reports(a),
+      ...reports(b),
+      { type: 'upload-begun', site: third, updateDigest: digest },
+      { type: 'reported', site: third, updateDigest: digest, samples: 70 },
+    ]);
+    expect(state.members[2]).toMatchObject({
+      status: 'late',
+      reason: 'the update arrived after the round had gone on with its quorum',
+    });
+  });
 });
+
+describe('a member that is held back', () => {
+  const held = { type: 'held-back', site: a, reason: 'the agent is too old' } as const;
+
+  test('may still accept, and then has no reason any more', () => {
+    const { state } = play([held, ...reports(a), ...reports(b)]);
+    expect(state.phase).toBe('aggregating');
+    expect(state.members[0]).toMatchObject({ status: 'reported', reason: null });
+  });
+
+  test('is not waited for where the quorum is met without it, and has declined then', () => {
+    const { state } = play([held, ...reports(b)], { quorumSites: 1 });
+    expect(state).toMatchObject({ phase: 'aggregating' });
+    expect(state.members[0]).toMatchObject({ status: 'declined', reason: held.reason });
+  });
+
+  test('is not waited for either where it is the last one that was awaited', () => {
+    const { state } = play([...reports(b), held], { quorumSites: 1 });
+    expect(state.phase).toBe('aggregating');
+  });
+
+  test('is waited for where the quorum needs it, until the deadline', () => {
+    const { state } = play([held, ...reports(b)]);
+    expect(state.phase).toBe('training');
+    const ended = reduceRound(state, roundEvents['deadline-passed']);
+    if (ended.kind !== 'changed') throw new Error(ended.kind);
+    expect(ended.state).toMatchObject({ phase: 'abandoned' });
+    expect(ended.state.members[0]).toMatchObject({ status: 'declined', reason: held.reason });
+  });
+
+  test('is told once: the same reason again changes nothing', () => {
+    const { state } = play([held]);
+    expect(reduceRound(state, held).kind).toBe('unchanged');
+  });
+});
+
+test.each([undefined, 'all', 'quorum'] as const)(
+  'with wait %s: whatever events come in whatever order, the state stays valid, a settled round stays settled, nobody is missing without a reason',
+  (wait) => {
+    const anyEvent = fc.constantFrom<RoundEvent>(
+      ...Object.values(siteEvents),
+      ...Object.values(siteEvents).map((event) => ({ ...event, site: b })),
+      ...Object.values(roundEvents),
+    );
+    fc.assert(
+      fc.property(fc.array(anyEvent, { maxLength: 40 }), (events) => {
+        let state = plannedRound({
+          members: [a, b],
+          quorumSites: 1,
+          quorumSampleShare: 0.3,
+          ...(wait === undefined ? {} : { wait }),
+        });
+        for (const event of events) {
+          const before = JSON.stringify(state);
+          const transition = reduceRound(state, event);
+          expect(JSON.stringify(state)).toBe(before);
+          if (transition.kind !== 'changed') continue;
+          if (isRoundSettled(state)) expect(transition.state.phase).toBe(state.phase);
+          state = roundStateSchema.parse(transition.state);
+          if (state.phase === 'aggregating')
+            expect(state.members.every(isMemberSettled)).toBe(true);
+          if (state.phase === 'aggregating') expect(missingQuorum(state)).toBeNull();
+          const hasEnded = !['planned', 'inviting', 'training'].includes(state.phase);
+          for (const { status, reason } of hasEnded ? state.members : [])
+            expect(status === 'reported' || reason !== null).toBe(true);
+        }
+      }),
+    );
+  },
+);

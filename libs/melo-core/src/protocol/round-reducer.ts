@@ -2,8 +2,11 @@
  * The round as a pure function: (state, event) -> (state, effects) or a refusal. No clock, no I/O, no randomness.
  *
  * planned -> inviting -> training -> aggregating -> published, and from each of the first four -> abandoned.
- * A round waits for every member until its deadline, so that a quick quorum never starves a large hospital; members that
- * have not reported by then are lost, and what they send later is kept and shown as late.
+ * A round waits for every member until its deadline, so that a quick quorum never starves a large hospital, unless its
+ * rules say `wait: quorum`; members that have not reported by then are lost, and what they send later is kept and shown as
+ * late. A member that is held back (an agent that is too old) may still take part, but is waited for only where the
+ * quorum needs it. A round whose quorum cannot be met any more still waits for the others: a decline is final for the
+ * attempt, and attempts that end at once would be used up before anybody can mend anything.
  */
 import type { ErrorCode } from '#core/errors';
 import type { MemberState, RoundEffect, RoundEvent, RoundState } from './round-state.ts';
@@ -30,8 +33,13 @@ const settledStatuses: ReadonlySet<MemberStatus> = new Set([
 ]);
 
 /** Tell whether nothing more is awaited from a member. */
-export function isMemberSettled(member: MemberState): boolean {
+export function isMemberSettled(member: Pick<MemberState, 'status'>): boolean {
   return settledStatuses.has(member.status);
+}
+
+/** Tell whether a member would take part and may not yet. */
+export function isHeldBack(member: Pick<MemberState, 'status' | 'reason'>): boolean {
+  return member.status === 'invited' && member.reason !== null;
 }
 
 /** Tell whether a round has ended. */
@@ -42,12 +50,13 @@ export function isRoundSettled(state: RoundState): boolean {
 /**
  * Make the state of a planned round.
  *
- * @param rules - members (any order, each once), quorum by sites and by share of the declared samples
+ * @param rules - members (any order, each once), quorum by sites and by share of the declared samples, for whom it waits
  */
 export function plannedRound(rules: {
   readonly members: readonly MemberState['site'][];
   readonly quorumSites: number;
   readonly quorumSampleShare: number;
+  readonly wait?: RoundState['wait'];
 }): RoundState {
   return {
     version: 1,
@@ -56,6 +65,7 @@ export function plannedRound(rules: {
     quorumSites: rules.quorumSites,
     quorumSampleShare: rules.quorumSampleShare,
     deadlineAtMs: null,
+    ...(rules.wait === undefined ? {} : { wait: rules.wait }),
     members: [...rules.members]
       .sort((a, b) => (a < b ? -1 : 1))
       .map((site) => ({
@@ -102,19 +112,44 @@ export function missingQuorum(state: RoundState): string | null {
   return null;
 }
 
+/** Give up: who was still at work keeps its status and gets the reason. */
 function abandon(state: RoundState, reason: string): RoundTransition {
+  const members = state.members.map((member) =>
+    isMemberSettled(member) || member.reason !== null
+      ? member
+      : { ...member, reason: 'the round was abandoned before this site had reported' },
+  );
   return changed(
-    { ...state, phase: 'abandoned', reason },
+    { ...state, phase: 'abandoned', reason, members },
     { type: 'settle', outcome: 'abandoned' },
   );
 }
 
-/** Go on to the aggregate, or give up, once nothing more is awaited. */
-function settleIfDone(state: RoundState, ...effects: RoundEffect[]): RoundTransition {
-  if (!state.members.every(isMemberSettled)) return changed(state, ...effects);
-  const missing = missingQuorum(state);
-  if (missing !== null) return abandon(state, missing);
+/** Take nothing more from anybody: who is held back has declined, who is at work is lost. */
+function close(state: RoundState, lostBecause: string): RoundState {
+  const members = state.members.map((member): MemberState => {
+    if (isMemberSettled(member)) return member;
+    if (isHeldBack(member)) return { ...member, status: 'declined' };
+    return { ...member, status: 'lost', reason: `${lostBecause} (was ${member.status})` };
+  });
+  return { ...state, members };
+}
+
+function aggregate(state: RoundState, effects: readonly RoundEffect[]): RoundTransition {
   return changed({ ...state, phase: 'aggregating' }, ...effects, { type: 'aggregate' });
+}
+
+/** Go on to the aggregate, or give up, once nothing more is awaited or the quorum is all that the round waits for. */
+function settleIfDone(state: RoundState, ...effects: RoundEffect[]): RoundTransition {
+  const missing = missingQuorum(state);
+  const unsettled = state.members.filter((member) => !isMemberSettled(member));
+  if (unsettled.every(isHeldBack)) {
+    if (missing === null) return aggregate(close(state, 'not awaited'), effects);
+    return unsettled.length === 0 ? abandon(state, missing) : changed(state, ...effects);
+  }
+  if (state.wait !== 'quorum' || missing !== null) return changed(state, ...effects);
+  const closed = close(state, 'no report before the round went on with its quorum');
+  return aggregate({ ...closed, isClosedByQuorum: true }, effects);
 }
 
 /** Statuses a member may have for an event to apply while the round is open. */
@@ -122,6 +157,7 @@ const allowedFrom: Readonly<
   Record<
     | 'accepted'
     | 'declined'
+    | 'held-back'
     | 'training-started'
     | 'upload-begun'
     | 'reported'
@@ -132,6 +168,7 @@ const allowedFrom: Readonly<
 > = {
   accepted: ['invited'],
   declined: ['invited'],
+  'held-back': ['invited'],
   'training-started': ['accepted'],
   'upload-begun': ['accepted', 'training', 'uploading'],
   reported: ['uploading'],
@@ -148,6 +185,8 @@ function isRepeat(member: MemberState, event: SiteEvent): boolean {
       return member.samples === event.samples && !['invited', 'declined'].includes(member.status);
     case 'declined':
       return member.status === 'declined';
+    case 'held-back':
+      return member.status === 'invited' && member.reason === event.reason;
     case 'training-started':
       return ['training', 'uploading', 'reported'].includes(member.status);
     case 'upload-begun':
@@ -166,7 +205,15 @@ function isRepeat(member: MemberState, event: SiteEvent): boolean {
   }
 }
 
-/** An update that arrives whole after the deadline: kept and shown, never in the aggregate. */
+/** Say why a whole update is late; the record of a settled round stays as it was signed. */
+function lateReason(state: RoundState): string {
+  const after =
+    state.isClosedByQuorum === true ? 'the round had gone on with its quorum' : 'the deadline';
+  const isSigned = isRoundSettled(state);
+  return `the update arrived after ${after}${isSigned ? ' and after the record was signed, which says lost' : ''}`;
+}
+
+/** An update that arrives whole after the round has closed: kept and shown, never in the aggregate. */
 function reduceLate(
   state: RoundState,
   member: MemberState,
@@ -183,7 +230,7 @@ function reduceLate(
     return changed(
       withMember(state, member.site, {
         status: 'late',
-        reason: 'the update arrived after the deadline',
+        reason: lateReason(state),
       }),
       { type: 'announce' },
     );
@@ -246,7 +293,7 @@ function applySiteEvent(state: RoundState, event: SiteEvent): RoundTransition {
     case 'accepted':
       return changed(
         {
-          ...withMember(state, site, { status: 'accepted', samples: event.samples }),
+          ...withMember(state, site, { status: 'accepted', samples: event.samples, reason: null }),
           phase: 'training',
         },
         announce,
@@ -263,6 +310,8 @@ function applySiteEvent(state: RoundState, event: SiteEvent): RoundTransition {
         withMember(state, site, { status: 'reported', samples: event.samples }),
         announce,
       );
+    case 'held-back':
+      return settleIfDone(withMember(state, site, { reason: event.reason }), announce);
     case 'declined':
     case 'rejected':
     case 'withdrawn':
@@ -295,16 +344,7 @@ export function reduceRound(state: RoundState, event: RoundEvent): RoundTransiti
       if (state.phase !== 'inviting' && state.phase !== 'training') {
         return refuse('STATE_CONFLICT', `round: no deadline runs while it is ${state.phase}`);
       }
-      const members = state.members.map((member) =>
-        isMemberSettled(member)
-          ? member
-          : {
-              ...member,
-              status: 'lost' as const,
-              reason: `no report by the deadline (was ${member.status})`,
-            },
-      );
-      return settleIfDone({ ...state, members }, { type: 'announce' });
+      return settleIfDone(close(state, 'no report by the deadline'), { type: 'announce' });
     }
     case 'aggregated':
       if (state.phase !== 'aggregating')

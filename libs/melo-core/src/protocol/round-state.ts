@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { limits } from './limits.ts';
 import { digestSchema, siteIdSchema, wallTimeMsSchema } from './names.ts';
 import { memberStatusSchema } from './signed-payloads.ts';
+import { roundWaitSchema } from './task.ts';
 
 /** Phases of a round in clear mode; blind tasks will add sharing, masked, consistency and unmasking. */
 export const roundPhaseSchema = z.enum([
@@ -23,6 +24,7 @@ const samplesSchema = z.number().int().min(1).max(limits.samplesMax);
 export const memberStateSchema = z.strictObject({
   site: siteIdSchema,
   status: memberStatusSchema,
+  /** Why it is not in the aggregate; of one that is still invited, what holds it back. */
   reason: reasonSchema.nullable(),
   /** Training images the site declared when it accepted; null before. */
   samples: samplesSchema.nullable(),
@@ -41,6 +43,10 @@ export const roundStateSchema = z.strictObject({
   quorumSites: z.number().int().min(1).max(limits.membersMax),
   quorumSampleShare: z.number().min(0).max(1),
   deadlineAtMs: wallTimeMsSchema.nullable(),
+  /** For whom it waits once its quorum is met; `all` where left out, as in states of the first release. */
+  wait: roundWaitSchema.exactOptional(),
+  /** Set where it went on with its quorum before its deadline: who was not in then is lost without fault. */
+  isClosedByQuorum: z.literal(true).exactOptional(),
   /** In ascending order of the site's name. */
   members: z.array(memberStateSchema).min(1).max(limits.membersMax),
 });
@@ -52,6 +58,8 @@ export const roundEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('opened'), deadlineAtMs: wallTimeMsSchema }),
   z.strictObject({ type: z.literal('accepted'), site: siteIdSchema, samples: samplesSchema }),
   z.strictObject({ type: z.literal('declined'), site: siteIdSchema, reason: reasonSchema }),
+  /** The site would take part and may not yet, for a reason that it can mend while the round is open. */
+  z.strictObject({ type: z.literal('held-back'), site: siteIdSchema, reason: reasonSchema }),
   z.strictObject({ type: z.literal('training-started'), site: siteIdSchema }),
   z.strictObject({
     type: z.literal('upload-begun'),

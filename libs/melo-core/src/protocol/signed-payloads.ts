@@ -78,6 +78,12 @@ export const roundOpenSchema = z.strictObject({
 /** RoundOpen, parsed. */
 export type RoundOpen = z.infer<typeof roundOpenSchema>;
 
+/** Why a site takes no part: words that may leave it. */
+const decisionReason = {
+  code: z.string().regex(/^[A-Z][A-Z0-9_]{1,63}$/),
+  reason: reasonSchema,
+} as const;
+
 /** A site's signed answer to RoundOpen. */
 export const decisionSchema = z.discriminatedUnion('decision', [
   z.strictObject({
@@ -95,8 +101,16 @@ export const decisionSchema = z.discriminatedUnion('decision', [
     site: siteIdSchema,
     roundOpenDigest: digestSchema,
     decision: z.literal('decline'),
-    code: z.string().regex(/^[A-Z][A-Z0-9_]{1,63}$/),
-    reason: reasonSchema,
+    ...decisionReason,
+  }),
+  /** Takes back what was accepted, or even reported, while the round is open. */
+  z.strictObject({
+    type: z.literal('decision'),
+    ...roundReference,
+    site: siteIdSchema,
+    roundOpenDigest: digestSchema,
+    decision: z.literal('withdraw'),
+    ...decisionReason,
   }),
 ]);
 /** A site's answer, parsed. */

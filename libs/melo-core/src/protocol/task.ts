@@ -1,7 +1,7 @@
 /** A task as an administrator defines it: what is trained, on which backbone, by whom and under which rules. */
 import { z } from 'zod';
 import { limits } from './limits.ts';
-import { classesSchema, digestSchema, siteIdSchema, taskIdSchema } from './names.ts';
+import { classesSchema, digestSchema, releaseSchema, siteIdSchema, taskIdSchema } from './names.ts';
 import {
   poolingSchema,
   preprocessingSchema,
@@ -22,7 +22,15 @@ export const backboneReferenceSchema = z.strictObject({
 /** What the coordinator must know of a backbone it never holds. */
 export type BackboneReference = z.infer<typeof backboneReferenceSchema>;
 
-/** When a round may be published, and until when it waits. */
+/** For whom a round waits once its quorum is met. */
+export const roundWaitSchema = z.enum(['all', 'quorum']);
+/** For whom a round waits once its quorum is met. */
+export type RoundWait = z.infer<typeof roundWaitSchema>;
+
+/**
+ * When a round may be published, until when it waits and who may take part. What came after the first release may be left
+ * out and is then off, so that earlier definitions keep their text and their digests.
+ */
 export const roundRulesSchema = z.strictObject({
   /** Least number of sites that must have reported. */
   quorumSites: z.number().int().min(1).max(limits.membersMax),
@@ -35,8 +43,14 @@ export const roundRulesSchema = z.strictObject({
     .min(1000)
     .max(30 * 24 * 3_600_000)
     .default(6 * 3_600_000),
+  /** `all`, also where left out: wait for every member until the deadline. `quorum`: go on as soon as the quorum is met. */
+  wait: roundWaitSchema.exactOptional(),
+  /** Least number of training images with which a site may take part. */
+  samplesMinimum: z.number().int().min(1).max(limits.samplesMax).exactOptional(),
+  /** Oldest release of the site agent that may take part. */
+  agentVersionMinimum: releaseSchema.exactOptional(),
 });
-/** When a round may be published, and until when it waits. */
+/** When a round may be published, until when it waits and who may take part. */
 export type RoundRules = z.infer<typeof roundRulesSchema>;
 
 /** Which tensors a round may train: all of the adapter and head, or the head alone (a linear probe). */
