@@ -30,3 +30,4 @@ export {
   type UpdateContext,
 } from './sealing.ts';
 export * from './enrollment.ts';
+export * from './audit-chain.ts';

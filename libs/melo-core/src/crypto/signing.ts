@@ -21,6 +21,7 @@ export const signDomains = {
   nonce: 'melo/1/nonce',
   enrollment: 'melo/1/enrollment',
   taskDefinition: 'melo/1/task',
+  auditHead: 'melo/1/audit-head',
 } as const;
 /** The purpose of a signature. */
 export type SignDomain = (typeof signDomains)[keyof typeof signDomains];

@@ -123,6 +123,12 @@ describe('the same by OpenSSL, through node:crypto', () => {
       'coordinator, Ed25519',
     ],
     [
+      'audit head',
+      signDomains.auditHead,
+      utf8(given('audit head', 'payload')),
+      'coordinator, Ed25519',
+    ],
+    [
       'handshake',
       signDomains.handshake,
       encodePieces([

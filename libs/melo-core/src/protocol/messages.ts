@@ -180,6 +180,19 @@ export const siteCommands = {
     request: z.strictObject({ evaluation: signedEnvelopeSchema }),
     response: z.strictObject(ok),
   },
+  'audit:get': {
+    /** `after`: the last entry whose link the site knows. Coordinators of 0.1.0 do not know this command. */
+    request: z.strictObject({
+      after: z.number().int().min(0),
+      limit: z.number().int().min(1).max(limits.auditDigestsPerMessageMax),
+    }),
+    response: z.strictObject({
+      ...ok,
+      head: signedEnvelopeSchema,
+      /** Content digests of the entries after `after`, 32 bytes each; no contents: they may be of other sites. */
+      digests: bytesSchema(32 * limits.auditDigestsPerMessageMax),
+    }),
+  },
 } as const;
 
 /** Name of a command of a site. */

@@ -1,7 +1,8 @@
 /** Computes the test vectors of docs/crypto.md from fixed inputs; vectors.json holds what they must be. */
 import { adapterDigest } from '#core/adapter';
-import { canonicalJson, fromUtf8, toHex, utf8 } from '#core/bytes';
+import { canonicalJson, fromHex, fromUtf8, toHex, utf8 } from '#core/bytes';
 import {
+  auditHeadSchema,
   encodePayload,
   nonceStatementSchema,
   planDigest,
@@ -9,6 +10,7 @@ import {
   preprocessingSchema,
   trainingPlanSchema,
 } from '#core/protocol';
+import { auditContentDigest, auditGenesis, auditLink } from '../audit-chain.ts';
 import {
   encodeEnrollmentCode,
   enrollmentSecretHash,
@@ -248,6 +250,39 @@ function sealVectors(): Vector[] {
   ];
 }
 
+function auditVectors(): Vector[] {
+  const first = `{"type":"audit-entry","atMs":1800000000000,"actor":"administrator","action":"site.invited","target":"site:alpha","details":{},"salt":"${toHex(counting(0x10, 16))}"}`;
+  const second = `{"type":"audit-entry","atMs":1800000000001,"actor":"site:alpha","action":"site.pending","target":"site:alpha","details":{},"salt":"${toHex(counting(0x20, 16))}"}`;
+  const firstLink = auditLink(1, fromHex(auditGenesis), auditContentDigest(utf8(first)));
+  const secondLink = auditLink(2, firstLink, auditContentDigest(utf8(second)));
+  const head = encodePayload(auditHeadSchema, {
+    type: 'audit-head',
+    protocol: 'melo/1',
+    federation: names.federation,
+    sequence: 2,
+    linkDigest: toHex(secondLink),
+    atMs: 1_800_000_000_002,
+  });
+  const signed = signPayload(signDomains.auditHead, head, keys.coordinatorSigning.secretKey);
+  return [
+    {
+      name: 'audit chain',
+      given: { genesis: auditGenesis, first, second },
+      result: {
+        firstContentDigest: toHex(auditContentDigest(utf8(first))),
+        firstLink: toHex(firstLink),
+        secondContentDigest: toHex(auditContentDigest(utf8(second))),
+        secondLink: toHex(secondLink),
+      },
+    },
+    {
+      name: 'audit head',
+      given: { payload: fromUtf8(head) },
+      result: { signature: toHex(signed.signature) },
+    },
+  ];
+}
+
 /** Compute every vector that carries no randomness. */
 export async function computeVectors(): Promise<Vector[]> {
   return [
@@ -257,6 +292,7 @@ export async function computeVectors(): Promise<Vector[]> {
     ...enrollmentVectors(),
     ...digestVectors(),
     ...sealVectors(),
+    ...auditVectors(),
     ...numberVectors(),
     await backboneVector(),
   ];
