@@ -1,7 +1,9 @@
 /** Everything of the coordinator, put together. */
 import { Module, type DynamicModule, type OnApplicationBootstrap } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { AuditChainService } from './audit/audit-chain.service.ts';
 import { AuditController } from './audit/audit.controller.ts';
+import { AuditTallyService } from './audit/audit-tally.service.ts';
 import { AuditService } from './audit/audit.service.ts';
 import { AccessGuard } from './common/access.guard.ts';
 import { AnswersInterceptor } from './common/answers.interceptor.ts';
@@ -51,7 +53,9 @@ import { UsersService } from './users/users.service.ts';
 const services = [
   AggregationService,
   AssignmentsService,
+  AuditChainService,
   AuditService,
+  AuditTallyService,
   BackgroundWork,
   BlobStore,
   CallersService,
@@ -88,19 +92,25 @@ const services = [
 @Module({})
 export class AppModule implements OnApplicationBootstrap {
   readonly #environment: Environment;
+  readonly #audit: AuditTallyService;
   readonly #roster: RosterService;
   readonly #rounds: RoundsService;
+  readonly #sites: SitesService;
   readonly #retention: RetentionService;
 
   constructor(
     environment: Environment,
+    audit: AuditTallyService,
     roster: RosterService,
     rounds: RoundsService,
+    sites: SitesService,
     retention: RetentionService,
   ) {
     this.#environment = environment;
+    this.#audit = audit;
     this.#roster = roster;
     this.#rounds = rounds;
+    this.#sites = sites;
     this.#retention = retention;
   }
 
@@ -130,9 +140,11 @@ export class AppModule implements OnApplicationBootstrap {
 
   /** Go on where the last process ended, before the port opens. */
   async onApplicationBootstrap(): Promise<void> {
+    await this.#audit.start();
     await this.#roster.refresh();
     this.#environment.crashPoints.reach('coordinator.resuming');
     await this.#rounds.resume();
+    await this.#sites.resumeWithdrawals();
     this.#retention.start();
   }
 }

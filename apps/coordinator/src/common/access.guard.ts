@@ -3,7 +3,8 @@ import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { AuthError } from '#core/errors';
-import { CallersService } from '../users/callers.service.ts';
+import { AuditTallyService } from '../audit/audit-tally.service.ts';
+import { CallersService, type Caller } from '../users/callers.service.ts';
 import type { RouteContract } from './contract.ts';
 import { contractKey } from './route.ts';
 
@@ -12,10 +13,12 @@ import { contractKey } from './route.ts';
 export class AccessGuard implements CanActivate {
   readonly #reflector: Reflector;
   readonly #callers: CallersService;
+  readonly #tally: AuditTallyService;
 
-  constructor(reflector: Reflector, callers: CallersService) {
+  constructor(reflector: Reflector, callers: CallersService, tally: AuditTallyService) {
     this.#reflector = reflector;
     this.#callers = callers;
+    this.#tally = tally;
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -25,8 +28,24 @@ export class AccessGuard implements CanActivate {
       context.getHandler(),
     );
     if (contract?.roles === 'public') return true;
-    const { role } = await this.#callers.identify(context.switchToHttp().getRequest<Request>());
+    const { role } = await this.#identify(context.switchToHttp().getRequest<Request>());
     if (contract?.roles.includes(role) === true) return true;
+    this.#refused(role, 'FORBIDDEN');
     throw new AuthError('FORBIDDEN', `access: expected another role than ${role}`);
+  }
+
+  /** A token that grants nothing stands in the audit log; a request without any only wants to be told so. */
+  async #identify(request: Request): Promise<Caller> {
+    try {
+      return await this.#callers.identify(request);
+    } catch (error) {
+      const hasToken = request.headers.authorization !== undefined;
+      if (error instanceof AuthError && hasToken) this.#refused('nobody', error.code);
+      throw error;
+    }
+  }
+
+  #refused(actor: string, code: string): void {
+    this.#tally.note({ actor, action: 'access.refused', target: 'rest', details: { code } });
   }
 }

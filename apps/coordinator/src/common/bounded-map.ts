@@ -27,6 +27,11 @@ export class BoundedMap<Key, Value> {
     }
   }
 
+  /** Every value. */
+  values(): IterableIterator<Value> {
+    return this.#entries.values();
+  }
+
   /** Let go of a value. */
   delete(key: Key): void {
     this.#entries.delete(key);

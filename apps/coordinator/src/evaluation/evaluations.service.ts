@@ -1,6 +1,6 @@
 /** Signed score reports of sites: kept as they came, summed for the pooled figures. */
 import { Injectable } from '@nestjs/common';
-import { asc, eq } from 'drizzle-orm';
+import { asc, eq, ne } from 'drizzle-orm';
 import { z } from 'zod';
 import { signDomains, type SignedEnvelope } from '#core/crypto';
 import { InputError, ProtocolError, StateError } from '#core/errors';
@@ -19,6 +19,7 @@ import {
   type EvaluationPayload,
   type SiteId,
 } from '#core/protocol';
+import { AuditService } from '../audit/audit.service.ts';
 import { Environment } from '../common/environment.ts';
 import { evaluations } from '../config/schema.ts';
 import { BlobStore } from '../registry/blob-store.ts';
@@ -61,6 +62,7 @@ export class EvaluationsService {
   readonly #versions: VersionsService;
   readonly #rounds: RoundStore;
   readonly #blobs: BlobStore;
+  readonly #audit: AuditService;
 
   constructor(
     environment: Environment,
@@ -69,6 +71,7 @@ export class EvaluationsService {
     versions: VersionsService,
     rounds: RoundStore,
     blobs: BlobStore,
+    audit: AuditService,
   ) {
     this.#environment = environment;
     this.#signed = signed;
@@ -76,6 +79,7 @@ export class EvaluationsService {
     this.#versions = versions;
     this.#rounds = rounds;
     this.#blobs = blobs;
+    this.#audit = audit;
   }
 
   /** Take a signed evaluation; a later one of the same subject replaces the earlier one. */
@@ -85,26 +89,38 @@ export class EvaluationsService {
     await this.#check(site, message);
     const payloadDigest = await this.#blobs.put(envelope.payload);
     const { task, subject, version, heldOutImages } = message;
-    const key = { task, subject, version, round: message.round ?? 0, site };
+    const { round } = message;
+    const key = { task, subject, version, round: round ?? 0, site };
     const values = {
       payloadDigest,
       signature: envelope.signature,
       heldOutImages,
       receivedAtMs: this.#environment.clock.wallTimeMs(),
     };
-    await this.#environment.queries
-      .insert(evaluations)
-      .values({ ...key, ...values })
-      .onConflictDoUpdate({
-        target: [
-          evaluations.task,
-          evaluations.subject,
-          evaluations.version,
-          evaluations.round,
-          evaluations.site,
-        ],
-        set: values,
+    await this.#environment.transactions.run(async (transaction) => {
+      const stored = await transaction
+        .insert(evaluations)
+        .values({ ...key, ...values })
+        .onConflictDoUpdate({
+          target: [
+            evaluations.task,
+            evaluations.subject,
+            evaluations.version,
+            evaluations.round,
+            evaluations.site,
+          ],
+          set: values,
+          setWhere: ne(evaluations.payloadDigest, payloadDigest),
+        })
+        .returning({ site: evaluations.site });
+      if (stored.length === 0) return; // a repeat of the same report
+      await this.#audit.append(transaction, {
+        actor: `site:${site}`,
+        action: 'evaluation.taken',
+        target: `task:${task}`,
+        details: { subject, version, round, payloadDigest },
       });
+    });
   }
 
   async #check(site: SiteId, message: EvaluationPayload): Promise<void> {

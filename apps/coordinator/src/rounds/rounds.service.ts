@@ -12,8 +12,9 @@ import {
   type TaskId,
 } from '#core/protocol';
 import { InvariantError, RelayedError } from '#core/errors';
-import { AuditService } from '../audit/audit.service.ts';
+import { AuditService, type AuditRecord } from '../audit/audit.service.ts';
 import { BackgroundWork } from '../common/background-work.ts';
+import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import type { Queries } from '../config/database.ts';
 import { VersionsService } from '../registry/versions.service.ts';
@@ -183,8 +184,24 @@ export class RoundsService {
   async abandon(task: TaskId, round: number, reason: string): Promise<RoundRecord> {
     const record = await this.#store.latest(task, { round });
     if (record === null) throw roundNotFound(task, round);
-    const outcome = await this.#transitions.apply(record, { type: 'abandoned', reason });
+    // The attempt that this command abandoned is settled; the one after it is not what was meant.
+    const abandoned = isRepeatedCommand() ? await this.#lastAbandoned(task, round) : undefined;
+    if (abandoned !== undefined) return abandoned;
+    const event = { type: 'abandoned', reason } as const;
+    const outcome = await this.#transitions.apply(record, event, (transaction) =>
+      this.#audit.append(transaction, {
+        actor: 'administrator',
+        action: 'round.abandon',
+        target: `task:${task}`,
+        details: { round, attempt: record.attempt, reason },
+      }),
+    );
     return outcome.round;
+  }
+
+  async #lastAbandoned(task: TaskId, round: number): Promise<RoundRecord | undefined> {
+    const attempts = await this.#store.list(task);
+    return attempts.find((each) => each.round === round && each.state.phase === 'abandoned');
   }
 
   /** Abandon whatever attempt of a task is open. */
@@ -197,7 +214,9 @@ export class RoundsService {
   /** Apply an event that another one may have overtaken. */
   async #applyIfPossible(round: RoundRecord, event: RoundEvent): Promise<void> {
     try {
-      await this.#transitions.apply(round, event);
+      await this.#transitions.apply(round, event, (transaction) =>
+        this.#audit.append(transaction, ...withdrawalRecords(round, event)),
+      );
     } catch (error) {
       if (!(error instanceof RelayedError)) throw error;
       const { logger } = this.#environment;
@@ -235,6 +254,22 @@ export class RoundsService {
       );
     });
   }
+}
+
+/** What the audit log says of a site that the coordinator takes out of a round. */
+function withdrawalRecords(round: RoundRecord, event: RoundEvent): AuditRecord[] {
+  if (event.type !== 'withdrawn') return [];
+  return [
+    {
+      actor: 'coordinator',
+      action: 'round.withdrawn',
+      target: `task:${round.task}`,
+      details: {
+        ...{ round: round.round, attempt: round.attempt },
+        ...{ site: event.site, reason: event.reason },
+      },
+    },
+  ];
 }
 
 /** Apply events one after the other, until one settles the round. */

@@ -11,6 +11,7 @@ import {
 } from '#core/crypto';
 import { AuthError, ProtocolError, StateError } from '#core/errors';
 import { protocolVersion, siteIdSchema, type SiteId } from '#core/protocol';
+import { AuditTallyService } from '../audit/audit-tally.service.ts';
 import { AuditService } from '../audit/audit.service.ts';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { Environment } from '../common/environment.ts';
@@ -37,6 +38,7 @@ export class EnrollmentService {
   readonly #roster: RosterService;
   readonly #connections: ConnectionsService;
   readonly #audit: AuditService;
+  readonly #tally: AuditTallyService;
 
   constructor(
     environment: Environment,
@@ -44,12 +46,14 @@ export class EnrollmentService {
     roster: RosterService,
     connections: ConnectionsService,
     audit: AuditService,
+    tally: AuditTallyService,
   ) {
     this.#environment = environment;
     this.#nonces = nonces;
     this.#roster = roster;
     this.#connections = connections;
     this.#audit = audit;
+    this.#tally = tally;
   }
 
   /** Make a one-time code within a transaction; unused earlier codes of the site stop working. */
@@ -82,8 +86,21 @@ export class EnrollmentService {
    * @throws AuthError where nonce, code or proof do not hold; ProtocolError where the versions differ
    */
   async enroll(request: EnrollmentRequest): Promise<RouteOutput<typeof siteRoutes.enroll>> {
+    try {
+      return await this.#enroll(request);
+    } catch (error) {
+      if (error instanceof AuthError) {
+        const details = { code: error.code };
+        const action = 'enrollment.refused';
+        this.#tally.note({ actor: 'nobody', action, target: 'federation', details });
+      }
+      throw error;
+    }
+  }
+
+  async #enroll(request: EnrollmentRequest): Promise<RouteOutput<typeof siteRoutes.enroll>> {
     if (request.protocol !== protocolVersion) throw versionMismatch(request.protocol);
-    const { federation, keys, queries, crashPoints } = this.#environment;
+    const { federation, keys, transactions, crashPoints } = this.#environment;
     const nonce = this.#nonces.spend(request.nonce);
     const secret = fromHex(request.secret);
     const signingPublicKey = fromHex(request.signingPublicKey);
@@ -94,7 +111,7 @@ export class EnrollmentService {
       coordinatorAgreement: keys.agreement,
     });
     const fingerprint = siteFingerprint(signingPublicKey, agreementPublicKey);
-    const { site, isRepeat } = await queries.transaction(async (transaction) => {
+    const { site, isRepeat } = await transactions.run(async (transaction) => {
       const hash = enrollmentSecretHash(secret);
       const stored = await this.#store(transaction, hash, request, fingerprint);
       crashPoints.reach('coordinator.enrollment-uncommitted');

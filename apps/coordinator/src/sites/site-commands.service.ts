@@ -3,6 +3,8 @@ import { Injectable } from '@nestjs/common';
 import { eq } from 'drizzle-orm';
 import type { SiteCommand, SiteId, SiteRequest, SiteResponse } from '#core/protocol';
 import { RelayedError } from '#core/errors';
+import { AuditChainService } from '../audit/audit-chain.service.ts';
+import { AuditService, type AuditRecord } from '../audit/audit.service.ts';
 import { Environment } from '../common/environment.ts';
 import { packageVersion } from '../common/package-info.ts';
 import { sites } from '../config/schema.ts';
@@ -34,6 +36,7 @@ export class SiteCommandsService {
   readonly #connections: ConnectionsService;
   readonly #rounds: RoundStore;
   readonly #transitions: RoundTransitionsService;
+  readonly #audit: AuditService;
 
   constructor(
     environment: Environment,
@@ -46,12 +49,15 @@ export class SiteCommandsService {
     versions: VersionsService,
     uploads: UploadsService,
     evaluations: EvaluationsService,
+    audit: AuditService,
+    chain: AuditChainService,
   ) {
     this.#environment = environment;
     this.#roster = roster;
     this.#connections = connections;
     this.#rounds = rounds;
     this.#transitions = transitions;
+    this.#audit = audit;
     this.handlers = {
       hello: (site, request) => this.#hello(site, request),
       heartbeat: (site, request) => this.#heartbeat(site, request),
@@ -88,6 +94,11 @@ export class SiteCommandsService {
         await evaluations.take(site, evaluation);
         return { ok: true };
       },
+      'audit:get': async (_site, { after, limit }) => ({
+        ok: true,
+        head: await chain.head(),
+        digests: await chain.digests(after, limit),
+      }),
     };
   }
 
@@ -135,10 +146,13 @@ export class SiteCommandsService {
     }
   }
 
-  /** Record when a site was last seen; when its socket closes. */
-  async recordLastSeen(site: SiteId): Promise<void> {
+  /** Record when a site was last seen, when its socket closes; with what of it goes into the audit log. */
+  async recordLastSeen(site: SiteId, ...records: readonly AuditRecord[]): Promise<void> {
     const lastSeenAtMs = this.#environment.clock.wallTimeMs();
-    await this.#environment.queries.update(sites).set({ lastSeenAtMs }).where(eq(sites.site, site));
+    await this.#environment.transactions.run(async (transaction) => {
+      await transaction.update(sites).set({ lastSeenAtMs }).where(eq(sites.site, site));
+      await this.#audit.append(transaction, ...records);
+    });
     await this.#roster.refresh();
   }
 }

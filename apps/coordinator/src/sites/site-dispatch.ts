@@ -43,6 +43,7 @@ function runnersOf(handlers: SiteCommandHandlers): Readonly<Record<SiteCommand, 
     'upload:range': make('upload:range', siteCommands['upload:range'].request),
     'upload:commit': make('upload:commit', siteCommands['upload:commit'].request),
     evaluation: make('evaluation', siteCommands.evaluation.request),
+    'audit:get': make('audit:get', siteCommands['audit:get'].request),
   };
 }
 

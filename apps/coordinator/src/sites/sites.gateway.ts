@@ -8,6 +8,7 @@ import { fromHex } from '#core/bytes';
 import { verifyHandshake } from '#core/crypto';
 import { toPublicError } from '#core/errors';
 import { parseMessage, protocolVersion, socketAuthSchema, type SiteId } from '#core/protocol';
+import { AuditTallyService } from '../audit/audit-tally.service.ts';
 import { BackgroundWork } from '../common/background-work.ts';
 import { Changes } from '../common/changes.ts';
 import { Environment } from '../common/environment.ts';
@@ -35,6 +36,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
   readonly #commands: SiteCommandsService;
   readonly #background: BackgroundWork;
   readonly #changes: Changes;
+  readonly #tally: AuditTallyService;
   readonly #dispatch: SiteDispatch;
   /** Sites of the sockets that passed the handshake. */
   readonly #sites = new WeakMap<Socket, SiteId>();
@@ -47,6 +49,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
     commands: SiteCommandsService,
     background: BackgroundWork,
     changes: Changes,
+    tally: AuditTallyService,
   ) {
     this.#environment = environment;
     this.#nonces = nonces;
@@ -55,6 +58,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
     this.#commands = commands;
     this.#background = background;
     this.#changes = changes;
+    this.#tally = tally;
     this.#dispatch = new SiteDispatch({
       handlers: commands.handlers,
       checkActive: (site) => {
@@ -73,7 +77,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
         this.#answerPackets(socket, site);
         next();
       } catch (error) {
-        next(this.#refusal(error));
+        next(this.#refusal(socket, error));
       }
     });
     namespace.on('connection', (socket) => {
@@ -119,16 +123,24 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
     }
     this.#connections.add(site, socket);
     this.#environment.logger.info('site connected', { site });
-    socket.on('disconnect', () => {
+    const record = { actor: `site:${site}`, target: `site:${site}` };
+    this.#tally.note({ ...record, action: 'site.connected' });
+    socket.on('disconnect', (reason) => {
       this.#connections.remove(site, socket);
       this.#environment.logger.info('site disconnected', { site });
-      this.#background.start('last-seen', () => this.#commands.recordLastSeen(site));
+      const action = 'site.disconnected';
+      const admitted = this.#tally.admit({ ...record, action, details: { reason } });
+      this.#background.start('last-seen', () => this.#commands.recordLastSeen(site, ...admitted));
     });
   }
 
-  #refusal(error: unknown): Error {
+  #refusal(socket: Socket, error: unknown): Error {
     const data = toPublicError(toCoordinatorError(error));
-    this.#environment.logger.warn('connection refused', { code: data.code });
+    const { code } = data;
+    this.#environment.logger.warn('connection refused', { code });
+    const named = socketAuthSchema.safeParse(socket.handshake.auth).data?.site ?? '';
+    const target = this.#roster.find(named) === undefined ? 'site' : `site:${named}`;
+    this.#tally.note({ actor: 'nobody', action: 'site.refused', target, details: { code } });
     return Object.assign(new Error(data.message), { data });
   }
 }

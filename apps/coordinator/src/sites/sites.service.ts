@@ -4,6 +4,7 @@ import { fromHex } from '#core/bytes';
 import { constantTimeEqual } from '#core/crypto';
 import { AuthError, StateError } from '#core/errors';
 import { limits, type SiteId } from '#core/protocol';
+import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import { sites } from '../config/schema.ts';
@@ -51,6 +52,8 @@ export class SitesService {
   invite(site: SiteId, url: string | undefined): Promise<InvitationView> {
     return this.#mutex.run('roster', async () => {
       if (this.#roster.find(site) !== undefined) {
+        // Its first code was lost with the answer: nobody has it, and the new one makes it worthless.
+        if (isRepeatedCommand()) return this.inviteAgain(site, url);
         throw new StateError(
           'ALREADY_EXISTS',
           `sites: expected a new name, ${site} is there already; ask for a new code at /v1/sites/${site}/invitations`,
@@ -63,7 +66,7 @@ export class SitesService {
           `sites: expected at most ${limits.membersMax} sites, there are ${count}; revoke one that left`,
         );
       }
-      const invitation = await this.#environment.queries.transaction(async (transaction) => {
+      const invitation = await this.#environment.transactions.run(async (transaction) => {
         const invitedAtMs = this.#environment.clock.wallTimeMs();
         await transaction.insert(sites).values({ site, status: 'invited', invitedAtMs });
         return this.#enrollment.createCode(transaction, site, url);
@@ -78,7 +81,7 @@ export class SitesService {
     return this.#mutex.run(site, async () => {
       const { status } = this.#roster.get(site);
       if (status === 'revoked') throw conflict(site, status, 'be invited again');
-      return this.#environment.queries.transaction((transaction) =>
+      return this.#environment.transactions.run((transaction) =>
         this.#enrollment.createCode(transaction, site, url),
       );
     });
@@ -105,11 +108,12 @@ export class SitesService {
   suspend(site: SiteId, reason: string): Promise<SiteView> {
     return this.#mutex.run(site, async () => {
       const record = this.#roster.get(site);
-      if (record.status === 'suspended') return this.#view(record);
-      if (record.status !== 'active') throw conflict(site, record.status, 'be suspended');
-      const view = await this.#setStatus(site, 'suspended', reason);
-      await this.#rounds.withdraw(site, `the site was suspended: ${reason}`.slice(0, 500));
-      return view;
+      if (record.status !== 'suspended') {
+        if (record.status !== 'active') throw conflict(site, record.status, 'be suspended');
+        await this.#setStatus(site, 'suspended', reason);
+      }
+      await this.#withdraw(site);
+      return this.get(site);
     });
   }
 
@@ -127,15 +131,26 @@ export class SitesService {
   revoke(site: SiteId, reason: string): Promise<SiteView> {
     return this.#mutex.run(site, async () => {
       const record = this.#roster.get(site);
-      if (record.status === 'revoked') return this.#view(record);
-      const view = await this.#setStatus(site, 'revoked', reason);
-      await this.#rounds.withdraw(site, `the site was revoked: ${reason}`.slice(0, 500), false);
-      return view;
+      if (record.status !== 'revoked') await this.#setStatus(site, 'revoked', reason);
+      await this.#withdraw(site);
+      return this.get(site);
     });
   }
 
+  /** Take suspended and revoked sites out of rounds that are still open: a crash may have come in between. */
+  async resumeWithdrawals(): Promise<void> {
+    for (const { site } of this.#roster.list()) await this.#withdraw(site);
+  }
+
+  async #withdraw(site: SiteId): Promise<void> {
+    const { status, reason } = this.#roster.get(site);
+    if (status !== 'suspended' && status !== 'revoked') return;
+    const text = `the site was ${status}: ${reason ?? 'no reason recorded'}`.slice(0, 500);
+    await this.#rounds.withdraw(site, text, status === 'suspended');
+  }
+
   async #setStatus(site: SiteId, status: SiteStatus, reason: string | null): Promise<SiteView> {
-    await this.#environment.queries.transaction((transaction) =>
+    await this.#environment.transactions.run((transaction) =>
       this.#roster.setStatus(transaction, { site, status, reason, actor }),
     );
     await this.#roster.refresh();

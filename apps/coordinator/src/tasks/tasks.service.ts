@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { InputError, StateError } from '#core/errors';
 import type { TaskDefinition, TaskId } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
+import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import { libraryName } from '../common/package-info.ts';
@@ -63,6 +64,7 @@ export class TasksService {
     const { task } = definition;
     return this.#mutex.run(task, async () => {
       if ((await this.#store.find(task)) !== null) {
+        if (isRepeatedCommand()) return this.#advanced(task);
         throw new StateError(
           'ALREADY_EXISTS',
           `tasks: expected a new name, ${task} is there already; a definition never changes, choose another name`,
@@ -86,8 +88,7 @@ export class TasksService {
           details: { adapterDigest: made.adapterDigest, members: definition.members.length },
         });
       });
-      await this.#rounds.advance(task);
-      return this.get(task);
+      return this.#advanced(task);
     });
   }
 
@@ -144,7 +145,7 @@ export class TasksService {
   ): Promise<TaskView> {
     return this.#mutex.run(task, async () => {
       const record = await this.#store.get(task);
-      if (record.status === status) return this.#view(record);
+      if (record.status === status) return this.#advanced(task);
       if (!from.includes(record.status)) {
         throw new StateError(
           'STATE_CONFLICT',
@@ -162,9 +163,14 @@ export class TasksService {
           target: `task:${task}`,
         });
       });
-      await this.#rounds.advance(task);
-      return this.get(task);
+      return this.#advanced(task);
     });
+  }
+
+  /** A repeat finds the change made; what follows from it may still have to be done. */
+  async #advanced(task: TaskId): Promise<TaskView> {
+    await this.#rounds.advance(task);
+    return this.get(task);
   }
 
   async #attemptsSoFar(record: TaskRecord): Promise<number> {

@@ -371,6 +371,7 @@ function responseSchema<Name extends SiteCommand>(name: Name): z.ZodType<SiteRes
     'upload:range': siteCommands['upload:range'].response,
     'upload:commit': siteCommands['upload:commit'].response,
     evaluation: siteCommands.evaluation.response,
+    'audit:get': siteCommands['audit:get'].response,
   };
   return schemas[name];
 }

@@ -23,8 +23,10 @@ import {
   type SiteId,
   type SiteRequest,
 } from '#core/protocol';
+import { AuditService, type AuditRecord } from '../audit/audit.service.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
+import type { Queries } from '../config/database.ts';
 import { findMember, memberStatus } from '../rounds/member-status.ts';
 import { RoundSealsService } from '../rounds/round-seals.service.ts';
 import { RoundStore, type RoundRecord } from '../rounds/round-store.ts';
@@ -49,6 +51,7 @@ export class UploadsService {
   readonly #signed: SignedBySite;
   readonly #seals: RoundSealsService;
   readonly #tasks: TaskStore;
+  readonly #audit: AuditService;
   readonly #mutex = new KeyedMutex();
 
   constructor(
@@ -59,6 +62,7 @@ export class UploadsService {
     signed: SignedBySite,
     seals: RoundSealsService,
     tasks: TaskStore,
+    audit: AuditService,
   ) {
     this.#environment = environment;
     this.#store = store;
@@ -67,6 +71,7 @@ export class UploadsService {
     this.#signed = signed;
     this.#seals = seals;
     this.#tasks = tasks;
+    this.#audit = audit;
   }
 
   /** Begin an upload, or go on with it: tell which ranges are there already. */
@@ -102,8 +107,8 @@ export class UploadsService {
     await this.#checkManifest(site, request, manifest, round);
     const { uploadId, bytes } = request;
     const event = { type: 'upload-begun', site, updateDigest: uploadId } as const;
-    await this.#transitions.apply(round, event, (transaction) =>
-      this.#store.insert(transaction, {
+    await this.#transitions.apply(round, event, async (transaction) => {
+      await this.#store.insert(transaction, {
         uploadId,
         roundId: round.id,
         site,
@@ -111,8 +116,9 @@ export class UploadsService {
         samples: manifest.samples,
         trainingLoss: manifest.trainingLoss,
         manifest: request.manifest,
-      }),
-    );
+      });
+      await this.#audit.append(transaction, recordOf('upload.begun', round, { site, uploadId }));
+    });
   }
 
   async #checkManifest(
@@ -218,9 +224,10 @@ export class UploadsService {
       crashPoints.reach('coordinator.update-verified');
       const { samples } = upload;
       const event = { type: 'reported', site, updateDigest: uploadId, samples } as const;
-      const outcome = await this.#transitions.apply(round, event, (transaction) =>
-        this.#store.settle(transaction, uploadId, { status: 'committed' }),
-      );
+      const outcome = await this.#transitions.apply(round, event, async (transaction) => {
+        await this.#store.settle(transaction, uploadId, { status: 'committed' });
+        await this.#audit.append(transaction, recordOf('upload.committed', round, upload));
+      });
       crashPoints.reach('coordinator.update-stored');
       this.#environment.logger.info('update taken', { site, task: round.task, round: round.round });
       return memberStatus(outcome.round, site);
@@ -247,16 +254,17 @@ export class UploadsService {
       rejectionMessage: refused.message.slice(0, 2000),
     } as const;
     const reason = `${refused.code}: ${refused.message}`.slice(0, reasonLengthMax);
+    const settle = async (transaction: Queries): Promise<void> => {
+      await this.#store.settle(transaction, uploadId, settled);
+      const record = recordOf('upload.rejected', round, upload, { code: refused.code });
+      await this.#audit.append(transaction, record);
+    };
     try {
-      await this.#transitions.apply(round, { type: 'rejected', site, reason }, (transaction) =>
-        this.#store.settle(transaction, uploadId, settled),
-      );
+      await this.#transitions.apply(round, { type: 'rejected', site, reason }, settle);
     } catch (error) {
       // A late update changes nothing of its round any more; it is refused all the same.
       if (!(error instanceof RelayedError)) throw error;
-      await this.#environment.transactions.run((transaction) =>
-        this.#store.settle(transaction, uploadId, settled),
-      );
+      await this.#environment.transactions.run(settle);
     }
     const { logger } = this.#environment;
     logger.warn('update rejected', {
@@ -290,6 +298,17 @@ export class UploadsService {
       { expected, stored },
     );
   }
+}
+
+/** What the audit log says of an upload. */
+function recordOf(
+  action: string,
+  { task, round, attempt }: RoundRecord,
+  { site, uploadId }: Pick<UploadRecord, 'site' | 'uploadId'>,
+  more: Readonly<Record<string, string>> = {},
+): AuditRecord {
+  const details = { round, attempt, uploadId, ...more };
+  return { actor: `site:${site}`, action, target: `task:${task}`, details };
 }
 
 /** Join indices in ascending order into half-open intervals. */

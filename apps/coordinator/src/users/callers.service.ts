@@ -19,6 +19,9 @@ export const backgroundHeader = 'x-melo-background';
 /** Header that another site's page cannot set without being allowed to, for browsers without Sec-Fetch-Site. */
 export const csrfHeader = 'x-melo-csrf';
 
+/** What stands for a token in the audit log: the beginning of its hash, enough to tell tokens apart. */
+export const tokenMarkOf = (hash: string): string => hash.slice(0, 8);
+
 /** Who calls. */
 export interface Caller extends Grant {
   /** The session, where a cookie said who calls. */
@@ -35,6 +38,8 @@ const tokenPattern = /^[\x21-\x7e]{1,256}$/;
 export class CallersService {
   readonly #environment: Environment;
   readonly #sessions: SessionsService;
+  /** Who called, for each request that was identified. */
+  readonly #identified = new WeakMap<object, Caller>();
 
   constructor(environment: Environment, sessions: SessionsService) {
     this.#environment = environment;
@@ -47,6 +52,18 @@ export class CallersService {
    * @throws AuthError UNAUTHENTICATED without a token or session that is valid now, FORBIDDEN where another site's page asks
    */
   async identify(request: CallerRequest): Promise<Caller> {
+    const caller = await this.#identify(request);
+    this.#identified.set(request, caller);
+    return caller;
+  }
+
+  /** The mark of an identified caller's token; null where nobody had to say who calls. */
+  tokenMark(request: CallerRequest): string | null {
+    const caller = this.#identified.get(request);
+    return caller === undefined ? null : tokenMarkOf(caller.tokenHash);
+  }
+
+  async #identify(request: CallerRequest): Promise<Caller> {
     const { authorization } = request.headers;
     if (authorization !== undefined) {
       const token = /^Bearer (\S+)$/.exec(authorization)?.[1] ?? '';

@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { limits } from './limits.ts';
+import { jsonEnvelopeSchema } from './messages.ts';
 import { digestSchema, federationIdSchema, protocolVersion, wallTimeMsSchema } from './names.ts';
 
 /** A place in the chain; 0 is before the first entry. */
@@ -39,24 +40,16 @@ export const auditHeadSchema = z.strictObject({
 /** How far the log goes, parsed. */
 export type AuditHead = z.infer<typeof auditHeadSchema>;
 
-/** A signed head in JSON: both parts in base64. */
-export const auditHeadFileSchema = z.strictObject({
-  payload: z.base64().max(2 * limits.payloadBytesMax),
-  signature: z.base64().max(128),
-});
-/** A signed head in JSON. */
-export type AuditHeadFile = z.infer<typeof auditHeadFileSchema>;
-
 /** One line of an exported log. */
 export const auditLineSchema = z.union([
   z.strictObject({
     sequence: z.number().int().min(1),
     linkDigest: digestSchema,
     /** The entry's payload, verbatim, in base64. */
-    payload: z.base64().max(2 * limits.payloadBytesMax),
+    payload: z.base64().max(2 * limits.auditPayloadBytesMax),
   }),
   /** The last line. */
-  z.strictObject({ head: auditHeadFileSchema, signingPublicKey: digestSchema }),
+  z.strictObject({ head: jsonEnvelopeSchema, signingPublicKey: digestSchema }),
 ]);
 /** One line of an exported log. */
 export type AuditLine = z.infer<typeof auditLineSchema>;

@@ -21,6 +21,8 @@ export const limits = {
   samplesMax: 10_000_000,
   /** Assignments and results together in one message: three binaries each, and socket.io's parser takes ten a packet. */
   itemsPerMessageMax: 3,
+  /** Bytes of one entry of the audit log. */
+  auditPayloadBytesMax: 16_384,
   /** Content digests of the audit log in one message, 32 bytes each. */
   auditDigestsPerMessageMax: 2048,
   /** Milliseconds between heartbeats of an agent. */
