@@ -87,18 +87,23 @@ function isInside(shape: DrawnClass, x: number, y: number): boolean {
   }
 }
 
-/** Draw one image: a bright shape of random place and size on noise. */
-async function drawImage(shape: DrawnClass, seed: string): Promise<Buffer> {
+/** Draw one image: bright shapes of random place and size on noise. */
+async function drawImage(shapes: readonly DrawnClass[], seed: string): Promise<Buffer> {
   const rng = seededRng(seed);
-  const radius = drawnSize * (0.2 + 0.2 * rng.nextFloat());
-  const place = (): number => radius + (drawnSize - 2 * radius) * rng.nextFloat();
-  const [left, top] = [place(), place()];
+  const drawn = shapes.map((shape) => {
+    const radius = drawnSize * (0.2 + 0.2 * rng.nextFloat());
+    const place = (): number => radius + (drawnSize - 2 * radius) * rng.nextFloat();
+    return { shape, radius, left: place(), top: place() };
+  });
   const pixels = new Uint8Array(drawnSize * drawnSize * 3);
   for (let index = 0; index < drawnSize * drawnSize; index++) {
-    const x = ((index % drawnSize) - left) / radius;
-    const y = (Math.floor(index / drawnSize) - top) / radius;
+    const isBright = drawn.some(({ shape, radius, left, top }) => {
+      const x = ((index % drawnSize) - left) / radius;
+      const y = (Math.floor(index / drawnSize) - top) / radius;
+      return isInside(shape, x, y);
+    });
     const word = rng.nextUint32(); // four bytes of noise: one for the grey level, one for each channel
-    const level = (isInside(shape, x, y) ? 190 : 80) + ((word & 0xff) - 128) / 3;
+    const level = (isBright ? 190 : 80) + ((word & 0xff) - 128) / 3;
     for (let channel = 0; channel < 3; channel++) {
       const tint = (((word >>> (8 * (channel + 1))) & 0xff) - 128) / 10;
       pixels[3 * index + channel] = Math.min(255, Math.max(0, level + tint));
@@ -106,6 +111,52 @@ async function drawImage(shape: DrawnClass, seed: string): Promise<Buffer> {
   }
   const raw = { width: drawnSize, height: drawnSize, channels: 3 } as const;
   return sharp(pixels, { raw }).png().toBuffer();
+}
+
+/** The findings that drawn images of several findings may have. */
+export const drawnFindings = ['disc', 'stripes'] as const;
+
+/** One drawn image of several findings: 1 drawn, 0 not, and what the manifest says of it, which may be nothing. */
+export interface FindingImage {
+  readonly file: string;
+  readonly split: 'train' | 'held-out';
+  readonly drawn: readonly number[];
+  readonly told: readonly (number | null)[];
+}
+
+/**
+ * Draw images with both findings, one or none, into one folder, and the manifest beside it with a column for each finding.
+ *
+ * @param options - every third image is held out; of each `unknownEvery`th image one finding is not told
+ */
+export async function writeFindingImages(
+  directory: string,
+  options: { readonly count: number; readonly seed: string; readonly unknownEvery: number },
+): Promise<{ readonly images: string; readonly manifest: string; readonly list: FindingImage[] }> {
+  const images = join(directory, 'images');
+  await mkdir(images, { recursive: true });
+  const list: FindingImage[] = [];
+  for (let index = 0; index < options.count; index++) {
+    const drawn = drawnFindings.map((_, c) => (Math.floor(index / 3) >> c) & 1);
+    const isHidden = (c: number): boolean =>
+      index % options.unknownEvery === 0 && (index / options.unknownEvery) % drawn.length === c;
+    const file = join(images, `image-${index}.png`);
+    const shapes = drawnFindings.filter((_, c) => drawn[c] === 1);
+    await writeFile(file, await drawImage(shapes, `${options.seed}/${index}`));
+    const told = drawn.map((value, c) => (isHidden(c) ? null : value));
+    list.push({ file, split: index % 3 === 2 ? 'held-out' : 'train', drawn, told });
+  }
+  const rows = list.map(({ split, told }, index) =>
+    [`image-${index}.png`, `patient-${index}`, split, ...told.map((value) => value ?? '')].join(
+      ',',
+    ),
+  );
+  const manifest = join(directory, 'manifest.csv');
+  await writeFile(
+    manifest,
+    [['path,group,split', ...drawnFindings].join(','), ...rows, ''].join('\n'),
+  );
+  return { images, manifest, list };
 }
 
 /** Draw `count` images of each class into a folder per class; two images make one group (`patient`). */
@@ -117,7 +168,7 @@ export async function writeDrawnImages(
     await mkdir(join(directory, shape), { recursive: true });
     for (let index = 0; index < options.count; index++) {
       const name = `${shape}-patient${Math.floor(index / 2)}_${index % 2}.png`;
-      const bytes = await drawImage(shape, `${options.seed}/${shape}/${index}`);
+      const bytes = await drawImage([shape], `${options.seed}/${shape}/${index}`);
       await writeFile(join(directory, shape, name), bytes);
     }
   }

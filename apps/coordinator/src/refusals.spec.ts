@@ -366,6 +366,7 @@ describe('what is refused, by name, while the other sites go on', () => {
     expect(await code({ adapterDigest: '00'.repeat(32) })).toBe('DIGEST_MISMATCH');
     expect(await code({ version: 5 })).toBe('NOT_FOUND');
     expect(await code({ report: emptyScoreReport(3) })).toBe('MESSAGE_INVALID');
+    expect(await code({ report: emptyScoreReport(2, 'sigmoid') })).toBe('MESSAGE_INVALID');
     expect(await code({ report: { ...report, count: 1 } })).toBe('MESSAGE_INVALID');
     expect(await code({ subject: 'local', round: 2 })).toBe('REQUEST_INVALID');
     for (const name of names) {

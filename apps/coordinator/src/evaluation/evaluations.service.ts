@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { signDomains, type SignedEnvelope } from '#core/crypto';
 import { InputError, ProtocolError, StateError } from '#core/errors';
 import {
+  activationOfReport,
   mergeScoreReports,
   scoreReportSchema,
   summarizeScores,
@@ -12,10 +13,12 @@ import {
   type ScoreSummary,
 } from '#core/evaluation';
 import {
+  activationOfLoss,
   decodePayload,
   evaluationPayloadSchema,
   parseMessage,
   siteIdSchema,
+  type Activation,
   type EvaluationPayload,
   type SiteId,
 } from '#core/protocol';
@@ -134,6 +137,15 @@ export class EvaluationsService {
         { sites: [site] },
       );
     }
+    const expected = activationOfLoss(definition.plan.loss);
+    if (activationOfReport(report) !== expected) {
+      throw new ProtocolError(
+        'MESSAGE_INVALID',
+        `evaluation: expected scores by ${expected}, as the task's loss wants them, got ${activationOfReport(report)}; use an agent of this release`,
+        {},
+        { sites: [site] },
+      );
+    }
     if (!definition.members.includes(site)) {
       throw new StateError('NOT_A_MEMBER', `evaluation: site ${site} is not a member of this task`);
     }
@@ -173,9 +185,12 @@ export class EvaluationsService {
     for (const row of reports) {
       byVersion.set(row.version, [...(byVersion.get(row.version) ?? []), row]);
     }
+    const activation = activationOfLoss(definition.plan.loss);
     return {
       classes: [...definition.classes],
-      evaluations: [...byVersion].map(([version, found]) => versionFigures(version, found)),
+      evaluations: [...byVersion].map(([version, found]) =>
+        versionFigures(version, found, activation),
+      ),
     };
   }
 
@@ -186,9 +201,19 @@ export class EvaluationsService {
   }
 }
 
-/** Figures of one version; reports add up in ascending order of the sites. */
-function versionFigures(version: number, rows: readonly Row[]): VersionEvaluation {
+/**
+ * Figures of one version; reports add up in ascending order of the sites. One that was scored otherwise than the loss of its task
+ * asks for, as earlier builds of the agent did, stands by itself.
+ */
+function versionFigures(
+  version: number,
+  rows: readonly Row[],
+  activation: Activation,
+): VersionEvaluation {
   const global = rows.filter(({ subject }) => subject === 'global');
+  const alike = global
+    .map(({ report }) => report)
+    .filter((report) => activationOfReport(report) === activation);
   const view = ({ site, heldOutImages, receivedAtMs, report }: Row) => ({
     site,
     heldOutImages,
@@ -197,8 +222,7 @@ function versionFigures(version: number, rows: readonly Row[]): VersionEvaluatio
   });
   return {
     version,
-    pooled:
-      global.length === 0 ? null : summary(mergeScoreReports(global.map(({ report }) => report))),
+    pooled: alike.length === 0 ? null : summary(mergeScoreReports(alike)),
     sites: global.map(view),
     local: rows
       .filter(({ subject }) => subject === 'local')

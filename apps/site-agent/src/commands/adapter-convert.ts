@@ -50,7 +50,10 @@ export interface ConvertOptions {
 
 /** What a file given by --card may say: a whole card, as `melo adapter show --json` prints it, or a part. */
 const cardFileSchema = adapterCardSchema
-  .pick({ task: true, title: true, classes: true, backbone: true, preprocessing: true })
+  .pick({
+    ...{ task: true, title: true, classes: true, activation: true },
+    ...{ backbone: true, preprocessing: true },
+  })
   .partial()
   .strip();
 
@@ -69,11 +72,12 @@ async function cardDetails(
       { cause: parsed.error },
     );
   }
-  const { task, title, classes, backbone, preprocessing } = parsed.data;
+  const { task, title, classes, activation, backbone, preprocessing } = parsed.data;
   return {
     task: cardTask ?? task,
     title: cardTitle ?? title,
     classes: cardClasses ?? classes,
+    activation,
     backbone: described?.backbone ?? backbone,
     // A card may have been trained with another kernel than the common one.
     preprocessing: preprocessing ?? described?.preprocessing,

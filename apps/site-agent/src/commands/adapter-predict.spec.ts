@@ -18,6 +18,8 @@ const predictionSchema = z.object({
   adapter: z.string(),
   task: z.string(),
   probabilities: z.record(z.string(), z.number()),
+  activation: z.enum(['softmax', 'sigmoid']),
+  answers: z.record(z.string(), z.boolean()).optional(),
 });
 type Line = z.infer<typeof predictionSchema>;
 
@@ -93,6 +95,32 @@ describe('melo adapter predict', () => {
         }
       }
     }
+  });
+
+  test('answers yes or no for each class of an adapter of findings', async () => {
+    const adapters = [
+      await writeAdapter('findings', { loss: 'binary-cross-entropy', classes: ['a', 'b', 'c'] }),
+      await writeAdapter('one-class'),
+    ];
+    const [own, other] = parsed((await predict(adapters)).lines);
+    expect(own?.activation).toBe('sigmoid');
+    const { probabilities = {}, answers = {} } = own ?? {};
+    expect(Object.keys(answers)).toEqual(['a', 'b', 'c']);
+    for (const [name, share] of Object.entries(probabilities)) {
+      expect(answers[name]).toBe(share >= 0.5);
+    }
+    expect(other?.activation).toBe('softmax');
+    expect(other).not.toHaveProperty('answers');
+
+    const texts: string[] = [];
+    await predictImages({
+      ...{ adapters, images: images.slice(0, 1), backbone: backbone.directory, isJson: false },
+      output: { say: (line) => void texts.push(line), warn: () => undefined },
+    });
+    expect(texts[0]).toMatch(
+      /by findings version 1: a \d+\.\d % (yes|no), b .* (yes|no), c .* (yes|no)$/,
+    );
+    expect(texts[1]).toMatch(/%$/);
   });
 
   test('names an image that cannot be read, and goes on with the others', async () => {

@@ -1,11 +1,12 @@
 /** `melo adapter predict`: use adapters on images of this machine, any number of them on one loaded backbone. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { adapterNotice } from '#core/adapter';
+import { activationOf, adapterNotice } from '#core/adapter';
 import { canonicalJson } from '#core/bytes';
 import { fingerprintBackbone } from '#core/backbone';
 import { createEngine, loadBackbone } from '#core/engine';
 import { InputError } from '#core/errors';
+import { isYes } from '#core/evaluation';
 import {
   AdapterLibrary,
   imagesPerRunMax,
@@ -138,17 +139,20 @@ function print(
   { card, digest, shares }: Prediction,
 ): void {
   const { task, version } = card;
-  const probabilities = Object.fromEntries(
-    card.classes.map((name, index) => [name, shares[index] ?? 0]),
-  );
+  const activation = activationOf(card);
+  const scores = card.classes.map((name, index) => ({ name, share: shares[index] ?? 0 }));
   if (options.isJson) {
-    const names = { image, adapter, task, version, digest };
-    output.say(JSON.stringify({ event: 'prediction', ...names, probabilities }));
+    const names = { image, adapter, task, version, digest, activation };
+    const probabilities = Object.fromEntries(scores.map(({ name, share }) => [name, share]));
+    const answers = Object.fromEntries(scores.map(({ name, share }) => [name, isYes(share)]));
+    const figures = activation === 'sigmoid' ? { probabilities, answers } : { probabilities };
+    output.say(JSON.stringify({ event: 'prediction', ...names, ...figures }));
     return;
   }
-  const parts = Object.entries(probabilities).map(
-    ([name, share]) => `${name} ${(100 * share).toFixed(1)} %`,
-  );
+  const parts = scores.map(({ name, share }) => {
+    const answer = isYes(share) ? ' yes' : ' no';
+    return `${name} ${(100 * share).toFixed(1)} %${activation === 'sigmoid' ? answer : ''}`;
+  });
   const by = options.adapters.length > 1 ? ` by ${task} version ${version}` : '';
   output.say(`${image}${by}: ${parts.join(', ')}`);
 }

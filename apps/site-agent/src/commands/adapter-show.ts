@@ -1,5 +1,5 @@
 /** `melo adapter show`: what an adapter of any format is. */
-import { adapterDigest } from '#core/adapter';
+import { activationOf, adapterDigest } from '#core/adapter';
 import {
   cardOf,
   numbersOf,
@@ -8,6 +8,11 @@ import {
   type CommandOutput,
   type ReadOptions,
 } from './adapter-files.ts';
+
+const answerText = {
+  softmax: 'one of them for each image, by softmax',
+  sigmoid: 'a yes or no for each, by sigmoid',
+} as const;
 
 /**
  * Print an adapter's card; of another tool's file its sizes and what had to be filled in.
@@ -36,7 +41,7 @@ export async function showAdapter(
   }
   if (card !== null) {
     say(`${card.title} (${card.task}, version ${card.version})`);
-    say(`classes: ${card.classes.join(', ')}`);
+    say(`classes: ${card.classes.join(', ')} (${answerText[activationOf(card)]})`);
     say(`backbone: ${card.backbone.name}, fingerprint ${card.backbone.fingerprint}`);
   }
   say(

@@ -1,11 +1,14 @@
 /** `melo doctor --config`: what the configuration points at: images, backbones, the coordinator. */
 import { readdir } from 'node:fs/promises';
 import { fingerprintBackbone } from '#core/backbone';
+import { finding } from '#core/evaluation';
 import { loadBackbone } from '#core/engine';
 import { fingerprint } from '#core/crypto';
 import { fromHex } from '#core/bytes';
 import type { AgentConfig, TaskConfig } from '../config/agent-config.ts';
+import { findDataset } from '../data/dataset.ts';
 import { scanFolders } from '../data/folders.ts';
+import { findingColumns } from '../data/manifest.ts';
 import { loadCoordinator } from '../identity/identity.ts';
 import { fetchNonce } from '../transport/handshake.ts';
 import { readCertificateAuthority } from './agent-run.ts';
@@ -21,8 +24,35 @@ async function found(check: string, look: () => Promise<Omit<Finding, 'check'>>)
   }
 }
 
-/** Count a task's images by class; without classFolders every folder is taken as a class of its own. */
+/** Count a task's labels: the manifest's findings where it has any, else the images of each folder. */
 async function checkImages(task: TaskConfig): Promise<Omit<Finding, 'check'>> {
+  const classes = task.manifest === undefined ? [] : await findingColumns(task.manifest);
+  return classes.length === 0 ? checkFolders(task) : checkFindings(task, classes);
+}
+
+/** Count a task's findings by class; which classes the task has, only the coordinator knows. */
+async function checkFindings(
+  task: TaskConfig,
+  classes: readonly string[],
+): Promise<Omit<Finding, 'check'>> {
+  const { training, heldOut, ignored } = await findDataset(task, {
+    classes,
+    activation: 'sigmoid',
+  });
+  const images = [...training, ...heldOut];
+  const counts = classes.map((name, index) => {
+    const count = (value: number): number =>
+      images.filter(({ label }) => typeof label !== 'number' && label[index] === value).length;
+    return `${name} ${count(finding.present)} yes, ${count(finding.absent)} no, ${count(finding.unknown)} unknown`;
+  });
+  const message =
+    `${training.length} images to train with and ${heldOut.length} held out (${counts.join('; ')}), ` +
+    `${ignored} other files in ${task.images}`;
+  return { status: 'ok', message };
+}
+
+/** Count a task's images by class; without classFolders every folder is taken as a class of its own. */
+async function checkFolders(task: TaskConfig): Promise<Omit<Finding, 'check'>> {
   const { images: directory, classFolders } = task;
   const classes =
     classFolders === undefined

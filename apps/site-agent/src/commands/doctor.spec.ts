@@ -98,6 +98,18 @@ test('a site is looked at: images by class, the backbone, and that it is not enr
   expect(found[0]?.message).not.toContain('a.png');
 });
 
+test('findings of a manifest are counted by class and answer', async () => {
+  const text =
+    'dataDirectory: data\nbackbones: [vit]\ntasks:\n  lung: { images: images, manifest: m.csv }\n';
+  const file = await writeSite(text);
+  const rows = ['sick/a.png,a,train,1,', 'sick/b.jpg,b,train,0,1', 'well/c.png,c,held-out,1,0'];
+  await writeFile(join(folder, 'm.csv'), ['path,group,split,fluid,air', ...rows].join('\n'));
+  const [found] = await checkSite(await loadAgentConfig(file));
+  expect(found).toMatchObject({ check: 'images of lung', status: 'ok' });
+  expect(found?.message).toContain('2 images to train with and 1 held out');
+  expect(found?.message).toContain('fluid 2 yes, 1 no, 0 unknown; air 1 yes, 1 no, 1 unknown');
+});
+
 test('a missing folder and another backbone than the pinned one fail', async () => {
   const pinned = `{ path: vit, fingerprint: ${'ab'.repeat(32)} }`;
   const found = await findingsOf(

@@ -15,7 +15,7 @@ const taskSchema = z
   .strictObject({
     /** Folder of images: a folder for each class, or folders mapped by `classFolders`. */
     images: pathSchema,
-    /** CSV with the columns path, group and (may be left out) split: train or held-out. */
+    /** CSV with the columns path, group, (may be left out) split: train or held-out, and a class each for several findings an image. */
     manifest: pathSchema.optional(),
     /** A preset's name, or a regular expression whose first group names the patient. */
     groupRegex: z.string().min(1).max(500).optional(),

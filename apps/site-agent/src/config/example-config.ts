@@ -29,7 +29,9 @@ tasks:
     images: images/chest-xray
     # Folders that are not named like the class:
     # classFolders: { healthy: NORMAL, sick: PNEUMONIA }
-    # Images of one patient must stand in one split. Either a CSV with the columns path,group,split ...
+    # Images of one patient must stand in one split. Either a CSV with the columns path,group,split
+    # (where an image may have several classes at once, the folders say nothing and the CSV has a column for each class:
+    # 1 there, 0 not there, empty not known) ...
     # manifest: images/chest-xray.csv
     # ... or a preset (chest-xray) or a regular expression whose first group names the patient.
     groupRegex: chest-xray

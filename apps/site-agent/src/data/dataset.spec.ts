@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
+import type { Activation } from '#core/protocol';
 import type { TaskConfig } from '../config/agent-config.ts';
 import { findDataset, type Dataset } from './dataset.ts';
 import { groupRule, splitOfGroup } from './groups.ts';
@@ -17,8 +18,14 @@ async function put(path: string, content = path): Promise<void> {
   await writeFile(file, content);
 }
 
-const find = (changes: Partial<TaskConfig> = {}): Promise<Dataset> =>
-  findDataset({ images, heldOutShare: 0.3, splitSeed: 'seed', ...changes }, classes);
+const find = (
+  changes: Partial<TaskConfig> = {},
+  activation: Activation = 'softmax',
+): Promise<Dataset> =>
+  findDataset(
+    { images, heldOutShare: 0.3, splitSeed: 'seed', ...changes },
+    { classes, activation },
+  );
 
 const paths = (dataset: Dataset): string[] =>
   [...dataset.training, ...dataset.heldOut].map(({ path }) => path).sort();
@@ -131,6 +138,68 @@ describe('the manifest', () => {
   });
 });
 
+describe('a manifest with a column for each class', () => {
+  const manifest = (): string => join(root, 'findings.csv');
+  const findFindings = async (text: string): Promise<Dataset> => {
+    await writeFile(manifest(), text);
+    return find({ manifest: manifest() }, 'sigmoid');
+  };
+
+  test('tells the findings of images in any folder: there, not there, not known', async () => {
+    await put('scans/2026/a.png');
+    await put('b.png');
+    const { training, heldOut, ignored } = await findFindings(
+      'path,pneumonia,note,group,split,normal\nscans/2026/a.png,1,x,g1,train,0\nb.png,,y,g2,held-out,1\n',
+    );
+    expect(training.map(({ path, label }) => [path, label])).toEqual([
+      ['scans/2026/a.png', [0, 1]],
+    ]);
+    expect(heldOut.map(({ path, label }) => [path, label])).toEqual([['b.png', [1, -1]]]);
+    expect(ignored).toBe(60);
+  });
+
+  test('a class of which nothing is known here is none that is missing', async () => {
+    const head = 'path,group,split,normal,pneumonia\n';
+    const row = (text: string) => `normal/IM-0001-0001.jpeg,a,train,${text}\n`;
+    await expect(findFindings(`${head}${row('1,')}`)).resolves.toMatchObject({ ignored: 59 });
+    const nothing = findFindings(`${head}${row(',')}`);
+    await expect(nothing).rejects.toMatchObject({ code: 'DATASET_CLASS_EMPTY' });
+  });
+
+  test('another label is another dataset', async () => {
+    const text = (label: string) =>
+      `path,group,split,normal,pneumonia\nnormal/IM-0001-0001.jpeg,a,train,1,${label}\n`;
+    const digests = [];
+    for (const label of ['1', '0', '']) digests.push((await findFindings(text(label))).digest);
+    expect(new Set(digests).size).toBe(3);
+  });
+
+  test.each([
+    ['a column of one class alone', 'path,group,split,normal\n', ',1', 'none for pneumonia'],
+    ['another value', 'path,group,split,normal,pneumonia\n', ',1,yes', 'row 1: column pneumonia'],
+  ])('%s is refused', async (_what, head, values, words) => {
+    const found = findFindings(`${head}normal/IM-0001-0001.jpeg,a,train${values}\n`);
+    await expect(found).rejects.toMatchObject({ code: 'DATASET_INVALID' });
+    await expect(found).rejects.toThrow(words);
+  });
+
+  test('is read by folders where every image has one class', async () => {
+    await writeFile(
+      manifest(),
+      'path,group,split,normal,pneumonia\nnormal/IM-0001-0001.jpeg,a,train,0,1\npneumonia/person1_bacteria_1.jpeg,b,train,1,1\n',
+    );
+    const { training } = await find({ manifest: manifest() });
+    expect(training.map(({ label }) => label)).toEqual([0, 1]);
+  });
+
+  test('and without such columns the folders say which one finding an image has', async () => {
+    const { training } = await findFindings(
+      'path,group,split\nnormal/IM-0001-0001.jpeg,a,train\npneumonia/person1_bacteria_1.jpeg,b,train\n',
+    );
+    expect(training.map(({ label }) => label)).toEqual([0, 1]);
+  });
+});
+
 describe('folders', () => {
   test('one that belongs to no class is refused by name, with what to add', async () => {
     await put('tuberculosis/a.png');
@@ -151,8 +220,8 @@ describe('folders', () => {
     const byPath = new Map(
       [...dataset.training, ...dataset.heldOut].map((each) => [each.path, each]),
     );
-    expect(byPath.get('archive/old/a.png')?.classIndex).toBe(0);
-    expect(byPath.get('archive/sick/b.png')?.classIndex).toBe(1);
+    expect(byPath.get('archive/old/a.png')?.label).toBe(0);
+    expect(byPath.get('archive/sick/b.png')?.label).toBe(1);
   });
 
   test('a mapping to a class that the task does not have is refused', async () => {

@@ -20,6 +20,14 @@ export interface FoundImage {
   readonly classIndex: number;
 }
 
+/** Files below a folder. */
+export interface ImageList {
+  /** Below the folder, with forward slashes. */
+  readonly paths: readonly string[];
+  /** Files with another ending and links that lead outside. */
+  readonly ignored: number;
+}
+
 /** What a walk found. */
 export interface FolderScan {
   readonly images: readonly FoundImage[];
@@ -88,7 +96,18 @@ function classIndexes(
 }
 
 /**
- * List the images of a task.
+ * List the images below a folder, whatever folder they are in.
+ *
+ * @throws InputError DATASET_INVALID where the folder cannot be read
+ */
+export async function listImages(directory: string): Promise<ImageList> {
+  const found: Found = { paths: [], ignored: 0 };
+  await walk(await realDirectory(directory), '', 0, found);
+  return found;
+}
+
+/**
+ * List the images of a task and the class of each.
  *
  * @throws InputError DATASET_UNMAPPED_FOLDER naming the folders with images that belong to no class
  */
@@ -107,9 +126,7 @@ export async function scanFolders(options: {
         ]),
   );
   const indexes = classIndexes(mapping, classes);
-  const found: Found = { paths: [], ignored: 0 };
-  await walk(await realDirectory(directory), '', 0, found);
-
+  const found = await listImages(directory);
   const unmapped = new Set<string>();
   const images: FoundImage[] = [];
   for (const path of found.paths) {

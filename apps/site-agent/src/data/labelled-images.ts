@@ -62,7 +62,7 @@ export async function prepareImages(
   const images = list.filter((image) => keys.has(image));
   const labelled: LabelledImages = {
     count: images.length,
-    labels: images.map((image) => image.classIndex),
+    ...labelsOf(images),
     load: async (index) => {
       const image = images[index];
       const key = image === undefined ? undefined : keys.get(image);
@@ -73,6 +73,14 @@ export async function prepareImages(
   };
   const unreadable = list.filter((image) => !keys.has(image)).map((image) => image.path);
   return { images, labelled, unreadable };
+}
+
+/** Classes of images, or their findings row by row; the images of one dataset all have the one or the other. */
+function labelsOf(images: readonly DatasetImage[]): Pick<LabelledImages, 'labels' | 'findings'> {
+  const labels = images.map(({ label }) => label);
+  const rows = labels.filter((label) => typeof label !== 'number');
+  if (rows.length === 0) return { labels: labels.filter((label) => typeof label === 'number') };
+  return { labels: labels.map(() => -1), findings: Int8Array.from(rows.flat()) };
 }
 
 /** Name a cache entry by content and preprocessing; null where the file cannot be read at all. */

@@ -2,6 +2,7 @@
 import { envelopeDigest, signDomains, signPayload, verifyPayload } from '#core/crypto';
 import { MeloError } from '#core/errors';
 import {
+  activationOfLoss,
   decisionSchema,
   decodePayload,
   encodePayload,
@@ -160,7 +161,8 @@ export class Synchroniser {
     const { journal, emit, logger, crashPoints } = this.#context;
     let samples: number;
     try {
-      samples = (await findDataset(approved.task, open.classes)).training.length;
+      const about = { classes: open.classes, activation: activationOfLoss(open.plan.loss) };
+      samples = (await findDataset(approved.task, about)).training.length;
     } catch (error) {
       logger.error(
         { round: roundName(key) },

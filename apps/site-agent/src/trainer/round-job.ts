@@ -1,16 +1,23 @@
 /** The work of one round in the trainer process: prepare images, evaluate, train, evaluate; done parts are skipped. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { adapterDelta, decodeAdapterFile, encodeFloats, encodeUpdate } from '#core/adapter';
+import {
+  activationOf,
+  adapterDelta,
+  decodeAdapterFile,
+  encodeFloats,
+  encodeUpdate,
+} from '#core/adapter';
 import type { AdapterFile } from '#core/adapter';
 import { canonicalJson, toHex, utf8 } from '#core/bytes';
 import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { blake2b256, encodePieces } from '#core/crypto';
 import { assert, StateError } from '#core/errors';
 import type { EngineModel } from '#core/engine';
+import { activationOfLoss, type Activation } from '#core/protocol';
 import { decodeCheckpoint, encodeCheckpoint, evaluate, trainLocally } from '#core/training';
 import type { TrainingCheckpoint } from '#core/training';
 import { makePrivateDirectory } from '../common/durable-file.ts';
-import { checkClasses, findDataset, type DatasetImage } from '../data/dataset.ts';
+import { checkClasses, findDataset, labelText, type DatasetImage } from '../data/dataset.ts';
 import type { ImageStore } from '../data/image-store.ts';
 import { prepareImages, type DecodeImage, type PreparedImages } from '../data/labelled-images.ts';
 import type {
@@ -68,6 +75,14 @@ class RoundWork {
     this.#ports.send({ type: 'finished', part });
   }
 
+  /** By the loss of the round; where nothing is trained, by the adapter's card. */
+  get #activation(): Activation {
+    const { training } = this.#job;
+    return training === null
+      ? activationOf(this.#adapter.card)
+      : activationOfLoss(training.plan.loss);
+  }
+
   async #loadModel(): Promise<EngineModel> {
     this.#model ??= await this.#ports.loadModel(this.#adapter);
     return this.#model;
@@ -90,7 +105,8 @@ class RoundWork {
     const classes = this.#adapter.specification.classes;
     const store = this.#ports.images;
     await store.beginJob(imageCache.directory, imageCache.bytesMax);
-    const dataset = await findDataset(task, classes, (path) => store.hashOf(path));
+    const about = { classes, activation: this.#activation };
+    const dataset = await findDataset(task, about, (path) => store.hashOf(path));
     const total = dataset.training.length + dataset.heldOut.length;
     const prepare = (list: readonly DatasetImage[], before: number): Promise<PreparedImages> =>
       prepareImages(list, {
@@ -124,6 +140,7 @@ class RoundWork {
       images: heldOut.labelled,
       adapter: subject === 'global' ? this.#adapter.values : await this.#files.readLocal(),
       classes: this.#adapter.specification.classes.length,
+      activation: this.#activation,
       batchSize: this.#job.evaluationBatchSize,
       onProgress: ({ done, count }) => {
         this.#progress('evaluating', done, count);
@@ -196,10 +213,7 @@ class RoundWork {
         utf8('checkpoint'),
         encodeFloats(this.#adapter.values, 'F32'),
         utf8(canonicalJson({ ...settings, preprocessing })),
-        ...training.images.flatMap(({ path, classIndex }) => [
-          utf8(path),
-          utf8(String(classIndex)),
-        ]),
+        ...training.images.flatMap(({ path, label }) => [utf8(path), utf8(labelText(label))]),
       ]),
     );
   }

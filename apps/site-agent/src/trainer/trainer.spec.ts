@@ -2,10 +2,11 @@
  * Trainer processes: restarted a bounded number of times, killed when silent or called off, refusals passed on; one stays
  * between jobs and leaves none behind.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { smallPreprocessing } from '#core/protocol/testing';
+import { readIfPresent } from '../common/durable-file.ts';
 import { silentLogger } from '../common/events.ts';
 import { waitUntil } from '../testing/wait-until.ts';
 import { roundJobSchema, type TrainerProgress } from './messages.ts';
@@ -59,10 +60,10 @@ async function trainerOf(
   return trainer;
 }
 
-/** Processes that were started, in order. */
+/** Processes that were started, in order; one that was killed before its first line is not among them. */
 async function pids(): Promise<number[]> {
-  const text = await readFile(join(directory, 'pids'), 'utf8');
-  return text.trim().split('\n').map(Number);
+  const text = (await readIfPresent(join(directory, 'pids')))?.toString('utf8') ?? '';
+  return text.split('\n').filter(Boolean).map(Number);
 }
 
 const starts = async (): Promise<number> => (await pids()).length;

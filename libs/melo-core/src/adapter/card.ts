@@ -6,6 +6,8 @@
  */
 import { z } from 'zod';
 import {
+  activationOfLoss,
+  activationSchema,
   adapterVersionSchema,
   backboneReferenceSchema,
   classesSchema,
@@ -16,6 +18,7 @@ import {
   roundNumberSchema,
   siteIdSchema,
   taskIdSchema,
+  type Activation,
   type Pooling,
   type TaskDefinition,
 } from '#core/protocol';
@@ -47,6 +50,8 @@ export const adapterCardSchema = z.strictObject({
   /** What is applied: W' = W + scale B A. */
   scale: z.number().positive().max(4096),
   pooling: poolingSchema.exactOptional(),
+  /** How logits become scores; `softmax` where it is left out. */
+  activation: activationSchema.exactOptional(),
   backbone: backboneReferenceSchema,
   preprocessing: preprocessingSchema,
   version: adapterVersionSchema,
@@ -101,6 +106,11 @@ export function specificationOf(source: {
   return adapterSpecification({ rank, alpha, classes, dimension, blocks, pooling });
 }
 
+/** Tell how an adapter's logits become scores; a card that does not say it is of an adapter of one class an image. */
+export function activationOf({ activation }: AdapterCard): Activation {
+  return activation ?? 'softmax';
+}
+
 /**
  * Write the card of a version from its task's definition and its lineage.
  *
@@ -129,6 +139,7 @@ export function adapterCard(options: {
     ...{ task, title, classes, rank, alpha, backbone, preprocessing, version, aggregation },
     scale: specification.scale,
     ...(specification.pooling === undefined ? {} : { pooling: specification.pooling }),
+    ...(activationOfLoss(definition.plan.loss) === 'softmax' ? {} : { activation: 'sigmoid' }),
     trainedTensors: {
       selection: typeof trainedTensors === 'string' ? trainedTensors : 'list',
       count: resolveTrainedTensors(trainedTensors, layout).length,

@@ -4,7 +4,7 @@
  * Letters: B images, D dimension, C classes, k coefficients. Sums are in float64 and rounded to float32 once.
  */
 import { checkLength } from '#core/check';
-import { softmaxScores } from '#core/evaluation';
+import { sigmoid, softmaxScores, softplus } from '#core/evaluation';
 import type { WeightedLoss } from './loss-coefficients.ts';
 
 /**
@@ -45,11 +45,6 @@ export interface LossAtLogits {
   readonly dLogits: Float64Array;
 }
 
-/** log(1 + exp(z)), stable for any z. */
-function softplus(z: number): number {
-  return Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
-}
-
 /**
  * Compute a loss and its derivative by the logits.
  *
@@ -77,7 +72,7 @@ export function lossAtLogits(
       const at = b * classes + c;
       const target = targets[at] ?? 0;
       const coefficient = coefficients[columns === 1 ? b : at] ?? 0;
-      const share = softmax === null ? 1 / (1 + Math.exp(-z)) : (softmax.scores[c] ?? 0);
+      const share = softmax === null ? sigmoid(z) : (softmax.scores[c] ?? 0);
       const value = softmax === null ? softplus(z) - target * z : target * (softmax.logSumExp - z);
       losses[b] = (losses[b] ?? 0) + coefficient * value;
       dLogits[at] = coefficient * (share - target);

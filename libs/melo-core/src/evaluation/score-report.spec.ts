@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { InputError } from '#core/errors';
 import {
+  addFindings,
   addScores,
   emptyScoreReport,
   mergeScoreReports,
   scoreBin,
   scoreReportSchema,
-  softmaxScores,
   type ScoreReport,
 } from './score-report.ts';
+import { softmaxScores } from './scores.ts';
 
 const runs = process.env['SLOW'] === '1' ? 1000 : 50;
 const ln = Math.log;
@@ -235,5 +236,76 @@ describe('scoreReportSchema', () => {
 
   test.each(spoil)('%s is refused', (_name, change) => {
     expect(scoreReportSchema.safeParse(change(valid())).success).toBe(false);
+  });
+});
+
+describe('addFindings', () => {
+  const occupied = (bins: readonly number[] | undefined): [number, number][] =>
+    [...(bins ?? []).entries()].filter(([, count]) => count > 0);
+
+  test('counts, bins and loss of three images worked by hand; what is not known counts nowhere', () => {
+    // Sigmoids: (3/4, 1/2), (1/5, 3/4), (1/2, 1/4); known are yes no, no ?, ? yes.
+    const logits = Float32Array.of(ln(3), 0, -ln(4), ln(3), 0, -ln(3));
+    const report = addFindings(emptyScoreReport(2, 'sigmoid'), logits, [1, 0, 0, -1, -1, 1]);
+    expect(report.count).toBe(3);
+    expect(report.confusion).toBeNull();
+    expect(report.lossSum).toBeCloseTo(ln(4 / 3) + ln(2) + ln(5 / 4) + ln(4), 6);
+    expect(occupied(report.histograms[0]?.positives)).toEqual([[192, 1]]);
+    expect(occupied(report.histograms[0]?.negatives)).toEqual([[51, 1]]);
+    expect(occupied(report.histograms[1]?.positives)).toEqual([[63, 1]]);
+    expect(occupied(report.histograms[1]?.negatives)).toEqual([[128, 1]]);
+    expect(scoreReportSchema.parse(report)).toEqual(report);
+  });
+
+  test('very sure answers have a finite loss', () => {
+    const logits = Float32Array.of(3e38, -3e38);
+    const right = addFindings(emptyScoreReport(2, 'sigmoid'), logits, [1, 0]);
+    expect(right.lossSum).toBe(0);
+    const wrong = addFindings(emptyScoreReport(2, 'sigmoid'), logits, [0, 1]);
+    expect(wrong.lossSum / 6e38).toBeCloseTo(1, 5);
+    expect(occupied(wrong.histograms[0]?.negatives)).toEqual([[255, 1]]);
+    expect(occupied(wrong.histograms[1]?.positives)).toEqual([[0, 1]]);
+  });
+
+  test('a finding that is none, or logits of another length, change nothing', () => {
+    const report = emptyScoreReport(2, 'sigmoid');
+    expect(() => addFindings(report, Float32Array.of(1, 2), [1, 2])).toThrow(InputError);
+    expect(() => addFindings(report, Float32Array.of(1, 2), [1])).toThrow(InputError);
+    expect(() => addFindings(report, Float32Array.of(1, Number.NaN), [1, 1])).toThrow(InputError);
+    expect(report).toEqual(emptyScoreReport(2, 'sigmoid'));
+  });
+
+  test('reports add up as one of all images would, and never with one of softmax shares', () => {
+    const logits = fc.float32Array({ minLength: 3, maxLength: 30, noNaN: true, min: -50, max: 50 });
+    fc.assert(
+      fc.property(fc.array(logits, { minLength: 1, maxLength: 4 }), (parts) => {
+        const batches = parts.map((part) => part.slice(0, 3 * Math.floor(part.length / 3)));
+        const findings = batches.map((part) => [...part.keys()].map((index) => (index % 3) - 1));
+        const apart = batches.map((part, at) =>
+          addFindings(emptyScoreReport(3, 'sigmoid'), part, findings[at] ?? []),
+        );
+        const whole = emptyScoreReport(3, 'sigmoid');
+        for (const [at, part] of batches.entries()) addFindings(whole, part, findings[at] ?? []);
+        const merged = mergeScoreReports(apart);
+        expect(merged.lossSum).toBeCloseTo(whole.lossSum, 8);
+        expect({ ...merged, lossSum: 0 }).toEqual({ ...whole, lossSum: 0 });
+        expect(scoreReportSchema.safeParse(merged).success).toBe(true);
+      }),
+      { numRuns: runs },
+    );
+    const mixed = [emptyScoreReport(2, 'sigmoid'), emptyScoreReport(2)];
+    expect(() => mergeScoreReports(mixed)).toThrow(
+      expect.objectContaining({ code: 'LAYOUT_MISMATCH' }),
+    );
+  });
+
+  test.each([
+    ['more scores than images', { count: 0 }],
+    ['a loss without a known finding', { histograms: emptyScoreReport(2).histograms }],
+    ['a table of classes', { confusion: emptyScoreReport(2).confusion }],
+  ])('a report with %s is refused', (_what, change) => {
+    const report = addFindings(emptyScoreReport(2, 'sigmoid'), Float32Array.of(1, 2), [1, 0]);
+    expect(scoreReportSchema.safeParse(report).success).toBe(true);
+    expect(scoreReportSchema.safeParse({ ...report, ...change }).success).toBe(false);
   });
 });

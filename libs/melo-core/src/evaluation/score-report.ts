@@ -4,12 +4,16 @@
  * Everything but the loss is a whole number, so reports of several sites add up exactly, in any order, also as masked
  * coordinates. Letters: B images in a batch, C classes, 256 bins.
  *
- * The score of class c is its softmax share; bin = min(255, floor(256 * score)). 256 is a power of two, so the product
+ * The score of class c is its softmax share, or its own sigmoid where each class is a yes or no by itself (then `confusion` is null);
+ * bin = min(255, floor(256 * score)). 256 is a power of two, so the product
  * is exact and a bin never puts two scores in the wrong order: it only ties scores closer than 1/256.
  */
 import { z } from 'zod';
-import { InputError } from '#core/errors';
+import { assert, InputError } from '#core/errors';
 import { checkFinite, checkInteger, checkLength } from '#core/check';
+import type { Activation } from '#core/protocol';
+import { checkFindings, checkLabel, finding } from './findings.ts';
+import { sigmoid, softmaxScores, softplus } from './scores.ts';
 
 /** Bins of one score histogram. */
 export const scoreBins = 256;
@@ -32,11 +36,14 @@ const shapeSchema = z.strictObject({
   classes: z.number().int().min(2).max(classesMax),
   /** Images scored. */
   count: countSchema,
-  /** Sum of the cross-entropies, natural logarithm, no smoothing. */
+  /** Sum of the cross-entropies of the images, or of the binary ones of all findings that are known; natural logarithm, no smoothing. */
   lossSum: z.number().min(0).max(lossSumMax),
-  /** Images by true class (rows) and predicted class (columns), (C,C). */
-  confusion: z.array(z.array(countSchema).max(classesMax)).max(classesMax),
-  /** For each class, the scores of its own images and of all the others, by bin. */
+  /**
+   * Images by true class (rows) and predicted class (columns), (C,C). Null where each class is a yes or no by itself: yes begins at
+   * bin 128, so the histograms say how many answers were right.
+   */
+  confusion: z.array(z.array(countSchema).max(classesMax)).max(classesMax).nullable(),
+  /** For each class, the scores of the images that have it and of those that do not, by bin; images where it is not known are in neither. */
   histograms: z
     .array(z.strictObject({ positives: binsSchema, negatives: binsSchema }))
     .max(classesMax),
@@ -46,12 +53,33 @@ type Shape = z.infer<typeof shapeSchema>;
 
 /** Say what does not add up in a report of the right shape, or null. */
 function inconsistency(report: Shape): string | null {
-  const { classes, count, confusion, histograms } = report;
+  const { classes, confusion, histograms, lossSum } = report;
+  if (histograms.length !== classes)
+    return `expected ${classes} histograms, got ${histograms.length}`;
+  const fault = confusion === null ? findingsFault(report) : confusionFault(report, confusion);
+  if (fault !== null) return fault;
+  return knownAnswers(histograms) === 0 && lossSum !== 0 ? 'expected no loss without images' : null;
+}
+
+/** Findings that are known: the scores in all histograms. */
+function knownAnswers(histograms: Shape['histograms']): number {
+  return sum(histograms.map(({ positives, negatives }) => sum(positives) + sum(negatives)));
+}
+
+function findingsFault({ count, histograms }: Shape): string | null {
+  const isTooMany = ({ positives, negatives }: Shape['histograms'][number]): boolean =>
+    sum(positives) + sum(negatives) > count;
+  const index = histograms.findIndex(isTooMany);
+  return index === -1 ? null : `expected at most ${count} scores in histogram ${index}`;
+}
+
+function confusionFault(
+  { classes, count, histograms }: Shape,
+  confusion: readonly (readonly number[])[],
+): string | null {
   if (confusion.length !== classes || confusion.some((row) => row.length !== classes)) {
     return `expected a confusion table of ${classes} x ${classes}`;
   }
-  if (histograms.length !== classes)
-    return `expected ${classes} histograms, got ${histograms.length}`;
   const total = sum(confusion.flat());
   if (total !== count) return `expected confusion counts that sum to ${count}, got ${total}`;
   for (const [index, { positives, negatives }] of histograms.entries()) {
@@ -62,7 +90,7 @@ function inconsistency(report: Shape): string | null {
       return `expected ${count - positiveCount} negatives in histogram ${index}`;
     }
   }
-  return count === 0 && report.lossSum !== 0 ? 'expected no loss without images' : null;
+  return null;
 }
 
 /** Parse a report from outside: whole numbers within limits, and sums that agree with each other. */
@@ -76,19 +104,26 @@ export type ScoreReport = z.infer<typeof scoreReportSchema>;
 
 const zeros = (length: number): number[] => Array.from({ length }, () => 0);
 
+/** Tell how the scores of a report were made. */
+export function activationOfReport({ confusion }: ScoreReport): Activation {
+  return confusion === null ? 'sigmoid' : 'softmax';
+}
+
 /**
  * Make a report of no images.
  *
  * @param classes - C, 2 to 64
+ * @param activation - `sigmoid` for {@link addFindings}, else for {@link addScores}
  * @throws RangeError if `classes` is out of range
  */
-export function emptyScoreReport(classes: number): ScoreReport {
+export function emptyScoreReport(classes: number, activation: Activation = 'softmax'): ScoreReport {
   checkInteger(classes, 'classes', { minimum: 2, maximum: classesMax });
   return {
     classes,
     count: 0,
     lossSum: 0,
-    confusion: Array.from({ length: classes }, () => zeros(classes)),
+    confusion:
+      activation === 'sigmoid' ? null : Array.from({ length: classes }, () => zeros(classes)),
     histograms: Array.from({ length: classes }, () => ({
       positives: zeros(scoreBins),
       negatives: zeros(scoreBins),
@@ -97,36 +132,12 @@ export function emptyScoreReport(classes: number): ScoreReport {
 }
 
 /**
- * Tell the bin of a softmax score: min(255, floor(256 * score)).
+ * Tell the bin of a score: min(255, floor(256 * score)).
  *
  * @param score - share in [0, 1]
  */
 export function scoreBin(score: number): number {
   return Math.min(scoreBins - 1, Math.floor(score * scoreBins));
-}
-
-/**
- * Compute the softmax of one row of logits, stable and in float64.
- *
- * p_c = exp(z_c - max z) / sum_j exp(z_j - max z).
- *
- * @param logits - one row, (C), finite
- * @returns the scores (C), new, and the logarithm of the sum of exponentials of `logits`
- */
-export function softmaxScores(logits: ArrayLike<number>): {
-  scores: Float64Array;
-  logSumExp: number;
-} {
-  const scores = Float64Array.from(logits);
-  const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  let total = 0;
-  for (let c = 0; c < scores.length; c++) {
-    const weight = Math.exp((scores[c] ?? 0) - largest);
-    scores[c] = weight;
-    total += weight;
-  }
-  for (let c = 0; c < scores.length; c++) scores[c] = (scores[c] ?? 0) / total;
-  return { scores, logSumExp: largest + Math.log(total) };
 }
 
 /** Index of the largest value; of equal ones the lowest index. */
@@ -147,7 +158,7 @@ function addRow(report: ScoreReport, row: Float32Array, label: number): void {
   const { scores, logSumExp } = softmaxScores(row);
   report.count += 1;
   report.lossSum += Math.max(0, logSumExp - (row[label] ?? 0)); // -log p of the true class
-  increment(report.confusion[label], argmax(row));
+  increment(report.confusion?.[label], argmax(row));
   for (const [c, histogram] of report.histograms.entries()) {
     increment(c === label ? histogram.positives : histogram.negatives, scoreBin(scores[c] ?? 0));
   }
@@ -172,6 +183,7 @@ export function addScores(
   labels: ArrayLike<number>,
 ): ScoreReport {
   const { classes } = report;
+  assert(report.confusion !== null, 'score report: expected one of softmax shares');
   checkFinite(checkLength(logits, labels.length * classes, 'logits'), 'logits');
   for (let index = 0; index < labels.length; index++) checkLabel(labels[index], classes, index);
   for (let index = 0; index < labels.length; index++) {
@@ -180,13 +192,36 @@ export function addScores(
   return report;
 }
 
-function checkLabel(label: number | undefined, classes: number, index: number): void {
-  if (label !== undefined && Number.isInteger(label) && label >= 0 && label < classes) return;
-  throw new InputError(
-    'DATASET_INVALID',
-    `labels: expected a class from 0 to ${classes - 1} at index ${index}, got ${String(label)}; check the mapping of folders to classes`,
-    { index, classes },
-  );
+/**
+ * Add a batch of images whose classes are each a yes or no to `report`, in place.
+ *
+ * Sigmoids in float64; loss = log(1 + exp z) - y z of every finding y that is known; one that is not counts nowhere.
+ *
+ * @param report - of {@link emptyScoreReport} with `sigmoid`; nothing of it is changed when this throws
+ * @param logits - (B,C) row-major, finite
+ * @param findings - (B,C), 1 present, 0 absent, -1 not known
+ * @returns the same report
+ * @throws InputError UPDATE_SHAPE_MISMATCH if the two differ in length, NON_FINITE_UPDATE if a logit is not finite,
+ *   DATASET_INVALID if a finding is none
+ */
+export function addFindings(
+  report: ScoreReport,
+  logits: Float32Array,
+  findings: ArrayLike<number>,
+): ScoreReport {
+  const { classes, histograms } = report;
+  assert(report.confusion === null, 'score report: expected one of a yes or no for each class');
+  checkFinite(checkLength(logits, findings.length, 'logits'), 'logits');
+  checkFindings(findings, classes);
+  report.count += findings.length / classes;
+  for (const [index, z] of logits.entries()) {
+    if (findings[index] === finding.unknown) continue;
+    const isPresent = findings[index] === finding.present;
+    const histogram = histograms[index % classes];
+    report.lossSum += Math.max(0, softplus(z) - (isPresent ? z : 0));
+    increment(isPresent ? histogram?.positives : histogram?.negatives, scoreBin(sigmoid(z)));
+  }
+  return report;
 }
 
 const addAll = (target: number[], other: readonly number[]): void => {
@@ -201,8 +236,8 @@ const addAll = (target: number[], other: readonly number[]): void => {
  * The counts are exact and do not depend on the order; the loss is summed in the order given (float64), so pass the
  * sites in their canonical order where bytes matter.
  *
- * @param reports - one or more, all of the same number of classes; not changed
- * @throws InputError METRIC_UNDEFINED if there is none, LAYOUT_MISMATCH if the numbers of classes differ
+ * @param reports - one or more, all of the same number of classes and of one activation; not changed
+ * @throws InputError METRIC_UNDEFINED if there is none, LAYOUT_MISMATCH if the numbers of classes or the activations differ
  */
 export function mergeScoreReports(reports: readonly ScoreReport[]): ScoreReport {
   const first = reports[0];
@@ -212,7 +247,8 @@ export function mergeScoreReports(reports: readonly ScoreReport[]): ScoreReport 
       'score reports: expected one or more, got none; wait for a site',
     );
   }
-  const merged = emptyScoreReport(first.classes);
+  const activation = activationOfReport(first);
+  const merged = emptyScoreReport(first.classes, activation);
   for (const [index, report] of reports.entries()) {
     if (report.classes !== first.classes) {
       throw new InputError(
@@ -221,9 +257,16 @@ export function mergeScoreReports(reports: readonly ScoreReport[]): ScoreReport 
         { index, expected: first.classes, actual: report.classes },
       );
     }
+    if (activationOfReport(report) !== activation) {
+      throw new InputError(
+        'LAYOUT_MISMATCH',
+        `score reports: expected scores by ${activation}, report ${index} has them by ${activationOfReport(report)}; evaluate the same task`,
+        { index },
+      );
+    }
     merged.count += report.count;
     merged.lossSum += report.lossSum;
-    merged.confusion.forEach((row, c) => addAll(row, report.confusion[c] ?? []));
+    merged.confusion?.forEach((row, c) => addAll(row, report.confusion?.[c] ?? []));
     merged.histograms.forEach(({ positives, negatives }, c) => {
       addAll(positives, report.histograms[c]?.positives ?? []);
       addAll(negatives, report.histograms[c]?.negatives ?? []);

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import {
+  addFindings,
   addScores,
   emptyScoreReport,
   mergeScoreReports,
   scoreBins,
-  softmaxScores,
 } from './score-report.ts';
+import { softmaxScores } from './scores.ts';
 import { binnedAuc, exactAuc, summarizeScores } from './summary.ts';
 
 const runs = process.env['SLOW'] === '1' ? 1000 : 100;
@@ -146,6 +147,33 @@ describe('summarizeScores', () => {
       macroAuc: null,
       macroAucErrorBound: null,
       undefinedAucCount: 2,
+    });
+  });
+});
+
+describe('the figures of a yes or no for each class', () => {
+  test('worked by hand: one right and one wrong yes, a right no, and a class of which nothing is known', () => {
+    // Class a: yes at 0.88, yes at 0.27, no at 0.12; class b: yes at exactly 0.5; class c: nothing.
+    const logits = Float32Array.of(2, 0, 5, -1, 7, 7, -2, 7, 7);
+    const report = emptyScoreReport(3, 'sigmoid');
+    const figures = summarizeScores(addFindings(report, logits, [1, 1, -1, 1, -1, -1, 0, -1, -1]));
+    expect(figures).toMatchObject({
+      ...{ count: 3, accuracy: 3 / 4, recall: [1 / 2, 1, null], balancedAccuracy: 3 / 4 },
+      ...{ auc: [1, null, null], macroAuc: 1, undefinedAucCount: 2 },
+    });
+    const losses = [
+      Math.log1p(Math.exp(-2)),
+      Math.log(2),
+      Math.log1p(Math.E),
+      Math.log1p(Math.exp(-2)),
+    ];
+    expect(figures.loss).toBeCloseTo(losses.reduce((a, b) => a + b) / 4, 6);
+  });
+
+  test('are null where nothing is known', () => {
+    const report = addFindings(emptyScoreReport(2, 'sigmoid'), Float32Array.of(1, 1), [-1, -1]);
+    expect(summarizeScores(report)).toMatchObject({
+      ...{ count: 1, loss: null, accuracy: null, balancedAccuracy: null, recall: [null, null] },
     });
   });
 });

@@ -5,19 +5,26 @@
  * Letters: C classes, P positives, N negatives of one class.
  */
 import { checkFinite, checkLength } from '#core/check';
-import type { ScoreReport } from './score-report.ts';
+import { scoreBins, type ScoreReport } from './score-report.ts';
 
-/** The figures of one report. */
+/**
+ * The figures of one report.
+ *
+ * Where each class is a yes or no by itself, an answer is one known finding of one image, and yes is a score of 1/2 or more.
+ */
 export interface ScoreSummary {
   /** Images scored. */
   readonly count: number;
-  /** Mean cross-entropy, natural logarithm; null without images. */
+  /** Mean cross-entropy of an image, or mean binary one of an answer, natural logarithm; null without any. */
   readonly loss: number | null;
-  /** Share of images whose predicted class is the true one; null without images. */
+  /** Share of images whose predicted class is the true one, or of answers that are right; null without any. */
   readonly accuracy: number | null;
-  /** Mean recall over the classes that have images; null without images. */
+  /**
+   * Mean recall over the classes that have images; or the mean of recall and of the share of right noes, over the classes that have both;
+   * null without any.
+   */
   readonly balancedAccuracy: number | null;
-  /** Share of each class's images that were predicted as it, (C); null for a class without images. */
+  /** Share of each class's images that were predicted as it, or answered yes, (C); null for a class without images. */
   readonly recall: readonly (number | null)[];
   /** One-vs-rest AUC of each class, (C); null where the class or the rest has no images. */
   readonly auc: readonly (number | null)[];
@@ -72,10 +79,58 @@ export function binnedAuc(
 /** Mean of the values that are defined, or null. */
 function meanOfDefined(values: readonly (number | null)[]): number | null {
   const defined = values.filter((value) => value !== null);
-  return defined.length === 0
-    ? null
-    : defined.reduce((total, value) => total + value, 0) / defined.length;
+  return quotient(total(defined), defined.length);
 }
+
+const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+
+type Answers = Pick<ScoreSummary, 'loss' | 'accuracy' | 'balancedAccuracy' | 'recall'>;
+
+/** What a table of true and predicted classes says. */
+function answersOfClasses(
+  { count, lossSum }: ScoreReport,
+  confusion: readonly (readonly number[])[],
+): Answers {
+  const recall = confusion.map((row, c) => quotient(row[c] ?? 0, total(row)));
+  const correct = total(confusion.map((row, c) => row[c] ?? 0));
+  return {
+    loss: quotient(lossSum, count),
+    accuracy: quotient(correct, count),
+    balancedAccuracy: meanOfDefined(recall),
+    recall,
+  };
+}
+
+/** Scores of 1/2 and more begin here: the bins below hold exactly the noes. */
+const firstYesBin = scoreBins / 2;
+
+/** What the histograms say where each class is a yes or no by itself. */
+function answersOfFindings({ lossSum, histograms }: ScoreReport): Answers {
+  const rows = histograms.map(({ positives, negatives }) => {
+    const [yes, no] = [total(positives), total(negatives)];
+    const rightYes = total(positives.slice(firstYesBin));
+    const rightNo = total(negatives.slice(0, firstYesBin));
+    return {
+      known: yes + no,
+      right: rightYes + rightNo,
+      recall: quotient(rightYes, yes),
+      specificity: quotient(rightNo, no),
+    };
+  });
+  const known = total(rows.map((row) => row.known));
+  const balanced = rows.map(({ recall, specificity }) =>
+    recall === null || specificity === null ? null : (recall + specificity) / 2,
+  );
+  return {
+    loss: quotient(lossSum, known),
+    accuracy: quotient(total(rows.map(({ right }) => right)), known),
+    balancedAccuracy: meanOfDefined(balanced),
+    recall: rows.map(({ recall }) => recall),
+  };
+}
+
+const quotient = (part: number, whole: number): number | null =>
+  whole === 0 ? null : part / whole;
 
 /**
  * Compute the figures of a report, of one site or merged.
@@ -83,21 +138,13 @@ function meanOfDefined(values: readonly (number | null)[]): number | null {
  * @param report - consistent, as the schema checks
  */
 export function summarizeScores(report: ScoreReport): ScoreSummary {
-  const { count, lossSum, confusion, histograms } = report;
-  const recall = confusion.map((row, c) => {
-    const images = row.reduce((total, value) => total + value, 0);
-    return images === 0 ? null : (row[c] ?? 0) / images;
-  });
+  const { count, confusion, histograms } = report;
   const areas = histograms.map(({ positives, negatives }) => binnedAuc(positives, negatives));
-  const correct = confusion.reduce((total, row, c) => total + (row[c] ?? 0), 0);
   const auc = areas.map((area) => area?.auc ?? null);
   const aucErrorBound = areas.map((area) => area?.errorBound ?? null);
   return {
     count,
-    loss: count === 0 ? null : lossSum / count,
-    accuracy: count === 0 ? null : correct / count,
-    balancedAccuracy: meanOfDefined(recall),
-    recall,
+    ...(confusion === null ? answersOfFindings(report) : answersOfClasses(report, confusion)),
     auc,
     aucErrorBound,
     macroAuc: meanOfDefined(auc),

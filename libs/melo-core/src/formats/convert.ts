@@ -21,6 +21,7 @@ export interface CardDetails {
   readonly classes?: readonly string[] | undefined;
   readonly backbone?: AdapterCard['backbone'] | undefined;
   readonly preprocessing?: AdapterCard['preprocessing'] | undefined;
+  readonly activation?: AdapterCard['activation'] | undefined;
 }
 
 /** One of our adapters, made of another tool's. */
@@ -101,9 +102,11 @@ function importedCard(
   }
   const described = { rank, alpha, classes, backbone };
   const layout = adapterLayout(specificationOf(described));
+  const activation = details.activation ?? known?.activation;
   const parsed = adapterCardSchema.safeParse({
     ...{ format: 'melo-adapter/1', task, title: details.title ?? known?.title ?? task },
     ...{ ...described, scale, preprocessing, version: 0 },
+    ...(activation === undefined ? {} : { activation }),
     trainedTensors: { selection: 'all', count: layout.tensors.length },
     aggregation: { method: 'imported', weights: 'equal' },
     lineage: { parentDigest: null, round: null, members: [] },

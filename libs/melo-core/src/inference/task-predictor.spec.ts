@@ -45,6 +45,29 @@ const request = (adapter: string, pixel: number): PredictionRequest => ({
 });
 
 describe('predictions for many tasks', () => {
+  test('are a sigmoid for each class where the card says so, beside shares of others', async () => {
+    const options = {
+      ...{ model: fakeModel([]), imageSize },
+      library: new AdapterLibrary({
+        backbone: smallBackbone,
+        bytesMax: 1_000_000,
+        read: async (name) =>
+          smallAdapterFile({
+            seed: name,
+            loss: name === 'findings' ? 'binary-cross-entropy' : 'cross-entropy',
+          }),
+      }),
+    };
+    const [first, second] = await predictTasks(options, [
+      request('findings', 3),
+      request('one', 3),
+    ]);
+    expect(first?.shares).toEqual([...(first?.logits ?? [])].map((z) => 1 / (1 + Math.exp(-z))));
+    expect(first?.card.activation).toBe('sigmoid');
+    expect(second?.shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 12);
+    expect(second?.card).not.toHaveProperty('activation');
+  });
+
   test('come back in the order of the requests, each of its own adapter', async () => {
     const options = { model: fakeModel([]), library: library(), imageSize };
     const requests = ['b', 'a', 'c', 'a', 'b'].map((name, at) => request(name, at + 1));

@@ -3,11 +3,11 @@
  *
  * Letters: S image size, C classes of an image's own task.
  */
-import type { AdapterCard } from '#core/adapter';
+import { activationOf, type AdapterCard } from '#core/adapter';
 import { assert } from '#core/errors';
 import type { MultiTaskModel } from '#core/engine';
 import { checkLength } from '#core/check';
-import { softmaxScores } from '#core/evaluation';
+import { scoresOf } from '#core/evaluation';
 import type { AdapterLibrary, LibraryAdapter } from './adapter-library.ts';
 
 /** Images in one run: memory stays that of a few, however many are asked for. */
@@ -30,7 +30,7 @@ export interface Prediction {
   readonly digest: string;
   /** (C). */
   readonly logits: Float32Array;
-  /** Softmax of the logits in float64, (C): shares that sum to 1. */
+  /** Scores in float64 as the card's activation has them, (C): shares that sum to 1, or a sigmoid for each class by itself. */
   readonly shares: readonly number[];
 }
 
@@ -105,7 +105,7 @@ async function predictRun(
   return adapters.map(({ card, digest }, row) => {
     const own = logits[row];
     assert(own !== undefined, 'logits: expected some for each image');
-    return { card, digest, logits: own, shares: [...softmaxScores(own).scores] };
+    return { card, digest, logits: own, shares: [...scoresOf(own, activationOf(card))] };
   });
 }
 

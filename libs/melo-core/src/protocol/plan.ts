@@ -144,5 +144,15 @@ export const trainingPlanSchema = z.strictObject({
 export type TrainingPlan = z.infer<typeof trainingPlanSchema>;
 /** What training makes small. */
 export type LossPlan = z.infer<typeof lossSchema>;
+
+/** How logits become scores: shares of one class an image that sum to 1, or a yes or no for each class by itself. */
+export const activationSchema = z.enum(['softmax', 'sigmoid']);
+/** How logits become scores. */
+export type Activation = z.infer<typeof activationSchema>;
+
+/** Tell how the logits of a model that was trained with a loss become scores. */
+export function activationOfLoss({ name }: LossPlan): Activation {
+  return name === 'binary-cross-entropy' ? 'sigmoid' : 'softmax';
+}
 /** A plan as a person may write it: what has a default may be left out. */
 export type TrainingPlanInput = z.input<typeof trainingPlanSchema>;

@@ -204,9 +204,11 @@ export const wireScoreReportSchema = z.strictObject({
   classes: z.number().int().min(2).max(limits.classesMax),
   count: z.number().int().min(0).max(limits.samplesMax),
   lossSum: z.number().min(0).max(1e12),
+  /** Null where each class is a yes or no by itself. */
   confusion: z
     .array(z.array(z.number().int().min(0).max(limits.samplesMax)).max(limits.classesMax))
-    .max(limits.classesMax),
+    .max(limits.classesMax)
+    .nullable(),
   histograms: z
     .array(z.strictObject({ positives: histogramSchema, negatives: histogramSchema }))
     .max(limits.classesMax),

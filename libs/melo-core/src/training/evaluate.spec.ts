@@ -1,4 +1,4 @@
-import { addScores, emptyScoreReport } from '#core/evaluation';
+import { addFindings, addScores, emptyScoreReport, sigmoid } from '#core/evaluation';
 import { seededRng } from '#core/rng';
 import { evaluate, predictShares } from './evaluate.ts';
 import { linearImages, linearModel } from './testing/linear-model.ts';
@@ -64,4 +64,38 @@ test('predicted shares stand in the order of the images and sum to one', async (
   for (let row = 0; row < 5; row++) {
     expect(shares.subarray(3 * row, 3 * row + 3).reduce((a, b) => a + b)).toBeCloseTo(1, 5);
   }
+});
+
+describe('by sigmoid', () => {
+  const logitsOf = async (count: number): Promise<Float32Array> => {
+    const pixels = new Float32Array(count * 12);
+    const images = linearImages(count);
+    for (let index = 0; index < count; index++) pixels.set(await images.load(index), 12 * index);
+    return model.predict(pixels, count, adapter);
+  };
+
+  test('findings count one by one, in batches as in one call', async () => {
+    const findings = Int8Array.from({ length: 21 }, (_, index) => ((index * 5) % 3) - 1);
+    const images = { ...linearImages(7), labels: new Array<number>(7).fill(-1), findings };
+    const options = { model, images, adapter, classes: 3, batchSize: 2 };
+    const report = await evaluate({ ...options, activation: 'sigmoid' });
+    const expected = addFindings(emptyScoreReport(3, 'sigmoid'), await logitsOf(7), findings);
+    expect(report.lossSum).toBeCloseTo(expected.lossSum, 10);
+    expect({ ...report, lossSum: 0 }).toEqual({ ...expected, lossSum: 0 });
+  });
+
+  test('images of one class each have it and no other', async () => {
+    const options = { model, images: linearImages(2), adapter, classes: 3 };
+    const report = await evaluate({ ...options, activation: 'sigmoid' });
+    const findings = [1, 0, 0, 0, 1, 0];
+    expect(report).toEqual(
+      addFindings(emptyScoreReport(3, 'sigmoid'), await logitsOf(2), findings),
+    );
+  });
+
+  test('predicted shares stand each for itself', async () => {
+    const options = { model, images: linearImages(2), adapter, classes: 3 };
+    const shares = await predictShares({ ...options, activation: 'sigmoid' });
+    expect(shares).toEqual((await logitsOf(2)).map(sigmoid));
+  });
 });

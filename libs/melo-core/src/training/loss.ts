@@ -2,6 +2,7 @@
 import { checkInteger, checkLength } from '#core/check';
 import type { Batch } from '#core/engine';
 import { InputError, ProtocolError } from '#core/errors';
+import { checkFindings, checkLabel, finding, oneAgainstAll } from '#core/evaluation';
 import type { LossPlan } from '#core/protocol';
 
 /**
@@ -22,20 +23,11 @@ export function smoothedTargets(
   checkInteger(classes, 'classes', { minimum: 2, maximum: 1_000_000 });
   const targets = new Float32Array(labels.length * classes).fill(smoothing / classes);
   for (const [index, label] of labels.entries()) {
-    if (!Number.isInteger(label) || label < 0 || label >= classes) {
-      throw new InputError(
-        'DATASET_INVALID',
-        `labels: expected a class from 0 to ${classes - 1} at place ${index} of a batch, got ${label}; check the mapping of folders to classes`,
-        { index, classes },
-      );
-    }
-    targets[index * classes + label] = 1 - smoothing + smoothing / classes;
+    targets[index * classes + checkLabel(label, classes, index)] =
+      1 - smoothing + smoothing / classes;
   }
   return targets;
 }
-
-/** What is known of one class of one image. */
-export const finding = { absent: 0, present: 1, unknown: -1 } as const;
 
 /**
  * Turn findings into targets y (1 - e) + e / 2, and weights.
@@ -53,18 +45,12 @@ export function findingTargets(
   classes: number,
   plan: Extract<LossPlan, { name: 'binary-cross-entropy' }>,
 ): { readonly targets: Float32Array; readonly weights: Float32Array } {
+  checkFindings(findings, classes);
   const { labelSmoothing, classWeights, positiveWeights } = plan;
   const targets = new Float32Array(findings.length);
   const weights = new Float32Array(findings.length);
   for (let index = 0; index < findings.length; index++) {
     const value = findings[index];
-    if (value !== finding.absent && value !== finding.present && value !== finding.unknown) {
-      throw new InputError(
-        'DATASET_INVALID',
-        `findings: expected 1, 0 or -1 at place ${index} of a batch, got ${value}; correct the labels of this site`,
-        { index, classes },
-      );
-    }
     if (value === finding.unknown) continue;
     const isPresent = value === finding.present;
     targets[index] = (isPresent ? 1 - labelSmoothing : 0) + labelSmoothing / 2;
@@ -85,11 +71,6 @@ function checkWeights(plan: LossPlan, classes: number): void {
       { expected: classes, actual: weights.length },
     );
   }
-}
-
-/** One row of findings for each label: present at its class, absent at all others. */
-function oneAgainstAll(labels: readonly number[], classes: number): Float32Array {
-  return smoothedTargets(labels, classes, 0);
 }
 
 /**

@@ -12,7 +12,7 @@ export interface LabelledImages {
   readonly labels: ArrayLike<number>;
   /**
    * What is known of every class, for a task whose images have several at once or none: (count,C), 1 present, 0 absent, -1
-   * not known. `labels` are not read for training then.
+   * not known. `labels` are read for neither training nor evaluation then.
    */
   readonly findings?: Int8Array;
   /** Normalised pixels of one image, (3,S,S). */

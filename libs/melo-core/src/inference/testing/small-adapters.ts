@@ -17,12 +17,15 @@ export interface SmallAdapterOptions {
   readonly dimension?: number;
   readonly blocks?: number;
   readonly seed?: string;
+  /** Of the task's plan; the cross-entropy by default. */
+  readonly loss?: 'cross-entropy' | 'binary-cross-entropy';
 }
 
 /** Write an adapter file with random numbers. */
 export function smallAdapterFile(options: SmallAdapterOptions = {}): Uint8Array {
   const { task = 'chest', rank = 2, alpha = 3, classes = ['no', 'yes'], seed = 'a' } = options;
   const { dimension = 16, blocks = 2, backbone = smallBackbone } = options;
+  const { loss = 'cross-entropy' } = options;
   const half = [0.5, 0.5, 0.5];
   const definition = taskDefinitionSchema.parse({
     ...{ version: 1, task, title: `Task ${task}`, mode: 'clear', rank, alpha, rounds: 2 },
@@ -38,7 +41,7 @@ export function smallAdapterFile(options: SmallAdapterOptions = {}): Uint8Array 
       optimiser: { name: 'adamw', learningRate: 1e-3 },
       schedule: { name: 'cosine', totalRounds: 2 },
       duration: { unit: 'epochs', count: 1 },
-      loss: { name: 'cross-entropy' },
+      loss: { name: loss },
       augmentation: { name: 'none' },
     },
     aggregation: {},
