@@ -189,7 +189,7 @@ function configure(app: NestExpressApplication, page: Page): void {
   app.use(servePage(page));
   const server: HttpServer = app.getHttpServer();
   server.headersTimeout = 20_000;
-  server.requestTimeout = 60_000;
+  server.requestTimeout = 150_000; // one range in base64 by long polling over 32 kbit/s
 }
 
 const addressSchema = z.object({ port: z.number(), address: z.string(), family: z.string() });

@@ -11,7 +11,8 @@ const protocolOptions = {
   perMessageDeflate: false,
   httpCompression: false,
   pingInterval: 25_000,
-  pingTimeout: 20_000,
+  // Over a slow line the pong waits behind a range; what is dead is found by its silence: silence-watch.ts.
+  pingTimeout: 90_000,
   connectTimeout: 20_000,
   serveClient: false,
 } satisfies Partial<ServerOptions>;

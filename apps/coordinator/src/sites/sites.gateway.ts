@@ -2,6 +2,7 @@
  * The socket.io namespace `/sites`. A socket is checked in `io.use`, before any of its events is handled; every packet
  * then goes through the dispatch, which always acknowledges. Nothing here relies on `handleConnection`.
  */
+import type { OnModuleDestroy } from '@nestjs/common';
 import { WebSocketGateway, type OnGatewayInit } from '@nestjs/websockets';
 import type { Namespace, Socket } from 'socket.io';
 import { fromHex } from '#core/bytes';
@@ -18,6 +19,7 @@ import { versionMismatch } from './enrollment.service.ts';
 import { NoncesService } from './nonces.service.ts';
 import { RosterService } from './roster.service.ts';
 import { SiteCommandsService } from './site-commands.service.ts';
+import { SilenceWatch, watched } from './silence-watch.ts';
 import { SiteDispatch } from './site-dispatch.ts';
 
 const evaluated = ['evaluations'] as const;
@@ -28,7 +30,7 @@ function isAcknowledgement(value: unknown): value is (answer: unknown) => void {
 
 /** The sites' end of the coordinator. */
 @WebSocketGateway({ namespace: '/sites' })
-export class SitesGateway implements OnGatewayInit<Namespace> {
+export class SitesGateway implements OnGatewayInit<Namespace>, OnModuleDestroy {
   readonly #environment: Environment;
   readonly #nonces: NoncesService;
   readonly #roster: RosterService;
@@ -38,6 +40,7 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
   readonly #changes: Changes;
   readonly #tally: AuditTallyService;
   readonly #dispatch: SiteDispatch;
+  readonly #silence: SilenceWatch;
   /** Sites of the sockets that passed the handshake. */
   readonly #sites = new WeakMap<Socket, SiteId>();
 
@@ -67,9 +70,15 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
       logger: environment.logger,
       clock: environment.clock,
     });
+    this.#silence = new SilenceWatch(environment.clock);
+  }
+
+  onModuleDestroy(): void {
+    this.#silence.stop();
   }
 
   afterInit(namespace: Namespace): void {
+    this.#silence.start();
     namespace.use((socket, next) => {
       try {
         const site = this.#authenticate(socket);
@@ -122,12 +131,16 @@ export class SitesGateway implements OnGatewayInit<Namespace> {
       return;
     }
     this.#connections.add(site, socket);
-    this.#environment.logger.info('site connected', { site });
+    const { logger } = this.#environment;
+    logger.info(`site connected over ${socket.conn.transport.name}`, { site });
     const record = { actor: `site:${site}`, target: `site:${site}` };
     this.#tally.note({ ...record, action: 'site.connected' });
+    const heard = watched(socket, () => logger.warn('site silent, cut', { site }));
+    this.#silence.add(heard);
     socket.on('disconnect', (reason) => {
+      this.#silence.forget(heard);
       this.#connections.remove(site, socket);
-      this.#environment.logger.info('site disconnected', { site });
+      logger.info('site disconnected', { site });
       const action = 'site.disconnected';
       const admitted = this.#tally.admit({ ...record, action, details: { reason } });
       this.#background.start('last-seen', () => this.#commands.recordLastSeen(site, ...admitted));

@@ -1,7 +1,7 @@
 /** How the hub is reached: endpoint and proxies from the environment, waits with limits, answers of a bounded size. */
-import { isIP } from 'node:net';
 import { EnvHttpProxyAgent, fetch as undiciFetch, type Dispatcher } from 'undici';
 import { InputError } from '#core/errors';
+import { isLoopback, proxyVariable, type Environment } from '../common/proxy-settings.ts';
 
 const hubEndpoint = 'https://huggingface.co';
 const connectTimeoutMs = 30_000;
@@ -28,32 +28,23 @@ export interface HubNetwork {
   close(): Promise<void>;
 }
 
-/** The variables that matter: HF_ENDPOINT, HF_TOKEN, HTTP_PROXY, HTTPS_PROXY, NO_PROXY. */
-export type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
- * Read the network from the environment; a proxy's variable may be in either case.
+ * Read the network from the environment: HF_ENDPOINT, HF_TOKEN, HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
  *
  * @throws InputError CONFIG_INVALID for an endpoint that is no https address, or plain http to another machine
  */
 export function hubNetwork(environment: Environment): HubNetwork {
   const endpoint = checkEndpoint(environment['HF_ENDPOINT'] || hubEndpoint);
-  const pick = (name: string): string => environment[name.toLowerCase()] || environment[name] || '';
   const dispatcher = new EnvHttpProxyAgent({
-    httpProxy: pick('HTTP_PROXY'),
-    httpsProxy: pick('HTTPS_PROXY'),
-    noProxy: pick('NO_PROXY'),
+    httpProxy: proxyVariable(environment, 'HTTP_PROXY'),
+    httpsProxy: proxyVariable(environment, 'HTTPS_PROXY'),
+    noProxy: proxyVariable(environment, 'NO_PROXY'),
     connect: { timeout: connectTimeoutMs },
     headersTimeout: silenceMs,
     bodyTimeout: silenceMs,
   });
   const token = checkToken(environment['HF_TOKEN'] ?? '');
   return { endpoint, token, dispatcher, close: () => dispatcher.close() };
-}
-
-function isLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '');
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 /** Tell whether what comes from an address came unchanged: https, or this very machine. */

@@ -9,19 +9,33 @@ import { makePrivateDirectory } from '../common/durable-file.ts';
 import type { Logger } from '../common/events.ts';
 import { lockDirectory } from '../common/instance-lock.ts';
 import { loadAgentConfig, type AgentConfig } from '../config/agent-config.ts';
+import { proxyChoice } from '../common/proxy-settings.ts';
 import { loadEnrollment, type Enrollment } from '../identity/identity.ts';
 import type { KnownBackbone } from '../policy/policy.ts';
 import { SiteAgent } from '../rounds/site-agent.ts';
 import { CoordinatorConnection } from '../transport/connection.ts';
+import type { NetworkOptions } from '../transport/network.ts';
 import { ProcessTrainer, type Trainer } from '../trainer/trainer.ts';
 import { createLogger, eventSink } from './output.ts';
 
 /** How long a stop may take before the process ends anyway; everything on disk is complete at any moment. */
 const stopMaxMs = 5000;
 
-/** Read the extra certificate authority of a configuration; null where there is none. */
-export async function readCertificateAuthority(config: AgentConfig): Promise<string | null> {
-  return config.caFile === null ? null : readFile(config.caFile, 'utf8');
+/**
+ * Read how a configuration reaches the coordinator: its extra certificate authority and its proxy.
+ *
+ * @throws InputError CONFIG_INVALID where caFile is not a readable PEM file
+ */
+export async function networkOf(config: AgentConfig): Promise<NetworkOptions> {
+  const proxy = proxyChoice(config.connection.proxy, process.env);
+  if (config.caFile === null) return { certificateAuthority: null, proxy };
+  const certificateAuthority = await readFile(config.caFile, 'utf8').catch(() => '');
+  if (certificateAuthority.includes('-----BEGIN CERTIFICATE-----'))
+    return { certificateAuthority, proxy };
+  throw new InputError(
+    'CONFIG_INVALID',
+    `caFile ${config.caFile}: expected a readable PEM file with a certificate, it is none; check the path, its rights and that it is not DER`,
+  );
 }
 
 const defaultTrainerFile = fileURLToPath(new URL('../trainer/trainer-process.js', import.meta.url));
@@ -77,7 +91,7 @@ function createConnection(
   config: AgentConfig,
   { keys, coordinator }: Enrollment,
   options: {
-    readonly certificateAuthority: string | null;
+    readonly network: NetworkOptions;
     readonly isJson: boolean;
     readonly logger: Logger;
   },
@@ -89,11 +103,14 @@ function createConnection(
     site: coordinator.site,
     signingSecretKey: keys.signing.secretKey,
     coordinatorPublicKey: fromHex(coordinator.signingPublicKey),
-    certificateAuthority: options.certificateAuthority,
+    ...options.network,
     acknowledgementTimeoutMs: connection.acknowledgementTimeoutMs,
+    connectTimeoutMs: connection.connectTimeoutMs,
+    silenceMaxMs: connection.silenceMaxMs,
     backoff: { minimumMs: connection.backoffMinimumMs, maximumMs: connection.backoffMaximumMs },
     slowRetryMs: connection.slowRetryMs,
-    isPollingAllowed: connection.pollingFallback,
+    transports: connection.transports,
+    transportFailuresMax: connection.transportFailuresMax,
     emit: eventSink(options.isJson),
     logger: options.logger,
   });
@@ -119,11 +136,11 @@ export async function runAgent(options: {
   const trainer = createTrainer(config, logger, options.trainerFile);
   const unlock = await lockDirectory(await makePrivateDirectory(config.dataDirectory));
   try {
-    const certificateAuthority = await readCertificateAuthority(config);
+    const network = await networkOf(config);
     const backbones = await inspectBackbones(config, trainer);
     const connection = createConnection(config, enrollment, {
       ...options,
-      certificateAuthority,
+      network,
       logger,
     });
     const agent = await SiteAgent.create({

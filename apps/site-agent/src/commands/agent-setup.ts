@@ -11,7 +11,7 @@ import { enrollSite } from '../identity/enroll.ts';
 import { loadCoordinator, loadSiteKeys } from '../identity/identity.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { TaskJournal } from '../rounds/task-journal.ts';
-import { createTrainer, inspectBackbones, readCertificateAuthority } from './agent-run.ts';
+import { createTrainer, inspectBackbones, networkOf } from './agent-run.ts';
 import { join } from 'node:path';
 
 const codeCharactersMax = 4096;
@@ -66,7 +66,7 @@ export async function enroll(options: {
   const summary = await enrollSite({
     dataDirectory: config.dataDirectory,
     code: await readCode(options.codeFile),
-    certificateAuthority: await readCertificateAuthority(config),
+    ...(await networkOf(config)),
     timeoutMs: config.connection.acknowledgementTimeoutMs,
   });
   say(`Enrolled as ${summary.site} at ${summary.url}; status: ${summary.status}.`);

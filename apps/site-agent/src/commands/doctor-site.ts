@@ -11,7 +11,7 @@ import { scanFolders } from '../data/folders.ts';
 import { findingColumns } from '../data/manifest.ts';
 import { loadCoordinator } from '../identity/identity.ts';
 import { fetchNonce } from '../transport/handshake.ts';
-import { readCertificateAuthority } from './agent-run.ts';
+import { networkOf } from './agent-run.ts';
 import type { Finding } from './doctor-finding.ts';
 
 /** Turn whatever a check throws into a finding; the message of an error of ours says what to do. */
@@ -91,7 +91,7 @@ async function checkCoordinator(config: AgentConfig): Promise<Omit<Finding, 'che
     return { status: 'warning', message };
   }
   await fetchNonce(coordinator.url, fingerprint(fromHex(coordinator.signingPublicKey)), {
-    certificateAuthority: await readCertificateAuthority(config),
+    ...(await networkOf(config)),
     timeoutMs: config.connection.acknowledgementTimeoutMs,
   });
   const message = `${coordinator.url} answers with the pinned key; this is site ${coordinator.site}`;

@@ -6,10 +6,22 @@ import { z } from 'zod';
 import { defaultThreads } from '#core/engine';
 import { InputError } from '#core/errors';
 import { classNameSchema, digestSchema, limits, taskIdSchema } from '#core/protocol';
+import { proxyChoice } from '../common/proxy-settings.ts';
+import { transportNames } from '../transport/transport-choice.ts';
 
 const pathSchema = z.string().min(1).max(4096);
 const durationMs = (standard: number): z.ZodDefault<z.ZodNumber> =>
   z.number().int().min(1).max(86_400_000).default(standard);
+
+function isProxy(text: string): boolean {
+  try {
+    proxyChoice(text, {});
+    return true;
+  } catch (error) {
+    if (error instanceof InputError) return false;
+    throw error;
+  }
+}
 
 const taskSchema = z
   .strictObject({
@@ -33,15 +45,33 @@ const backboneSchema = z.union([
   z.strictObject({ path: pathSchema, fingerprint: digestSchema.optional() }),
 ]);
 
+/** The message must not show what came: a password may stand in it. */
+const proxySchema = z
+  .string()
+  .max(2000)
+  .refine(isProxy, { message: 'expected none, or an address such as http://proxy.example:3128' });
+
 const connectionSchema = z.strictObject({
   heartbeatIntervalMs: durationMs(limits.heartbeatIntervalMs),
   acknowledgementTimeoutMs: durationMs(limits.acknowledgementTimeoutMs),
   backoffMinimumMs: durationMs(1000),
-  backoffMaximumMs: durationMs(60_000),
+  backoffMaximumMs: durationMs(20_000),
   /** Between tries after a refusal that waiting alone may not mend: pending, suspended, revoked, other version. */
   slowRetryMs: durationMs(60_000),
-  /** Long polling where a proxy blocks WebSocket. */
-  pollingFallback: z.boolean().default(true),
+  /** One attempt to connect. */
+  connectTimeoutMs: durationMs(15_000),
+  /** Without a byte for so long the link is dead; the coordinator says something every 15 s. */
+  silenceMaxMs: durationMs(limits.silenceMaxMs),
+  /** Ways to connect in the order they are tried; one alone forces it. */
+  transports: z
+    .array(z.enum(transportNames))
+    .min(1)
+    .refine((names) => new Set(names).size === names.length, { message: 'expected each once' })
+    .default([...transportNames]),
+  /** Failures of one way in a row before the next is tried. */
+  transportFailuresMax: z.number().int().min(1).max(1000).default(2),
+  /** Address of the hospital's proxy, or none to ignore HTTPS_PROXY, HTTP_PROXY and NO_PROXY. */
+  proxy: proxySchema.optional(),
 });
 
 const trainerSchema = z.strictObject({

@@ -45,9 +45,13 @@ tasks:
 #   heartbeatIntervalMs: 15000
 #   acknowledgementTimeoutMs: 30000
 #   backoffMinimumMs: 1000
-#   backoffMaximumMs: 60000
+#   backoffMaximumMs: 20000
 #   slowRetryMs: 60000
-#   pollingFallback: true
+#   connectTimeoutMs: 15000
+#   silenceMaxMs: 45000      # without a byte for so long the link is dead
+#   transports: [websocket, polling]   # in this order; one alone forces it
+#   transportFailuresMax: 2  # in a row, before the next way is tried
+#   proxy: http://user:password@proxy.example:3128   # default: HTTPS_PROXY and NO_PROXY; none: no proxy at all
 # trainer:
 #   attempts: 3
 #   restartDelayMs: 2000

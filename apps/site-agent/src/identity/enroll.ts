@@ -6,6 +6,7 @@ import { enrollmentResponseSchema, protocolVersion } from '#core/protocol';
 import { agentVersion } from '../common/agent-version.ts';
 import { fetchNonce } from '../transport/handshake.ts';
 import { checkCoordinatorUrl, postJson } from '../transport/http.ts';
+import type { NetworkOptions } from '../transport/network.ts';
 import { ensureSiteKeys, loadCoordinator, storeCoordinator } from './identity.ts';
 
 /** What a person compares on both screens. */
@@ -22,12 +23,13 @@ export interface EnrollmentSummary {
  * @throws InputError ENROLLMENT_CODE_MALFORMED, StateError ALREADY_ENROLLED, AuthError COORDINATOR_KEY_MISMATCH, or
  *   RefusedError with the coordinator's code
  */
-export async function enrollSite(options: {
-  readonly dataDirectory: string;
-  readonly code: string;
-  readonly certificateAuthority: string | null;
-  readonly timeoutMs: number;
-}): Promise<EnrollmentSummary> {
+export async function enrollSite(
+  options: NetworkOptions & {
+    readonly dataDirectory: string;
+    readonly code: string;
+    readonly timeoutMs: number;
+  },
+): Promise<EnrollmentSummary> {
   const code = parseEnrollmentCode(options.code);
   const url = checkCoordinatorUrl(code.url);
   const pinned = await loadCoordinator(options.dataDirectory);

@@ -55,7 +55,7 @@ async function startAgent(tasks = '{ lung: { images: images } }'): Promise<void>
     acknowledgementTimeoutMs: 5000,
     backoff: { minimumMs: 5, maximumMs: 20 },
     slowRetryMs: 50,
-    isPollingAllowed: false,
+    transports: ['websocket'],
     emit: () => undefined,
     logger: silentLogger,
   });

@@ -79,7 +79,7 @@ export class AgentHarness {
       acknowledgementTimeoutMs: 5000,
       backoff: { minimumMs: 5, maximumMs: 20 },
       slowRetryMs: 50,
-      isPollingAllowed: false,
+      transports: ['websocket'],
       emit: () => undefined,
       logger: silentLogger,
     });

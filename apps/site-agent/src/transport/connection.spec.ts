@@ -26,7 +26,7 @@ function connect(changes: Partial<ConnectionOptions> = {}): CoordinatorConnectio
     acknowledgementTimeoutMs: 2000,
     backoff: { minimumMs: 5, maximumMs: 20 },
     slowRetryMs: 30,
-    isPollingAllowed: true,
+
     emit: (event) => events.push(event),
     logger: silentLogger,
     ...changes,

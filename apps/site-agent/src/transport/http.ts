@@ -1,18 +1,19 @@
 /** One small JSON request over http or https, with limits; the two REST calls an agent makes. */
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type ClientRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isIP } from 'node:net';
+import { isNativeError } from 'node:util/types';
 import { z } from 'zod';
 import { InputError, isErrorCode, UnavailableError, type ErrorCode } from '#core/errors';
+import { isLoopback } from '../common/proxy-settings.ts';
+import { certificateCode, certificateUntrusted, proxyRefused } from './network-errors.ts';
+import { linkAgent, tlsOptions, type NetworkOptions } from './network.ts';
 import { RefusedError } from './refused-error.ts';
 
 const answerBytesMax = 1_000_000;
 
 /** How to reach the coordinator. */
-export interface HttpOptions {
+export interface HttpOptions extends NetworkOptions {
   readonly timeoutMs: number;
-  /** PEM of extra certificate authorities; null for the system's own. */
-  readonly certificateAuthority: string | null;
   readonly signal?: AbortSignal;
 }
 
@@ -21,12 +22,6 @@ const errorBodySchema = z.object({
   message: z.string().max(2000),
   retryable: z.boolean().default(false),
 });
-
-function isLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '');
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
-}
 
 /**
  * Return the coordinator's address without a slash at the end, if it is safe to talk to.
@@ -59,23 +54,46 @@ interface RawAnswer {
   readonly body: string;
 }
 
-function send(url: URL, body: string, options: HttpOptions): Promise<RawAnswer> {
-  return new Promise((resolve, reject) => {
+const tunnelSchema = z.object({ statusCode: z.number() });
+
+/** Send one request; whatever goes wrong on the way is named by what it went wrong at. */
+async function send(url: URL, body: string, options: HttpOptions): Promise<RawAnswer> {
+  const link = linkAgent(url, options);
+  const { proxy } = link;
+  const tunnel = { status: 0 };
+  try {
     const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-      agent: false,
+      agent: link.agent,
+      ...tlsOptions(options),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
-      ...(options.certificateAuthority === null ? {} : { ca: options.certificateAuthority }),
     });
+    request.on('proxyConnect', (answer: unknown) => {
+      tunnel.status = tunnelSchema.parse(answer).statusCode;
+    });
+    const answer = await answerTo(request, body, options.timeoutMs);
+    if (proxy !== null && tunnel.status !== 200) throw proxyRefused(url, proxy, tunnel.status);
+    return answer;
+  } catch (cause) {
+    if (cause instanceof UnavailableError) throw cause;
+    const reason = isNativeError(cause) ? cause.message : 'it failed';
+    const certificate = certificateCode(cause);
+    if (certificate !== null) throw await certificateUntrusted(url, certificate, options);
+    if (proxy !== null && tunnel.status !== 200) throw proxyRefused(url, proxy, reason);
+    throw unreachable(url, reason, cause);
+  } finally {
+    link.destroy();
+  }
+}
+
+function answerTo(request: ClientRequest, body: string, timeoutMs: number): Promise<RawAnswer> {
+  return new Promise<RawAnswer>((resolve, reject) => {
     const timer = setTimeout(() => {
-      request.destroy(new Error(`nothing came in ${options.timeoutMs} ms`));
-    }, options.timeoutMs);
-    const fail = (cause: Error): void => {
-      clearTimeout(timer);
-      reject(unreachable(url, cause.message, cause));
-    };
-    request.on('error', fail);
+      request.destroy(new Error(`nothing came in ${timeoutMs} ms`));
+    }, timeoutMs);
+    request.on('close', () => clearTimeout(timer));
+    request.on('error', reject);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
       let length = 0;
@@ -84,9 +102,8 @@ function send(url: URL, body: string, options: HttpOptions): Promise<RawAnswer> 
         if (length > answerBytesMax) request.destroy(new Error('the answer is too long'));
         else chunks.push(chunk);
       });
-      response.on('error', fail);
+      response.on('error', reject);
       response.on('end', () => {
-        clearTimeout(timer);
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
       });
     });
@@ -97,7 +114,8 @@ function send(url: URL, body: string, options: HttpOptions): Promise<RawAnswer> 
 /**
  * Post JSON and parse the JSON that comes back.
  *
- * @throws UnavailableError COORDINATOR_UNREACHABLE, or RefusedError with the coordinator's own code
+ * @throws UnavailableError COORDINATOR_UNREACHABLE, PROXY_REFUSED or CERTIFICATE_UNTRUSTED, or RefusedError with the
+ * coordinator's own code
  */
 export async function postJson<Schema extends z.ZodType>(
   address: string,

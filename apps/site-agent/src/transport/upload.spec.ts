@@ -42,7 +42,7 @@ beforeEach(async () => {
     acknowledgementTimeoutMs: 5000,
     backoff: { minimumMs: 5, maximumMs: 20 },
     slowRetryMs: 50,
-    isPollingAllowed: false,
+    transports: ['websocket'],
     emit: () => undefined,
     logger: silentLogger,
   });

@@ -29,6 +29,14 @@ export const limits = {
   heartbeatIntervalMs: 15_000,
   /** Milliseconds a nonce of the handshake lives. */
   nonceLifetimeMs: 60_000,
-  /** Milliseconds a site waits for one acknowledgement. */
+  /** Milliseconds a site waits for one acknowledgement, beside what the bytes under way take. */
   acknowledgementTimeoutMs: 30_000,
+  /** Bytes a second of the slowest line that waits allow for: 32 kbit/s. */
+  slowestBytesPerSecond: 4096,
+  /** Milliseconds between two signs of life of the coordinator on every connection. */
+  aliveIntervalMs: 15_000,
+  /** Milliseconds without a byte after which either side takes the link for dead: three signs of life. */
+  silenceMaxMs: 45_000,
+  /** Ranges of one upload or download on their way at a time, and so what a cut costs at most. */
+  rangesUnderWayMax: 4,
 } as const;

@@ -77,7 +77,15 @@ const helloSchema = z.strictObject({
 
 /** What a heartbeat says: the dashboard shows its age. */
 const heartbeatSchema = z.strictObject({
-  phase: z.enum(['idle', 'preparing', 'training', 'evaluating', 'uploading', 'waiting']),
+  phase: z.enum([
+    'idle',
+    'preparing',
+    'downloading',
+    'training',
+    'evaluating',
+    'uploading',
+    'waiting',
+  ]),
   task: taskIdSchema.nullable(),
   round: roundNumberSchema.nullable(),
   /** Share of the phase done, 0 to 1. */
@@ -207,6 +215,8 @@ export type SiteResponse<Name extends SiteCommand> = z.infer<
 /** Announcements of the coordinator: they carry a version number only, the site then pulls what it lacks. */
 export const coordinatorEvents = {
   state: z.strictObject({ stateVersion: z.number().int().min(0) }),
+  /** A sign of life, whatever the other direction is busy with. */
+  alive: z.strictObject({}),
 } as const;
 
 /** The site's request for a nonce, over REST: `POST /v1/handshake/nonce`. */
