@@ -1,5 +1,5 @@
 /**
- * Build dist/ from apps/, libs/, bench/ and tools/demo/ where it is missing or stale; install what the build needs first. The
+ * Build dist/ from apps/, libs/, bench/, test/ and tools/demo/ where it is missing or stale; install what the build needs first. The
  * dashboard is bundled apart, and a fresh database is kept for first starts.
  *
  * The digest of every source decides, not a date: a checkout of another branch is seen, an untouched tree costs
@@ -28,7 +28,15 @@ import {
   ToolError,
 } from './support/process.mjs';
 
-const sourceFolders = ['apps', 'libs', 'bench', 'test/support', 'tools/demo'];
+const sourceFolders = [
+  'apps',
+  'libs',
+  'bench',
+  'test/crash',
+  'test/sim',
+  'test/support',
+  'tools/demo',
+];
 const configurationFiles = [
   'package.json',
   'package-lock.json',

@@ -42,6 +42,8 @@ export class MeloProcess {
   constructor(options: {
     readonly name: string;
     readonly args: readonly string[];
+    /** The program that Node runs; `melo` by default. */
+    readonly script?: string;
     readonly logFile: string;
     readonly input?: string;
     readonly env?: Readonly<Record<string, string>>;
@@ -50,7 +52,8 @@ export class MeloProcess {
   }) {
     this.name = options.name;
     // A group of its own, so that a trainer it forked can be ended with it after a failed test.
-    const program = [...(options.nodeArguments ?? []), join(packageRoot, 'bin', 'melo.mjs')];
+    const { nodeArguments = [], script = join(packageRoot, 'bin', 'melo.mjs') } = options;
+    const program = [...nodeArguments, script];
     this.#child = spawn(process.execPath, [...program, ...options.args], {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env, NODE_OPTIONS: '' },
@@ -182,6 +185,16 @@ export class MeloProcess {
     this.#isExpectedToEnd = true;
     this.#child.kill('SIGKILL');
     await this.#exit;
+  }
+
+  /** It may end by itself from now on: that is no failure. */
+  expectEnd(): void {
+    this.#isExpectedToEnd = true;
+  }
+
+  /** Send a signal to this process alone, and wait for nothing. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   /** Kill whatever is left of its process group. */

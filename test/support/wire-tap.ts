@@ -53,16 +53,25 @@ export class WireTap {
   readonly #sockets = new Set<Socket>();
   readonly #sessions: Sessions = new Map();
   readonly #upstreamPort: number;
+  readonly #isForgetful: boolean;
   #connections = 0;
 
-  private constructor(upstreamPort: number) {
+  private constructor(upstreamPort: number, isForgetful: boolean) {
     this.#upstreamPort = upstreamPort;
+    this.#isForgetful = isForgetful;
     this.#server = createServer((client) => this.#serve(client));
   }
 
-  /** Listen on a free port of loopback and pass everything on to another port of it. */
-  static async open(upstreamPort: number): Promise<WireTap> {
-    const tap = new WireTap(upstreamPort);
+  /**
+   * Listen on a free port of loopback and pass everything on to another port of it.
+   *
+   * @param options - `isForgetful`: only `onPacket` hears what goes by, for runs too long to be kept
+   */
+  static async open(
+    upstreamPort: number,
+    options: { readonly isForgetful?: boolean } = {},
+  ): Promise<WireTap> {
+    const tap = new WireTap(upstreamPort, options.isForgetful ?? false);
     await new Promise<void>((listening, failed) => {
       tap.#server.once('error', failed);
       tap.#server.listen(0, '127.0.0.1', listening);
@@ -131,6 +140,7 @@ export class WireTap {
     this.#connections += 1;
     const connection = new TappedConnection(this, {
       name: `connection-${this.#connections}`,
+      isForgetful: this.#isForgetful,
       sessions: this.#sessions,
       sockets: { up: upstream, down: client },
     });
@@ -156,6 +166,7 @@ class TappedConnection {
   readonly #decoder: ConnectionDecoder;
   /** Where bytes of a direction go. */
   readonly #sockets: Readonly<Record<Direction, Socket>>;
+  readonly #isForgetful: boolean;
   #action: TapAction = 'forward';
   readonly #isHeld: Record<Direction, boolean> = { up: false, down: false };
   #isBroken = false;
@@ -164,20 +175,24 @@ class TappedConnection {
     tap: WireTap,
     options: {
       readonly name: string;
+      readonly isForgetful: boolean;
       readonly sessions: Sessions;
       readonly sockets: Readonly<Record<Direction, Socket>>;
     },
   ) {
     this.#tap = tap;
     this.#sockets = options.sockets;
+    this.#isForgetful = options.isForgetful;
     this.#decoder = new ConnectionDecoder({
       name: options.name,
       sessions: options.sessions,
       listener: {
-        onPayload: (direction, bytes) => tap.payloads.push({ direction, bytes }),
+        onPayload: (direction, bytes) => {
+          if (!this.#isForgetful) tap.payloads.push({ direction, bytes });
+        },
         onPacket: (direction, packet, session) => {
           const tapped = { ...packet, direction, session };
-          tap.packets.push(tapped);
+          if (!this.#isForgetful) tap.packets.push(tapped);
           const action = tap.onPacket?.(tapped) ?? 'forward';
           if (action !== 'forward') this.#action = action;
         },
@@ -187,7 +202,7 @@ class TappedConnection {
 
   /** Hear bytes and pass them on, unless the tap's owner says otherwise. */
   take(direction: Direction, bytes: Buffer): void {
-    this.#tap.rawBytes[direction].push(bytes);
+    if (!this.#isForgetful) this.#tap.rawBytes[direction].push(bytes);
     this.#decode(direction, bytes);
     if (this.#action === 'cut') {
       this.#sockets.up.destroy();

@@ -13,7 +13,7 @@ import { InputError, UnavailableError } from '#core/errors';
 import { federationIdSchema } from '#core/protocol';
 import { AppModule } from './app.module.ts';
 import { systemClock } from './common/clock.ts';
-import { systemErrorCode } from './common/durable-files.ts';
+import { removeHalfWritten, systemErrorCode } from './common/durable-files.ts';
 import { defaultSettings, Environment, type CoordinatorSettings } from './common/environment.ts';
 import { Logger } from './common/logger.ts';
 import { ensureAdministratorToken } from './config/administrator-token.ts';
@@ -118,6 +118,7 @@ async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise
   undo.add(() => {
     lock.release();
   });
+  await removeHalfWritten([folder.blobs, folder.keys]);
   const keys = await loadKeys(folder);
   const database = await openDatabase({
     folder: folder.database,

@@ -1,6 +1,6 @@
 /** Files that are there after a power cut once a call has returned. */
 import { randomUUID } from 'node:crypto';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { UnavailableError } from '#core/errors';
@@ -59,6 +59,22 @@ export async function writeFileDurably(
     }
     await syncFolder(dirname(path));
   });
+}
+
+const temporaryPattern = /^\.[0-9a-f-]{36}\.tmp$/;
+
+/**
+ * Remove what {@link writeFileDurably} had not finished when a process ended; only while no other one writes there.
+ *
+ * @param folders - searched with all that is below them
+ */
+export async function removeHalfWritten(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !temporaryPattern.test(entry.name)) continue;
+      await rm(join(entry.parentPath, entry.name), { force: true });
+    }
+  }
 }
 
 /** Open a file, use it, close it. */

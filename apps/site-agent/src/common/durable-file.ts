@@ -1,7 +1,7 @@
 /** Files that must survive a crash: written beside, flushed, renamed over, and the folder flushed too. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { StateError, UnavailableError } from '#core/errors';
 
@@ -61,6 +61,15 @@ export async function writeDurably(
       );
     }
     throw cause;
+  }
+}
+
+/** Remove what {@link writeDurably} had not finished below a folder when a process ended; only while no other writes there. */
+export async function removeHalfWritten(folder: string): Promise<void> {
+  await makePrivateDirectory(folder);
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile() && /\.[0-9a-f]{12}\.tmp$/.test(entry.name))
+      await rm(join(entry.parentPath, entry.name), { force: true });
   }
 }
 

@@ -6,7 +6,7 @@ import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { MeloError } from '#core/errors';
 import { taskIdSchema, type SiteId } from '#core/protocol';
 import { agentVersion } from '../common/agent-version.ts';
-import { makePrivateDirectory } from '../common/durable-file.ts';
+import { makePrivateDirectory, removeHalfWritten } from '../common/durable-file.ts';
 import type { EmitEvent, Logger } from '../common/events.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { CoordinatorRecord, SiteKeys } from '../identity/identity.ts';
@@ -42,6 +42,8 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
   const { config, keys, coordinator, connection, logger, emit } = options;
   const { crashPoints = noCrashPoints } = options;
   const directory = await makePrivateDirectory(config.dataDirectory);
+  for (const part of ['journal', 'adapters', 'work'])
+    await removeHalfWritten(join(directory, part));
   const journal = await TaskJournal.open(join(directory, 'journal'));
   const outbox = await Outbox.open(join(directory, 'outbox'), logger);
   const heartbeat = new Heartbeat(connection, config.connection.heartbeatIntervalMs, logger);
