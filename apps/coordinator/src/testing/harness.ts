@@ -31,8 +31,12 @@ export class Harness {
     this.token = token;
   }
 
-  static async start(options: Partial<CoordinatorOptions> = {}): Promise<Harness> {
-    const folder = await mkdtemp(join(tmpdir(), 'melo-coordinator-'));
+  /** Start on a folder of its own, or on one that is there and is removed at the end. */
+  static async start(
+    options: Partial<CoordinatorOptions> = {},
+    existing?: string,
+  ): Promise<Harness> {
+    const folder = existing ?? (await mkdtemp(join(tmpdir(), 'melo-coordinator-')));
     const coordinator = await Harness.launch(folder, options);
     const token = (await readFile(coordinator.tokenFile, 'utf8')).trim();
     return new Harness(folder, options, coordinator, token);
