@@ -1,0 +1,229 @@
+// Release 0.1.0 as it was (commit 835f400): never changed, so that what it accepts stays known.
+/**
+ * The payloads that are signed: JSON in UTF-8, verified as the bytes came, then parsed by these schemas.
+ *
+ * Nothing signed is ever serialised again; receivers keep the bytes.
+ */
+import { z } from 'zod';
+import { limits } from './limits.ts';
+import {
+  adapterVersionSchema,
+  attemptSchema,
+  classesSchema,
+  digestSchema,
+  federationIdSchema,
+  protocolVersion,
+  roundNumberSchema,
+  siteIdSchema,
+  taskIdSchema,
+  wallTimeMsSchema,
+} from './names.ts';
+import {
+  poolingSchema,
+  preprocessingSchema,
+  tensorNameSchema,
+  trainingPlanSchema,
+} from './plan.ts';
+
+const protocol = z.literal(protocolVersion);
+const reasonSchema = z.string().min(1).max(500);
+
+/** Which round and attempt a message belongs to. */
+const roundReference = {
+  protocol,
+  federation: federationIdSchema,
+  task: taskIdSchema,
+  round: roundNumberSchema,
+  attempt: attemptSchema,
+} as const;
+
+/** RoundOpen: everything a site must know and agree to before it trains; signed by the coordinator. */
+export const roundOpenSchema = z.strictObject({
+  type: z.literal('round-open'),
+  ...roundReference,
+  /** Number of the roster of sites; it grows with every enrolment, suspension and revocation. */
+  rosterEpoch: z.number().int().min(0),
+  members: z.array(siteIdSchema).min(1).max(limits.membersMax),
+  mode: z.enum(['clear']),
+  backboneFingerprint: digestSchema,
+  /** Version the round starts from and the digest of its plaintext file. */
+  globalVersion: adapterVersionSchema,
+  globalAdapterDigest: digestSchema,
+  layoutHash: digestSchema,
+  /** Digest of the plan's own bytes, which travel beside RoundOpen; see `planDigest` in docs/protocol.md. */
+  planDigest: digestSchema,
+  plan: trainingPlanSchema,
+  trainedTensors: z.array(tensorNameSchema).min(1).max(limits.tensorsMax),
+  /** Rounds of the schedule already behind this one. */
+  scheduleOffset: z.number().min(0).max(limits.roundsMax),
+  classes: classesSchema,
+  preprocessingDigest: digestSchema,
+  preprocessing: preprocessingSchema,
+  rank: z.number().int().min(1).max(64),
+  alpha: z.number().positive().max(1024),
+  pooling: poolingSchema.exactOptional(),
+  publicSeed: digestSchema,
+  /** The round's X25519 key, to which updates are sealed. */
+  roundPublicKey: digestSchema,
+  openedAtMs: wallTimeMsSchema,
+  deadlineAtMs: wallTimeMsSchema,
+  // Fields of blind mode; null in clear mode.
+  clip: z.null(),
+  fixedPointBits: z.null(),
+  weightCap: z.null(),
+  threshold: z.null(),
+  leastSurvivors: z.null(),
+});
+/** RoundOpen, parsed. */
+export type RoundOpen = z.infer<typeof roundOpenSchema>;
+
+/** A site's signed answer to RoundOpen. */
+export const decisionSchema = z.discriminatedUnion('decision', [
+  z.strictObject({
+    type: z.literal('decision'),
+    ...roundReference,
+    site: siteIdSchema,
+    roundOpenDigest: digestSchema,
+    decision: z.literal('accept'),
+    /** Training images the site will use. */
+    samples: z.number().int().min(1).max(limits.samplesMax),
+  }),
+  z.strictObject({
+    type: z.literal('decision'),
+    ...roundReference,
+    site: siteIdSchema,
+    roundOpenDigest: digestSchema,
+    decision: z.literal('decline'),
+    code: z.string().regex(/^[A-Z][A-Z0-9_]{1,63}$/),
+    reason: reasonSchema,
+  }),
+]);
+/** A site's answer, parsed. */
+export type Decision = z.infer<typeof decisionSchema>;
+
+/** What a site signs about the update it sends. */
+export const manifestSchema = z.strictObject({
+  type: z.literal('manifest'),
+  ...roundReference,
+  site: siteIdSchema,
+  roundOpenDigest: digestSchema,
+  layoutHash: digestSchema,
+  ephemeralPublicKey: digestSchema,
+  /** BLAKE2b-256 of the ciphertext: also the upload's id. */
+  ciphertextDigest: digestSchema,
+  ciphertextBytes: z.number().int().min(1).max(limits.updateBytesMax),
+  /** Training images behind the update: its weight in clear mode. */
+  samples: z.number().int().min(1).max(limits.samplesMax),
+  steps: z.number().int().min(0).max(100_000_000),
+  /** Mean training loss of the local round. */
+  trainingLoss: z.number().min(0).max(1e6),
+});
+/** A manifest, parsed. */
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** Where a member of a round stands; the same words in the record, on the wire and on every screen. */
+export const memberStatusSchema = z.enum([
+  'invited',
+  'accepted',
+  'declined',
+  'training',
+  'uploading',
+  'reported',
+  'late',
+  'withdrawn',
+  'rejected',
+  'lost',
+]);
+/** Where a member of a round stands. */
+export type MemberStatus = z.infer<typeof memberStatusSchema>;
+
+/** One line of the membership record. */
+export const membershipEntrySchema = z.strictObject({
+  site: siteIdSchema,
+  status: memberStatusSchema,
+  reason: reasonSchema.nullable(),
+  samples: z.number().int().min(0).max(limits.samplesMax).nullable(),
+  /** Weight used in the aggregate; null where the site is not in it. */
+  weight: z.number().positive().nullable(),
+  updateDigest: digestSchema.nullable(),
+});
+
+/** The membership record of a settled round: nobody is dropped silently. */
+export const membershipRecordSchema = z.strictObject({
+  type: z.literal('membership'),
+  ...roundReference,
+  outcome: z.enum(['published', 'abandoned']),
+  reason: reasonSchema.nullable(),
+  /** True only if every planned site is in the aggregate. */
+  isComplete: z.boolean(),
+  members: z.array(membershipEntrySchema).min(1).max(limits.membersMax),
+});
+/** The membership record, parsed. */
+export type MembershipRecord = z.infer<typeof membershipRecordSchema>;
+
+/** RoundResult: one link of the chain of a task's versions. */
+export const roundResultSchema = z.strictObject({
+  type: z.literal('round-result'),
+  ...roundReference,
+  roundOpenDigest: digestSchema,
+  version: adapterVersionSchema,
+  adapterDigest: digestSchema,
+  backboneFingerprint: digestSchema,
+  layoutHash: digestSchema,
+  method: z.string().min(1).max(64),
+  members: z.array(membershipEntrySchema).min(1).max(limits.membersMax),
+  /** Digest of the previous result's payload; null for the first. */
+  previousResultDigest: digestSchema.nullable(),
+  /** Whether the task's last planned round is done. */
+  isFinal: z.boolean(),
+});
+/** RoundResult, parsed. */
+export type RoundResult = z.infer<typeof roundResultSchema>;
+
+const histogramSchema = z.array(z.number().int().min(0).max(limits.samplesMax)).length(256);
+
+/** A score report as it crosses the wire; `#core/evaluation` gives it meaning and checks its sums. */
+export const wireScoreReportSchema = z.strictObject({
+  classes: z.number().int().min(2).max(limits.classesMax),
+  count: z.number().int().min(0).max(limits.samplesMax),
+  lossSum: z.number().min(0).max(1e12),
+  confusion: z
+    .array(z.array(z.number().int().min(0).max(limits.samplesMax)).max(limits.classesMax))
+    .max(limits.classesMax),
+  histograms: z
+    .array(z.strictObject({ positives: histogramSchema, negatives: histogramSchema }))
+    .max(limits.classesMax),
+});
+
+/** What a site reports about a model on its held-out images. */
+export const evaluationPayloadSchema = z.strictObject({
+  type: z.literal('evaluation'),
+  protocol,
+  federation: federationIdSchema,
+  task: taskIdSchema,
+  site: siteIdSchema,
+  /** `global`: the published version. `local`: the site's own adapter after training in `round`. */
+  subject: z.enum(['global', 'local']),
+  version: adapterVersionSchema,
+  round: roundNumberSchema.nullable(),
+  adapterDigest: digestSchema,
+  heldOutImages: z.number().int().min(0).max(limits.samplesMax),
+  report: wireScoreReportSchema,
+});
+/** An evaluation, parsed. */
+export type EvaluationPayload = z.infer<typeof evaluationPayloadSchema>;
+
+/** The coordinator's signed answer to a request for a nonce. */
+export const nonceStatementSchema = z.strictObject({
+  type: z.literal('nonce'),
+  protocol,
+  federation: federationIdSchema,
+  /** What the asker sent, echoed: an old answer cannot be replayed. */
+  challenge: digestSchema,
+  nonce: digestSchema,
+  signingPublicKey: digestSchema,
+  agreementPublicKey: digestSchema,
+  expiresAtMs: wallTimeMsSchema,
+});
+/** The coordinator's nonce statement, parsed. */
+export type NonceStatement = z.infer<typeof nonceStatementSchema>;
