@@ -9,6 +9,7 @@ import {
   enrollSites,
   layOutSites,
 } from '../support/collections.ts';
+import type { SiteShare } from '../support/image-sites.ts';
 import { Checker } from './checker.ts';
 import { CrashFederation } from './crash-federation.ts';
 import { planKills } from './kill-plan.ts';
@@ -53,6 +54,12 @@ export interface CrashReport {
   readonly blobs: number;
   readonly seconds: number;
   readonly violations: readonly Violation[];
+}
+
+/** Give each site another number of images, so that a weight that is not its own would show. */
+function unequal(share: SiteShare, at: number): SiteShare {
+  const training = Object.entries(share.training).map(([name, count]) => [name, count + 2 * at]);
+  return { ...share, training: Object.fromEntries(training) };
 }
 
 const summary = (values: readonly number[]) => ({
@@ -102,7 +109,8 @@ class CrashRun {
     const { directory } = this.#options;
     const federation = this.#federation;
     const violations = this.#violations;
-    const collection = await drawnCollection(directory, sites, { dimension: 192, blocks: 2 });
+    const drawn = await drawnCollection(directory, sites, { dimension: 192, blocks: 2 });
+    const collection = { ...drawn, shares: drawn.shares.map(unequal) };
     const images = await layOutSites(collection, join(directory, 'images'), 'crash');
     await federation.startCoordinator();
     const witness = await Witness.open(federation.port, violations);
