@@ -14,7 +14,14 @@ import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { median } from './round/median.ts';
 import { fastestPeer, ourFigures, peerFigures, type Pair } from './train-step/figures.ts';
 import { stepFlops } from './train-step/flops.ts';
-import type { Ready, Shape, SideOptions, Turn } from './train-step/messages.ts';
+import {
+  productsSchema,
+  type Ready,
+  type Shape,
+  type SideOptions,
+  type Turn,
+} from './train-step/messages.ts';
+import { bestRate, productChains, type ProductChain } from './train-step/products.ts';
 import { writeRandomBackbone } from './train-step/random-weights.ts';
 import { runProfile } from './train-step/run-profile.ts';
 import { shapeOf } from './train-step/shapes.ts';
@@ -22,7 +29,8 @@ import { Side, SideError, startOwnSide, startPeerSide, type PeerMode } from './t
 
 const rank = 4;
 const classes = 2;
-const productShapes = 3;
+/** How often a turn runs each chain of products. */
+const productRepeats = 3;
 /** A side's turn should last so long at least: a single step of ViT-Ti is too short to be timed well. */
 const turnSeconds = 1.5;
 const stepsMax = 50;
@@ -112,7 +120,7 @@ async function start(options: Options, side: SideOptions, all: Side[]): Promise<
   const firstStepSeconds = (await warmUp(ours, timeoutMs)) ?? Number.NaN;
   const products = own('products-side');
   await products.ready(timeoutMs);
-  await products.steps(productShapes, timeoutMs);
+  await products.steps(productChains(side.shape, side.batch).length, timeoutMs);
   const peers = new Map<PeerMode, Side>();
   const peerFirstSeconds: Record<string, number> = {};
   let peerReady: Ready | undefined;
@@ -128,8 +136,24 @@ async function start(options: Options, side: SideOptions, all: Side[]): Promise<
   return { ours, products, peers, ready, firstStepSeconds, peerReady, peerFirstSeconds };
 }
 
+/** Best rate of products, ours and PyTorch's: operations a second. */
+async function measureProducts(
+  chains: readonly ProductChain[],
+  { products, peers }: Started,
+): Promise<number> {
+  const { wallSeconds } = await products.steps(productRepeats * chains.length, timeoutMs);
+  const rates = [bestRate(wallSeconds, chains)];
+  const peer = peers.get('eager'); // both ways multiply with the same library
+  if (peer !== undefined) {
+    const answer = await peer.ask({ chains, repeats: productRepeats }, timeoutMs);
+    rates.push(productsSchema.parse(answer).flopsPerSecond);
+  }
+  return Math.max(...rates);
+}
+
 async function measurePairs(options: Options, started: Started): Promise<Pair[]> {
-  const { ours, products, peers } = started;
+  const { ours, peers } = started;
+  const chains = productChains(shapeOf(options.backbone), options.batch);
   const probe = await ours.steps(2, timeoutMs);
   const steps = Math.min(stepsMax, Math.ceil(turnSeconds / Math.min(...probe.wallSeconds)));
   const startMs = performance.now();
@@ -141,9 +165,9 @@ async function measurePairs(options: Options, started: Started): Promise<Pair[]>
     for (const [name, side] of at % 2 === 0 ? sides : sides.toReversed()) {
       turns.set(name, await side.steps(steps, timeoutMs));
     }
-    const productTurn = await products.steps(5 * productShapes, timeoutMs);
+    const productRate = await measureProducts(chains, started);
     const ourTurn = turns.get('ours');
-    if (ourTurn !== undefined) pairs.push({ ours: ourTurn, products: productTurn, peers: turns });
+    if (ourTurn !== undefined) pairs.push({ ours: ourTurn, productRate, peers: turns });
     const leftSeconds =
       ((performance.now() - startMs) / 1000 / (at + 1)) * (options.pairs - at - 1);
     say(
@@ -163,6 +187,7 @@ function figuresOf(options: Options, shape: Shape, started: Started, pairs: read
   const ours = ourFigures(pairs, shape, batch);
   const peers = [...started.peers.keys()].map((mode) => peerFigures(pairs, mode, batch));
   const best = fastestPeer(peers);
+  if (ours.gemmShareFault !== undefined) say(`gemmShare: ${ours.gemmShareFault}`);
   const rounded = (figures: object): object =>
     Object.fromEntries(
       Object.entries(figures).map(([key, value]) => [

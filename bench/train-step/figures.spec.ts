@@ -1,32 +1,34 @@
 /** Rates, quotients and the peer at its best, from turns with known times. */
-import { fastestPeer, ourFigures, peerFigures, productRate, type Pair } from './figures.ts';
+import { fastestPeer, ourFigures, peerFigures, type Pair } from './figures.ts';
 import { stepFlops } from './flops.ts';
 import type { Turn } from './messages.ts';
+import { bestRate, chainFlops, productChains } from './products.ts';
 import { shapeOf } from './shapes.ts';
 
 const shape = shapeOf('vit_tiny');
 const batch = 2;
-const rows = 2 * 197;
 
 function turn(wallSeconds: number[], peakBytes = 1e6): Turn {
   return { wallSeconds, processorSeconds: wallSeconds.map((seconds) => 2 * seconds), peakBytes };
 }
 
-/** A turn of products whose best is 2e9 operations a second, at the second one. */
-const products = turn([1, (2 * rows * 192 * 768) / 2e9, (2 * rows * 192 * 768) / 1e9]);
-
-const pair = (ours: number, eager: number, compile: number): Pair => ({
+const pair = (ours: number, eager: number, compile: number, productRate = 1e9): Pair => ({
   ours: turn([ours, ours, ours], 4e8),
-  products,
+  productRate,
   peers: new Map([
     ['eager', turn([eager], 8e8)],
     ['compile', turn([compile], 6e8)],
   ]),
 });
-const pairs = [pair(1, 2, 1.5), pair(2, 5, 3.2), pair(1, 2, 100)];
+const pairs = [pair(1, 2, 1.5), pair(2, 5, 3.2, 2e10), pair(1, 2, 100)];
 
-test('the rate of the products is that of the fastest shape', () => {
-  expect(productRate(products, shape, batch)).toBeCloseTo(2e9, 0);
+test('the rate of the products is that of the fastest chain', () => {
+  const chains = productChains(shape, batch);
+  expect(chains[0]).toEqual({ rows: 2 * 197, widths: [192, 192, 192, 192, 192] });
+  expect(chainFlops({ rows: 3, widths: [5, 7, 2] })).toBe(2 * 3 * (5 * 7 + 7 * 2));
+  const seconds = [...chains, ...chains].map((chain) => chainFlops(chain) / 1e9);
+  seconds[chains.length + 2] = chainFlops(chains[2] ?? { rows: 0, widths: [] }) / 2e9;
+  expect(bestRate(seconds, chains)).toBeCloseTo(2e9, 0);
 });
 
 test('our figures are medians over the pairs, an image', () => {
@@ -34,7 +36,13 @@ test('our figures are medians over the pairs, an image', () => {
   expect(figures.msPerImage).toBe(500);
   expect(figures.processorMsPerImage).toBe(1000);
   expect(figures.peakMegabytes).toBe(400);
-  expect(figures.gemmShare).toBeCloseTo((batch * stepFlops(shape)) / 2e9, 6);
+  expect(figures.gemmShare).toBeCloseTo((batch * stepFlops(shape)) / 2e10, 6); // of the best product of all pairs
+  expect(figures).not.toHaveProperty('gemmShareFault');
+});
+
+test('a step that outran every product is said to be a fault', () => {
+  const slow = { ...pair(1, 2, 1), productRate: batch * stepFlops(shape) * 0.8 };
+  expect(ourFigures([slow], shape, batch).gemmShareFault).toContain('got 1.25');
 });
 
 test('the quotient is taken pair by pair, and the fastest way counts', () => {

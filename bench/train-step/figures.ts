@@ -1,26 +1,15 @@
 /** From timed turns to the benchmark's figures. */
 import { median } from '../round/median.ts';
-import { stepFlops, tokensOf } from './flops.ts';
+import { stepFlops } from './flops.ts';
 import type { Shape, Turn } from './messages.ts';
 
 /** One pair: the sides computed one after the other while the others were idle. */
 export interface Pair {
   readonly ours: Turn;
-  /** One step is one product of the block: D to D, D to F, F to D, in turn. */
-  readonly products: Turn;
+  /** Operations a second of the fastest product, whoever ran it. */
+  readonly productRate: number;
   /** PyTorch's, by mode; empty without a peer. */
   readonly peers: ReadonlyMap<string, Turn>;
-}
-
-/** Operations a second of the fastest of the block's products in a turn. */
-export function productRate({ wallSeconds }: Turn, shape: Shape, batch: number): number {
-  const { dimension, mlpDimension } = shape;
-  const rows = batch * tokensOf(shape);
-  const sizes = [dimension, mlpDimension, mlpDimension]; // times D
-  const rates = wallSeconds.map(
-    (seconds, at) => (2 * rows * dimension * (sizes[at % sizes.length] ?? 0)) / seconds,
-  );
-  return Math.max(...rates);
 }
 
 /** What our side's turns say. */
@@ -30,10 +19,12 @@ export interface OurFigures {
   readonly peakMegabytes: number;
   /** Rate of the products that a step must do, all of its time counted. */
   readonly gigaflops: number;
-  /** Best rate of a product alone. */
+  /** Best rate of products alone in the whole run. */
   readonly productGigaflops: number;
-  /** The quotient of the two, the median over the pairs. */
+  /** The quotient of the two. */
   readonly gemmShare: number;
+  /** Why the share means nothing, where it does not: a step cannot outrun the products that it is made of. */
+  readonly gemmShareFault?: string;
 }
 
 const milliseconds = (seconds: readonly number[], batch: number): number =>
@@ -43,7 +34,8 @@ const milliseconds = (seconds: readonly number[], batch: number): number =>
 export function ourFigures(pairs: readonly Pair[], shape: Shape, batch: number): OurFigures {
   const flops = stepFlops(shape) * batch;
   const rates = pairs.map(({ ours }) => flops / median(ours.wallSeconds));
-  const best = pairs.map(({ products }) => productRate(products, shape, batch));
+  const best = Math.max(...pairs.map(({ productRate }) => productRate));
+  const gemmShare = median(rates) / best;
   return {
     msPerImage: milliseconds(
       pairs.map(({ ours }) => median(ours.wallSeconds)),
@@ -55,8 +47,13 @@ export function ourFigures(pairs: readonly Pair[], shape: Shape, batch: number):
     ),
     peakMegabytes: Math.max(...pairs.map(({ ours }) => ours.peakBytes)) / 1e6,
     gigaflops: median(rates) / 1e9,
-    productGigaflops: median(best) / 1e9,
-    gemmShare: median(rates.map((rate, at) => rate / (best[at] ?? Number.NaN))),
+    productGigaflops: best / 1e9,
+    gemmShare,
+    ...(gemmShare <= 1
+      ? {}
+      : {
+          gemmShareFault: `expected at most 1, got ${gemmShare.toFixed(2)}: no product was timed at this machine's best; run it again with nothing else at work`,
+        }),
   };
 }
 

@@ -36,6 +36,9 @@ export type SideOptions = z.infer<typeof sideOptionsSchema>;
 /** The only order: take so many steps. */
 export const orderSchema = z.strictObject({ steps: z.number().int().min(1) });
 
+/** PyTorch's answer to the order to run chains of products: its best rate. */
+export const productsSchema = z.object({ flopsPerSecond: z.number().positive() });
+
 /** The first line of a side: it is ready. */
 export const readySchema = z.object({
   library: z.string(),

@@ -77,6 +77,25 @@ def timed_steps(count):
     return {"wallSeconds": wall, "processorSeconds": processor}
 
 
+def best_product_rate(chains, repeats):
+    """Operations a second of the fastest chain: x (rows, w0) times W (w0, w1) times W (w1, w2) and so on."""
+    best = 0.0
+    for chain in chains:
+        widths = chain["widths"]
+        pairs = list(zip(widths, widths[1:]))
+        start = torch.rand(chain["rows"], widths[0]) - 0.5
+        weights = {pair: (torch.rand(*pair) - 0.5) / pair[0] ** 0.5 for pair in pairs}
+        flops = 2 * chain["rows"] * sum(inputs * outputs for inputs, outputs in pairs)
+        with torch.no_grad():
+            for _ in range(repeats + 1):
+                started = time.perf_counter()
+                value = start
+                for pair in pairs:
+                    value = torch.mm(value, weights[pair])
+                best = max(best, flops / (time.perf_counter() - started))
+    return best
+
+
 library = "torch %s, transformers %s, peft %s" % (
     torch.__version__,
     transformers.__version__,
@@ -85,6 +104,9 @@ library = "torch %s, transformers %s, peft %s" % (
 answer(library=library, startSeconds=time.monotonic() - started, trained=sum(p.numel() for p in model.parameters() if p.requires_grad))
 for line in sys.stdin:
     order = json.loads(line)
+    if "chains" in order:
+        answer(flopsPerSecond=best_product_rate(order["chains"], order["repeats"]))
+        continue
     fields = timed_steps(order["steps"])
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     answer(**fields, peakBytes=peak_bytes)
