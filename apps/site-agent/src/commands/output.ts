@@ -39,7 +39,9 @@ export function eventText(event: AgentEvent): string {
     case 'evaluating':
       return `${roundText(event.task, event.round)}: ${event.event} ${event.step}/${event.steps} ${share(event.step, event.steps)}${duration(event.etaSeconds)}`;
     case 'upload':
-      return `${roundText(event.task, event.round)}: sent ${bytesText(event.bytesSent)} of ${bytesText(event.bytes)}`;
+      return `${roundText(event.task, event.round)}: sent ${bytesText(event.bytesStored)} of ${bytesText(event.bytes)}${duration(event.etaSeconds)}`;
+    case 'download':
+      return `${event.task}: fetched ${bytesText(event.bytesDone)} of ${bytesText(event.bytes)} of version ${event.version}${duration(event.etaSeconds)}`;
     case 'uploaded':
       return `${roundText(event.task, event.round)}: update of ${bytesText(event.bytes)} is with the coordinator (${event.status}); ${bytesText(event.egressBytes)} left this site for it in all`;
     case 'evaluated':

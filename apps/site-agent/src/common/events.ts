@@ -24,9 +24,21 @@ export type AgentEvent =
       readonly event: 'upload';
       readonly task: string;
       readonly round: number;
+      /** Bytes that left, repeats counted. */
       readonly bytesSent: number;
+      /** Bytes that the coordinator has. */
+      readonly bytesStored: number;
       readonly bytes: number;
       readonly resumedFromRange: number;
+      readonly etaSeconds: number | null;
+    }
+  | {
+      readonly event: 'download';
+      readonly task: string;
+      readonly version: number;
+      readonly bytesDone: number;
+      readonly bytes: number;
+      readonly etaSeconds: number | null;
     }
   | {
       readonly event: 'uploaded';

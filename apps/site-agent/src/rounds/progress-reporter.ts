@@ -1,6 +1,7 @@
 /** Turns the trainer's counts into heartbeats and events with an estimate of the time left. */
-import type { RoundKey, TaskId } from '#core/protocol';
+import type { AdapterReference, RoundKey, TaskId } from '#core/protocol';
 import type { TrainerProgress } from '../trainer/messages.ts';
+import { TransferMeter } from '../transport/transfer-meter.ts';
 import type { AgentContext } from './context.ts';
 
 /** Events of one phase come at most so often, its first and last apart. */
@@ -59,4 +60,21 @@ export class ProgressReporter {
     if (since <= 0) return null;
     return Math.round(((now - this.#startedMs) / since) * (total - done)) / 1000;
   }
+}
+
+/** Make a listener of a download that emits its events; none where it takes less than two seconds. */
+export function downloadReporter(
+  { emit }: Pick<AgentContext, 'emit'>,
+  { task, reference }: { readonly task: TaskId; readonly reference: AdapterReference },
+): (bytesDone: number) => void {
+  const { version, ciphertextBytes: bytes } = reference;
+  let meter: TransferMeter | null = null;
+  let isTold = false;
+  return (bytesDone) => {
+    meter ??= new TransferMeter(bytes, bytesDone);
+    const report = meter.report(bytesDone);
+    if (report === null || (bytesDone >= bytes && !isTold)) return;
+    isTold = true;
+    emit({ event: 'download', task, version, bytesDone, bytes, ...report });
+  };
 }

@@ -4,6 +4,7 @@ import type { CrashPoints } from '#core/crash-points';
 import type { RoundKey } from '#core/protocol';
 import type { EmitEvent, Logger } from '../common/events.ts';
 import type { PumpEvents } from '../outbox/outbox-pump.ts';
+import { TransferMeter } from '../transport/transfer-meter.ts';
 import { WorkFiles } from '../trainer/work-files.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { RoundState, TaskJournal } from './task-journal.ts';
@@ -31,13 +32,7 @@ export function pumpEvents(options: {
   };
 
   return {
-    onProgress: ({ key, ciphertext }, { bytesSent, resumedFromRange }) => {
-      const { task, round } = key;
-      const progress = Math.min(1, bytesSent / ciphertext.length);
-      options.heartbeat.set({ phase: 'uploading', task, round, progress });
-      const bytes = ciphertext.length;
-      emit({ event: 'upload', task, round, bytesSent, bytes, resumedFromRange });
-    },
+    onProgress: uploadReporter(options),
     onUploaded: async ({ key, ciphertext }, { bytesSent, status }) => {
       const { task, round } = key;
       options.crashPoints.reach('agent.upload-acknowledged');
@@ -68,5 +63,27 @@ export function pumpEvents(options: {
       emit({ event: 'round-dropped', task, round, reason: `${code}: ${refusal.message}` });
       logger.warn({ code, task, round }, `update not taken: ${refusal.message}`);
     },
+  };
+}
+
+/** Make the listener of uploads: the heartbeat has their progress, people are told every two seconds. */
+function uploadReporter({
+  heartbeat,
+  emit,
+}: {
+  readonly heartbeat: Heartbeat;
+  readonly emit: EmitEvent;
+}): PumpEvents['onProgress'] {
+  /** The upload under way: the outbox sends one at a time. */
+  let metered: { readonly uploadId: string; readonly meter: TransferMeter } | null = null;
+  return ({ key, uploadId, ciphertext }, progress) => {
+    const { task, round } = key;
+    const bytes = ciphertext.length;
+    const share = Math.min(1, progress.bytesStored / bytes);
+    heartbeat.set({ phase: 'uploading', task, round, progress: share });
+    if (metered?.uploadId !== uploadId)
+      metered = { uploadId, meter: new TransferMeter(bytes, progress.bytesStored) };
+    const report = metered.meter.report(progress.bytesStored);
+    if (report !== null) emit({ event: 'upload', task, round, bytes, ...progress, ...report });
   };
 }

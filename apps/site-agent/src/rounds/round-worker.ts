@@ -25,7 +25,7 @@ import type {
 } from '../trainer/messages.ts';
 import { WorkFiles, type TrainedRecord } from '../trainer/work-files.ts';
 import type { AgentContext } from './context.ts';
-import { ProgressReporter } from './progress-reporter.ts';
+import { downloadReporter, ProgressReporter } from './progress-reporter.ts';
 import { checkGlobalAdapter } from './version-store.ts';
 
 /** A round that was accepted. */
@@ -174,12 +174,15 @@ export class RoundWorker {
   async #fetchGlobal(signal: AbortSignal): Promise<void> {
     const { approved, reference } = this.#round;
     const { open } = approved;
-    const bytes = await this.#context.versions.ensure(
-      open.task,
-      reference,
-      open.globalAdapterDigest,
-      signal,
-    );
+    const { task, round, globalAdapterDigest: digest } = open;
+    const report = downloadReporter(this.#context, { task, reference });
+    const onProgress = (bytesDone: number): void => {
+      const progress = Math.min(1, bytesDone / reference.ciphertextBytes);
+      this.#context.heartbeat.set({ phase: 'downloading', task, round, progress });
+      report(bytesDone);
+    };
+    const wanted = { task, reference, digest };
+    const bytes = await this.#context.versions.ensure(wanted, { signal, onProgress });
     checkGlobalAdapter(bytes, approved);
     this.#context.crashPoints.reach('agent.global-fetched');
   }

@@ -18,6 +18,7 @@ import type { Trainer } from '../trainer/trainer.ts';
 import { roundName, type AgentContext } from './context.ts';
 import { FinalEvaluation } from './final-evaluation.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { downloadReporter } from './progress-reporter.ts';
 import { pumpEvents } from './pump-events.ts';
 import { failureOf, RoundWorker, type AcceptedRound } from './round-worker.ts';
 import { Synchroniser, type NewVersion } from './synchroniser.ts';
@@ -171,10 +172,13 @@ export class SiteAgent {
 
   /** After a lost link the next connection pulls again; anything else is tried again in a while. */
   #afterFailure(error: unknown): void {
-    if (this.#stop.signal.aborted || isLinkError(error)) return;
+    if (this.#stop.signal.aborted) return;
     const { code, message } = failureOf(error);
-    this.#context.logger.error({ code }, `synchronisation: ${message}`);
-    this.#later(this.#context.config.connection.slowRetryMs);
+    const { slowRetryMs, backoffMaximumMs } = this.#context.config.connection;
+    if (!isLinkError(error)) {
+      this.#context.logger.error({ code }, `synchronisation: ${message}`);
+      this.#later(slowRetryMs);
+    } else if (code === 'TIMEOUT') this.#later(backoffMaximumMs); // the link may stand all the same
   }
 
   #later(delayMs: number): void {
@@ -243,7 +247,11 @@ export class SiteAgent {
     const { task, version, adapterDigest: digest, isFinal } = result;
     if (policy.tasks.has(task)) {
       try {
-        await versions.ensure(task, notice.adapter, digest, this.#stop.signal);
+        const { adapter: reference } = notice;
+        const onProgress = downloadReporter(this.#context, { task, reference });
+        const { signal } = this.#stop;
+        await versions.ensure({ task, reference, digest }, { signal, onProgress });
+        await versions.removePartial(task);
       } catch (error) {
         if (isLinkError(error) || !(error instanceof MeloError)) throw error;
         logger.error({ code: error.code, task, version }, error.message);

@@ -1,4 +1,5 @@
 /** Published versions on this machine: fetched once, checked against the digest that was signed. */
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeAdapterFile, initialAdapter } from '#core/adapter';
 import { toHex } from '#core/bytes';
@@ -10,11 +11,27 @@ import type { ApprovedRound } from '../policy/policy.ts';
 import type { CoordinatorCommands } from '../transport/connection.ts';
 import { downloadBlob } from '../transport/download.ts';
 
+/** A version as a round or a result names it. */
+export interface WantedVersion {
+  readonly task: string;
+  readonly reference: AdapterReference;
+  /** BLAKE2b-256 of the file. */
+  readonly digest: string;
+}
+
+/** How a version is fetched. */
+export interface FetchOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (bytesDone: number) => void;
+}
+
 /** The folder of versions. */
 export class VersionStore {
   readonly #directory: string;
   readonly #commands: CoordinatorCommands;
   readonly #keyPair: AgreementKeyPair;
+  /** The last fetch of each digest. */
+  readonly #fetching = new Map<string, Promise<unknown>>();
 
   constructor(options: {
     readonly directory: string;
@@ -31,26 +48,49 @@ export class VersionStore {
     return join(this.#directory, task, `version-${version}.safetensors`);
   }
 
-  /** Return a version's bytes, from disk where they have the digest, else from the coordinator. */
-  async ensure(
-    task: string,
-    reference: AdapterReference,
-    digest: string,
-    signal?: AbortSignal,
-  ): Promise<Uint8Array> {
+  /**
+   * Return a version's bytes, from disk where they have the digest, else from the coordinator.
+   *
+   * @throws ProtocolError DIGEST_MISMATCH, RefusedError where the coordinator has no such version for this site
+   */
+  async ensure(version: WantedVersion, options: FetchOptions = {}): Promise<Uint8Array> {
+    // The round's work and the news of a version may want the same one at once: one of them fetches.
+    const before = this.#fetching.get(version.digest);
+    const fetching = (before ?? Promise.resolve()).then(
+      () => this.#ensure(version, options),
+      () => this.#ensure(version, options),
+    );
+    this.#fetching.set(version.digest, fetching);
+    try {
+      return await fetching;
+    } finally {
+      if (this.#fetching.get(version.digest) === fetching) this.#fetching.delete(version.digest);
+    }
+  }
+
+  async #ensure(version: WantedVersion, options: FetchOptions): Promise<Uint8Array> {
+    const { task, reference, digest } = version;
     const path = this.path(task, reference.version);
     const stored = await readIfPresent(path);
     if (stored !== null && toHex(blake2b256(stored)) === digest) return new Uint8Array(stored);
-    const ciphertext = await downloadBlob(
-      this.#commands,
-      { digest: reference.ciphertextDigest, bytes: reference.ciphertextBytes },
-      signal,
-    );
+    const directory = await makePrivateDirectory(join(this.#directory, task));
+    const blob = { digest: reference.ciphertextDigest, bytes: reference.ciphertextBytes };
+    const partialPath = join(directory, `${blob.digest}.part`);
+    const ciphertext = await downloadBlob(this.#commands, blob, { ...options, partialPath });
     const contentKey = openContentKey(reference.sealedContentKey, this.#keyPair);
     const plaintext = decryptAdapter({ ciphertext, contentKey, digest });
-    await makePrivateDirectory(join(this.#directory, task));
     await writeDurably(path, plaintext);
+    await rm(partialPath, { force: true });
     return plaintext;
+  }
+
+  /** Remove what is left of downloads that nobody takes up any more: of versions before this one, at a new one. */
+  async removePartial(task: string): Promise<void> {
+    const directory = join(this.#directory, task);
+    if (this.#fetching.size > 0) return;
+    for (const name of await readdir(directory)) {
+      if (name.endsWith('.part')) await rm(join(directory, name), { force: true });
+    }
   }
 }
 

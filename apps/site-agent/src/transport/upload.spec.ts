@@ -1,4 +1,7 @@
 /** Uploads and downloads over a link that breaks: nothing the other side has is sent again. */
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { toHex } from '#core/bytes';
 import { blake2b256, generateSigningKeyPair } from '#core/crypto';
@@ -70,6 +73,7 @@ test('a whole upload arrives byte by byte', async () => {
   const outcome = await uploadSealed(connection, upload);
   expect(outcome).toEqual({
     bytesSent: ciphertext.length,
+    bytesStored: ciphertext.length,
     resumedFromRange: 0,
     status: 'reported',
   });
@@ -111,31 +115,92 @@ test('a refusal for good ends the upload with the code of the coordinator', asyn
 test('one that was committed before sends nothing', async () => {
   uploads.committed.set(upload.uploadId, ciphertext);
   const outcome = await uploadSealed(connection, upload);
-  expect(outcome).toEqual({ bytesSent: 0, resumedFromRange: 0, status: null });
+  expect(outcome).toMatchObject({ bytesSent: 0, resumedFromRange: 0, status: null });
 });
 
-function serveBlob(change: (bytes: Uint8Array) => Uint8Array, cutAt: number): void {
-  let requests = 0;
-  coordinator.handlers.set('blob:get', (raw) => {
-    const { offset, length } = siteCommands['blob:get'].request.parse(raw);
-    requests += 1;
-    if (requests === cutAt) {
-      coordinator.cut();
-      return new Promise(() => undefined);
-    }
-    return { ok: true, bytes: Buffer.from(change(ciphertext.slice(offset, offset + length))) };
+describe('downloads', () => {
+  const blob = { digest: upload.uploadId, bytes: ciphertext.length };
+  const keep = (bytes: Uint8Array): Uint8Array => bytes;
+  let directory: string;
+  let partialPath: string;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'melo-download-'));
+    partialPath = join(directory, 'blob.part');
   });
-}
+  afterEach(() => rm(directory, { recursive: true, force: true }));
 
-test('a download goes on after a cut and has the digest', async () => {
-  serveBlob((bytes) => bytes, 3);
-  const blob = { digest: upload.uploadId, bytes: ciphertext.length };
-  expectSameBytes(await downloadBlob(connection, blob));
-  expect(coordinator.requestsOf('blob:get')).toHaveLength(7); // six ranges, one of them twice
-});
+  /** Offsets that were asked for. */
+  const offsets = (): number[] =>
+    coordinator
+      .requestsOf('blob:get')
+      .map((raw) => siteCommands['blob:get'].request.parse(raw).offset);
 
-test('a blob with other bytes is refused', async () => {
-  serveBlob((bytes) => bytes.fill(9, 0, 1), -1);
-  const blob = { digest: upload.uploadId, bytes: ciphertext.length };
-  await expect(downloadBlob(connection, blob)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+  function serveBlob(change: (bytes: Uint8Array, offset: number) => Uint8Array, cutAt: number) {
+    let requests = 0;
+    coordinator.handlers.set('blob:get', (raw) => {
+      const { offset, length } = siteCommands['blob:get'].request.parse(raw);
+      requests += 1;
+      if (requests === cutAt) {
+        coordinator.cut();
+        return new Promise(() => undefined);
+      }
+      return {
+        ok: true,
+        bytes: Buffer.from(change(ciphertext.slice(offset, offset + length), offset)),
+      };
+    });
+  }
+
+  test('one goes on after a cut, repeats what was under way at most, and has the digest', async () => {
+    serveBlob(keep, 4);
+    const done: number[] = [];
+    const onProgress = (bytes: number): void => void done.push(bytes);
+    expectSameBytes(await downloadBlob(connection, blob, { partialPath, onProgress }));
+    expect(offsets().length).toBeLessThanOrEqual(6 + limits.rangesUnderWayMax);
+    expect(done.at(-1)).toBe(ciphertext.length);
+    expect(done).toEqual([...done].sort((a, b) => a - b));
+  });
+
+  test('another process goes on with the partial file, from the first range that is missing', async () => {
+    await writeFile(partialPath, ciphertext.subarray(0, 3 * limits.rangeBytes + 5));
+    serveBlob(keep, -1);
+    expectSameBytes(await downloadBlob(connection, blob, { partialPath }));
+    expect(offsets()).toEqual([3, 4, 5].map((index) => index * limits.rangeBytes + 5));
+  });
+
+  test('what is whole on disk needs no network', async () => {
+    await writeFile(partialPath, ciphertext);
+    expectSameBytes(await downloadBlob(connection, blob, { partialPath }));
+    expect(offsets()).toEqual([]);
+  });
+
+  test.each([
+    ['torn', new Uint8Array(2 * limits.rangeBytes)],
+    ['longer than the blob', new Uint8Array(ciphertext.length + 1)],
+  ])('a partial file that is %s is fetched again as a whole', async (_what, bytes) => {
+    await writeFile(partialPath, bytes);
+    serveBlob(keep, -1);
+    expectSameBytes(await downloadBlob(connection, blob, { partialPath }));
+    expect(
+      offsets()
+        .slice(-6)
+        .sort((a, b) => a - b),
+    ).toEqual([0, 1, 2, 3, 4, 5].map((index) => index * limits.rangeBytes));
+  });
+
+  test('a blob with other bytes is refused, and nothing of it stays', async () => {
+    serveBlob((bytes, offset) => (offset === 0 ? bytes.fill(9, 0, 1) : bytes), -1);
+    await expect(downloadBlob(connection, blob, { partialPath })).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+    });
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  test('a range of another length is refused', async () => {
+    serveBlob((bytes) => bytes.subarray(1), -1);
+    await expect(downloadBlob(connection, blob, { partialPath })).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+    });
+  });
 });

@@ -4,10 +4,9 @@ import type { MemberStatus } from '#core/protocol';
 import type { SignedEnvelope } from '#core/crypto';
 import { sleep } from '../common/retry.ts';
 import { isLinkError, type CoordinatorCommands } from './connection.ts';
+import { RangeWindow } from './range-window.ts';
 import { RefusedError } from './refused-error.ts';
 
-/** Ranges on their way at a time: enough to fill a slow line, little enough for the coordinator's window. */
-const inFlightMax = 4;
 /** Starts over without any range getting through, before the refusal is taken for final. */
 const fruitlessBeginsMax = 5;
 
@@ -25,6 +24,8 @@ export interface UploadProgress {
   readonly bytesSent: number;
   /** First range this call had to send; 0 where nothing was there before. */
   readonly resumedFromRange: number;
+  /** Bytes that the coordinator has, from whatever connection. */
+  readonly bytesStored: number;
 }
 
 /** How an upload ended. */
@@ -90,7 +91,9 @@ class UploadSession {
   readonly #commands: CoordinatorCommands;
   readonly #upload: SealedUpload;
   readonly #onProgress: (progress: UploadProgress) => void;
+  readonly #window = new RangeWindow();
   #resumedFromRange = 0;
+  #bytesStored = 0;
   bytesSent = 0;
   /** Ranges that the coordinator acknowledged: what is sent but refused is no progress. */
   rangesStored = 0;
@@ -113,39 +116,39 @@ class UploadSession {
       manifest,
     });
     if (isCommitted) return this.#outcome(null);
+    this.#bytesStored = ciphertext.length;
     const missing = missingRanges(Math.ceil(ciphertext.length / limits.rangeBytes), received);
     this.#resumedFromRange = missing[0] ?? 0;
-    await this.#sendAll(missing);
+    for (const index of missing) this.#bytesStored -= this.#range(index).length;
+    await this.#window.run(missing, (index) => this.#sendRange(index));
     const { status } = await this.#commands.command('upload:commit', { uploadId });
     return this.#outcome(status);
   }
 
-  async #sendAll(missing: readonly number[]): Promise<void> {
-    const queue = [...missing];
-    const worker = async (): Promise<void> => {
-      for (let index = queue.shift(); index !== undefined; index = queue.shift()) {
-        await this.#sendRange(index).catch((error: unknown) => {
-          queue.length = 0; // the other workers stop too: the coordinator is asked again what it has
-          throw error;
-        });
-      }
-    };
-    const workers = Array.from({ length: Math.min(inFlightMax, missing.length) }, worker);
-    const failed = (await Promise.allSettled(workers)).find((each) => each.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+  #range(index: number): Uint8Array {
+    const from = index * limits.rangeBytes;
+    return this.#upload.ciphertext.subarray(from, from + limits.rangeBytes);
   }
 
   async #sendRange(index: number): Promise<void> {
-    const { uploadId, ciphertext } = this.#upload;
-    const from = index * limits.rangeBytes;
-    const bytes = ciphertext.subarray(from, from + limits.rangeBytes);
+    const { uploadId } = this.#upload;
+    const bytes = this.#range(index);
     this.bytesSent += bytes.length;
     await this.#commands.command('upload:range', { uploadId, index, bytes });
     this.rangesStored += 1;
-    this.#onProgress({ bytesSent: this.bytesSent, resumedFromRange: this.#resumedFromRange });
+    this.#bytesStored += bytes.length;
+    this.#onProgress(this.#progress());
+  }
+
+  #progress(): UploadProgress {
+    return {
+      bytesSent: this.bytesSent,
+      resumedFromRange: this.#resumedFromRange,
+      bytesStored: this.#bytesStored,
+    };
   }
 
   #outcome(status: MemberStatus | null): UploadOutcome {
-    return { bytesSent: this.bytesSent, resumedFromRange: this.#resumedFromRange, status };
+    return { ...this.#progress(), status };
   }
 }
