@@ -38,6 +38,8 @@ import { SiteCommandsService } from './sites/site-commands.service.ts';
 import { SitesController } from './sites/sites.controller.ts';
 import { SitesGateway } from './sites/sites.gateway.ts';
 import { SitesService } from './sites/sites.service.ts';
+import { OpeningsService } from './tasks/openings.service.ts';
+import { TaskLineageService } from './tasks/task-lineage.service.ts';
 import { TaskStore } from './tasks/task-store.ts';
 import { TasksController } from './tasks/tasks.controller.ts';
 import { TasksService } from './tasks/tasks.service.ts';
@@ -67,6 +69,7 @@ const services = [
   EnrollmentService,
   EvaluationsService,
   NoncesService,
+  OpeningsService,
   RetentionService,
   RosterService,
   RoundSealsService,
@@ -80,6 +83,7 @@ const services = [
   SiteCommandsService,
   SitesGateway,
   SitesService,
+  TaskLineageService,
   TaskStore,
   TasksService,
   UploadStore,

@@ -260,8 +260,11 @@ describe('melo admin tasks', () => {
             status: 'created',
             reason: null,
             latestVersion: 0,
+            promotedVersion: null,
+            nextBaseVersion: 0,
             rounds: 3,
             incompleteRounds: [],
+            schedule: null,
             createdAtMs: nowMs,
             definition,
             currentRound: null,
@@ -286,6 +289,10 @@ describe('melo admin adapters download', () => {
     createdAtMs: nowMs,
     round: 2,
     attempt: 1,
+    baseVersion: 1,
+    isPromoted: false,
+    isLatest: true,
+    leftSites: [],
   });
   const worldWith = (served: Uint8Array) =>
     new World({

@@ -1,6 +1,11 @@
 /** REST routes of the registry: versions of a task's adapter with their lineage. */
 import { z } from 'zod';
-import { adapterVersionSchema, digestSchema, roundResultSchema } from '#core/protocol';
+import {
+  adapterVersionSchema,
+  digestSchema,
+  roundResultSchema,
+  siteIdSchema,
+} from '#core/protocol';
 import {
   defineRoute,
   envelopeView,
@@ -20,6 +25,14 @@ export const versionViewSchema = z.strictObject({
   /** Round and attempt that published it; null for version 0. */
   round: z.number().int().nullable(),
   attempt: z.number().int().nullable(),
+  /** Version that the round started from; null for version 0. */
+  baseVersion: adapterVersionSchema.nullable(),
+  /** Whether people are told to use it; at most one version of a task. */
+  isPromoted: z.boolean(),
+  /** Whether it is the newest. */
+  isLatest: z.boolean(),
+  /** Sites that left the federation and whose share is in it, directly or through an ancestor. */
+  leftSites: z.array(siteIdSchema),
 });
 /** One version as people see it. */
 export type VersionView = z.infer<typeof versionViewSchema>;
@@ -65,7 +78,8 @@ export const registryRoutes = {
   download: defineRoute({
     method: 'GET',
     path: '/v1/tasks/:task/versions/:version/adapter',
-    summary: 'Download the adapter file of a version (safetensors)',
+    summary:
+      'Download the adapter file of a version (safetensors); headers Melo-Version, Melo-Standing and Melo-Left-Sites say what it is',
     roles: readRoles,
     params: versionParams,
     response: z.unknown(),

@@ -22,13 +22,12 @@ export class RegistryController {
 
   @Route(registryRoutes.list)
   async list(@Input(registryRoutes.list) { params }: In<'list'>): Promise<Out<'list'>> {
-    await this.#tasks.get(params.task);
-    return { versions: await this.#versions.list(params.task) };
+    return { versions: await this.#versions.list(await this.#tasks.get(params.task)) };
   }
 
   @Route(registryRoutes.get)
-  get(@Input(registryRoutes.get) { params }: In<'get'>): Promise<Out<'get'>> {
-    return this.#versions.detail(params.task, params.version);
+  async get(@Input(registryRoutes.get) { params }: In<'get'>): Promise<Out<'get'>> {
+    return this.#versions.detail(await this.#tasks.get(params.task), params.version);
   }
 
   @Route(registryRoutes.download)
@@ -36,10 +35,20 @@ export class RegistryController {
     @Input(registryRoutes.download) { params }: In<'download'>,
     @Res({ passthrough: true }) response: Response,
   ): Promise<StreamableFile> {
+    const task = await this.#tasks.get(params.task);
     const record = await this.#versions.get(params.task, params.version);
     const file = await this.#versions.file(record);
     response.setHeader('ETag', `"${record.adapterDigest}"`);
     response.setHeader('Cache-Control', 'private, no-cache');
+    const standing = [
+      ...(task.promotedVersion === record.version ? ['promoted'] : []),
+      ...(task.latestVersion === record.version ? ['latest'] : []),
+    ];
+    response.setHeader('Melo-Version', String(record.version));
+    response.setHeader('Melo-Standing', standing.join(', ') || 'neither promoted nor latest');
+    if (record.leftSites.length > 0) {
+      response.setHeader('Melo-Left-Sites', record.leftSites.join(', '));
+    }
     return new StreamableFile(file, {
       type: 'application/octet-stream',
       disposition: 'attachment; filename="adapter.safetensors"',

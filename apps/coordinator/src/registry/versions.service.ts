@@ -17,13 +17,16 @@ import {
   decodePayload,
   digestSchema,
   roundResultSchema,
+  siteIdSchema,
   type AdapterReference,
+  type SiteId,
 } from '#core/protocol';
 import { BoundedMap } from '../common/bounded-map.ts';
 import { Environment } from '../common/environment.ts';
 import { toJsonEnvelope } from '../common/json-envelope.ts';
 import type { Queries } from '../config/database.ts';
 import { rounds, tasks, versions } from '../config/schema.ts';
+import type { TaskRecord } from '../tasks/task-store.ts';
 import type { MadeVersion } from '../rounds/adapter-work.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { BlobStore } from './blob-store.ts';
@@ -43,9 +46,58 @@ const versionRowSchema = z.object({
   resultSignature: z.instanceof(Uint8Array).nullable(),
   resultDigest: digestSchema.nullable(),
   createdAtMs: z.number(),
+  leftSites: z.array(siteIdSchema),
 });
 /** A version as it is stored. */
 export type VersionRecord = z.infer<typeof versionRowSchema>;
+
+/** What went into a version. */
+export interface Ancestry {
+  readonly version: number;
+  /** Null for version 0. */
+  readonly base: number | null;
+  /** Sites whose updates are in the step from the base. */
+  readonly sites: readonly SiteId[];
+}
+
+/** The versions that a site's share is in: directly, or through the version they started from; ascending. */
+export function versionsWith(lineage: readonly Ancestry[], site: SiteId): number[] {
+  const found = new Set<number>();
+  for (const { version, base, sites } of lineage) {
+    if (sites.includes(site) || (base !== null && found.has(base))) found.add(version);
+  }
+  return [...found];
+}
+
+const attemptColumns = {
+  round: rounds.round,
+  attempt: rounds.attempt,
+  baseVersion: rounds.baseVersion,
+};
+
+/** A version as people see it; `round` is null for version 0. */
+function viewOf(
+  task: TaskRecord,
+  version: VersionRecord,
+  round: {
+    readonly round: number;
+    readonly attempt: number;
+    readonly baseVersion: number | null;
+  } | null,
+): VersionView {
+  return {
+    version: version.version,
+    adapterDigest: version.adapterDigest,
+    adapterBytes: version.adapterBytes,
+    createdAtMs: version.createdAtMs,
+    round: round?.round ?? null,
+    attempt: round?.attempt ?? null,
+    baseVersion: round === null ? null : (round.baseVersion ?? round.round - 1),
+    isPromoted: task.promotedVersion === version.version,
+    isLatest: task.latestVersion === version.version,
+    leftSites: version.leftSites,
+  };
+}
 
 const membersSchema = z.object({ members: z.array(z.string()) });
 
@@ -62,7 +114,7 @@ export class VersionsService {
   readonly #environment: Environment;
   readonly #blobs: BlobStore;
   readonly #rounds: RoundStore;
-  /** Versions never change: by {@link versionKey}. */
+  /** Versions change in their marks alone, see {@link mark}: by {@link versionKey}. */
   readonly #held = new BoundedMap<string, VersionRecord>(heldMax);
   /** Sites that may see a ciphertext, by its digest: members of its tasks never change either. */
   readonly #readers = new BoundedMap<string, ReadonlySet<string>>(heldMax);
@@ -91,6 +143,7 @@ export class VersionsService {
         readonly roundId: number;
         readonly result: SignedEnvelope;
         readonly resultDigest: string;
+        readonly leftSites: readonly string[];
       } | null,
     ) => Promise<void>
   > {
@@ -114,6 +167,7 @@ export class VersionsService {
         resultPayload: published?.result.payload ?? null,
         resultSignature: published?.result.signature ?? null,
         resultDigest: published?.resultDigest ?? null,
+        leftSites: published?.leftSites ?? [],
         createdAtMs: this.#environment.clock.wallTimeMs(),
       });
     };
@@ -225,39 +279,63 @@ export class VersionsService {
   }
 
   /** Versions as people see them. */
-  async list(task: string): Promise<VersionView[]> {
+  async list(task: TaskRecord): Promise<VersionView[]> {
     const rows = await this.#environment.queries
-      .select({ version: versions, round: rounds.round, attempt: rounds.attempt })
+      .select({ version: versions, round: attemptColumns })
       .from(versions)
       .leftJoin(rounds, eq(rounds.id, versions.roundId))
+      .where(eq(versions.task, task.task))
+      .orderBy(asc(versions.version));
+    return rows.map(({ version, round }) => viewOf(task, versionRowSchema.parse(version), round));
+  }
+
+  /** What went into each version of a task, oldest first, as its signed result says. */
+  async lineage(task: string): Promise<Ancestry[]> {
+    const rows = await this.#environment.queries
+      .select({ version: versions.version, payload: versions.resultPayload })
+      .from(versions)
       .where(eq(versions.task, task))
       .orderBy(asc(versions.version));
-    return rows.map(({ version, round, attempt }) => ({
-      version: version.version,
-      adapterDigest: version.adapterDigest,
-      adapterBytes: version.adapterBytes,
-      createdAtMs: version.createdAtMs,
-      round,
-      attempt,
-    }));
+    return rows.map(({ version, payload }) => {
+      if (payload === null) return { version, base: null, sites: [] };
+      const result = decodePayload(roundResultSchema, payload, 'stored result');
+      const members = result.members.filter(({ weight }) => weight !== null);
+      const base = result.baseVersion ?? version - 1;
+      return { version, base, sites: members.map(({ site }) => site) };
+    });
+  }
+
+  /** Mark versions within a transaction: the share of a site that left is in them. */
+  async mark(
+    transaction: Queries,
+    task: string,
+    marked: readonly number[],
+    site: SiteId,
+  ): Promise<void> {
+    for (const version of marked) {
+      const { leftSites } = await this.get(task, version, transaction);
+      if (leftSites.includes(site)) continue;
+      this.#environment.transactions.whenEnded(transaction, () => {
+        this.#held.delete(versionKey(task, version));
+      });
+      await transaction
+        .update(versions)
+        .set({ leftSites: [...leftSites, site].sort() })
+        .where(and(eq(versions.task, task), eq(versions.version, version)));
+    }
   }
 
   /** One version with its card and its place in the chain. */
-  async detail(task: string, version: number): Promise<RouteOutput<typeof registryRoutes.get>> {
-    const record = await this.get(task, version);
+  async detail(task: TaskRecord, version: number): Promise<RouteOutput<typeof registryRoutes.get>> {
+    const record = await this.get(task.task, version);
     const { card } = decodeAdapterFile(await this.file(record));
     const { resultPayload, resultSignature, roundId } = record;
     const round = roundId === null ? null : await this.#rounds.get(roundId);
     if (round !== null && (resultPayload === null || resultSignature === null)) {
-      throw new InvariantError(`version ${version} of ${task}: expected a signed result`);
+      throw new InvariantError(`version ${version} of ${task.task}: expected a signed result`);
     }
     return {
-      version,
-      adapterDigest: record.adapterDigest,
-      adapterBytes: record.adapterBytes,
-      createdAtMs: record.createdAtMs,
-      round: round?.round ?? null,
-      attempt: round?.attempt ?? null,
+      ...viewOf(task, record, round),
       card,
       result: toJsonEnvelope(resultPayload, resultSignature),
       resultPayload:

@@ -2,13 +2,14 @@
 import { Injectable } from '@nestjs/common';
 import { envelopeDigest, signDomains, signPayload, type SignedEnvelope } from '#core/crypto';
 import { InvariantError, MeloError } from '#core/errors';
-import { encodePayload, protocolVersion, roundResultSchema } from '#core/protocol';
+import { encodePayload, protocolVersion, roundResultSchema, type SiteId } from '#core/protocol';
 import { BackgroundWork } from '../common/background-work.ts';
 import { Environment } from '../common/environment.ts';
 import { libraryName } from '../common/package-info.ts';
 import { BlobStore } from '../registry/blob-store.ts';
 import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
-import { TaskStore, type TaskRecord } from '../tasks/task-store.ts';
+import { RosterService } from '../sites/roster.service.ts';
+import { finalVersionOf, TaskStore, type TaskRecord } from '../tasks/task-store.ts';
 import { UploadStore } from '../uploads/upload-store.ts';
 import type { MadeVersion } from './adapter-work.ts';
 import { RoundSealsService } from './round-seals.service.ts';
@@ -35,6 +36,7 @@ export class AggregationService {
   readonly #versions: VersionsService;
   readonly #blobs: BlobStore;
   readonly #transitions: RoundTransitionsService;
+  readonly #roster: RosterService;
 
   constructor(
     environment: Environment,
@@ -46,6 +48,7 @@ export class AggregationService {
     versions: VersionsService,
     blobs: BlobStore,
     transitions: RoundTransitionsService,
+    roster: RosterService,
   ) {
     this.#environment = environment;
     this.#background = background;
@@ -56,6 +59,7 @@ export class AggregationService {
     this.#versions = versions;
     this.#blobs = blobs;
     this.#transitions = transitions;
+    this.#roster = roster;
   }
 
   /** Aggregate a round in the background and try again where it fails. */
@@ -87,21 +91,26 @@ export class AggregationService {
     const round = await this.#store.get(roundId);
     if (round.state.phase !== 'aggregating') return; // done before, or abandoned since
     const task = await this.#tasks.get(round.task);
-    const parent = await this.#versions.get(round.task, round.round - 1);
+    const base = await this.#versions.get(round.task, round.baseVersion);
+    const previous = await this.#versions.get(round.task, round.round - 1);
     const contentKey = this.#versions.freshContentKey();
-    const made = await this.#makeVersion(round, task, parent, contentKey);
+    const made = await this.#makeVersion(round, task, base, contentKey);
     const { crashPoints } = this.#environment;
     crashPoints.reach('coordinator.aggregate-made');
     const version = round.round;
     const store = await this.#versions.keep({ task: round.task, version, made, contentKey });
     crashPoints.reach('coordinator.blob-stored');
     await this.#transitions.apply(round, { type: 'aggregated' }, async (transaction, next) => {
-      const signed = this.#signResult(next, task, parent, made);
-      await store(transaction, { roundId, ...signed });
-      const isFinal = version === task.definition.rounds;
+      const isFinal = version >= finalVersionOf(await this.#tasks.get(round.task, transaction));
+      const signed = this.#signResult(next, task, { previous, made, isFinal });
+      // Read again: a site may have left since the work began.
+      const { leftSites: before } = await this.#versions.get(round.task, base.version, transaction);
+      const leftSites = this.#leftSites(next, before);
+      await store(transaction, { roundId, leftSites, ...signed });
       await this.#tasks.update(transaction, round.task, {
         latestVersion: version,
         attemptsForgiven: 0,
+        nextBaseVersion: null,
         ...(isFinal ? { status: 'finished', reason: null } : {}),
       });
     });
@@ -112,7 +121,7 @@ export class AggregationService {
   async #makeVersion(
     round: RoundRecord,
     task: TaskRecord,
-    parent: VersionRecord,
+    base: VersionRecord,
     contentKey: Uint8Array,
   ): Promise<MadeVersion> {
     const uploads = await this.#uploads.ofRound(round.id);
@@ -131,20 +140,31 @@ export class AggregationService {
       library: libraryName,
       updates,
       global: {
-        path: this.#blobs.path(parent.ciphertextDigest),
-        digest: parent.adapterDigest,
-        contentKey: this.#versions.contentKey(parent),
+        path: this.#blobs.path(base.ciphertextDigest),
+        digest: base.adapterDigest,
+        contentKey: this.#versions.contentKey(base),
       },
       contentKey,
     });
+  }
+
+  /** Sites that left and whose share is in a version all the same: through its base, or because it was being made then. */
+  #leftSites({ state }: RoundRecord, ofBase: readonly SiteId[]): SiteId[] {
+    const inAggregate = state.members
+      .filter(({ site, status }) => status === 'reported' && this.#roster.hasLeft(site))
+      .map(({ site }) => site);
+    return [...new Set([...ofBase, ...inAggregate])].sort();
   }
 
   /** Sign the next link of the chain. */
   #signResult(
     round: RoundRecord,
     task: TaskRecord,
-    parent: VersionRecord,
-    made: MadeVersion,
+    link: {
+      readonly previous: VersionRecord;
+      readonly made: MadeVersion;
+      readonly isFinal: boolean;
+    },
   ): { readonly result: SignedEnvelope; readonly resultDigest: string } {
     const { definition } = task;
     const payload = encodePayload(roundResultSchema, {
@@ -156,13 +176,14 @@ export class AggregationService {
       attempt: round.attempt,
       roundOpenDigest: round.openDigest,
       version: round.round,
-      adapterDigest: made.adapterDigest,
+      ...(round.baseVersion === round.round - 1 ? {} : { baseVersion: round.baseVersion }),
+      adapterDigest: link.made.adapterDigest,
       backboneFingerprint: definition.backbone.fingerprint,
       layoutHash: this.#tasks.shape(definition).layout.hash,
       method: definition.aggregation.method,
       members: membershipEntries(round.state, definition, 'published'),
-      previousResultDigest: parent.resultDigest,
-      isFinal: round.round === definition.rounds,
+      previousResultDigest: link.previous.resultDigest,
+      isFinal: link.isFinal,
     });
     const { secretKey } = this.#environment.keys.signing;
     return {

@@ -86,7 +86,7 @@ export class AssignmentsService {
   async #assignments(site: SiteId, agreementPublicKey: Uint8Array): Promise<Assignment[]> {
     const assignments: Assignment[] = [];
     for (const { round, member } of await this.#openRounds(site)) {
-      const version = await this.#versions.get(round.task, round.round - 1);
+      const version = await this.#versions.get(round.task, round.baseVersion);
       assignments.push({
         open: { payload: round.openPayload, signature: round.openSignature },
         status: member.status,

@@ -1,4 +1,4 @@
-/** What opening an attempt signs: RoundOpen with a fresh key pair, from a task's definition and its newest version. */
+/** What opening an attempt signs: RoundOpen with a fresh key pair, from a task's definition and the version it starts from. */
 import { toHex } from '#core/bytes';
 import {
   envelopeDigest,
@@ -29,7 +29,10 @@ export interface OpeningPlan {
   readonly round: number;
   readonly attempt: number;
   readonly rosterEpoch: number;
+  /** Version that the round starts from, its digest, and how many rounds of the schedule lie behind it. */
+  readonly baseVersion: number;
   readonly globalAdapterDigest: string;
+  readonly scheduleOffset: number;
   readonly openedAtMs: number;
 }
 
@@ -45,6 +48,19 @@ export interface SignedOpening {
 
 /** What a round's secret key is wrapped for: it unwraps nowhere else. */
 export const roundKeyPurpose = (roundPublicKey: string): string => `round-key/${roundPublicKey}`;
+
+/**
+ * Where a round of a task that was run again stands on the schedule: after the rounds of its own lineage. Rounds beyond
+ * those of the definition repeat the end of the schedule, since behind its end nothing would be learned.
+ */
+export function offsetOfRerun(
+  { plan, rounds }: TaskDefinition,
+  { roundsBehind, roundsToGo }: { readonly roundsBehind: number; readonly roundsToGo: number },
+): number {
+  const { totalRounds } = plan.schedule;
+  if (roundsBehind + roundsToGo <= Math.max(totalRounds, rounds)) return roundsBehind;
+  return Math.min(roundsBehind, Math.max(0, totalRounds - roundsToGo));
+}
 
 /** Sign the opening of an attempt. */
 export function signOpening(plan: OpeningPlan): SignedOpening {
@@ -63,13 +79,13 @@ export function signOpening(plan: OpeningPlan): SignedOpening {
     members: [...definition.members].sort(),
     mode: definition.mode,
     backboneFingerprint: definition.backbone.fingerprint,
-    globalVersion: plan.round - 1,
+    globalVersion: plan.baseVersion,
     globalAdapterDigest: plan.globalAdapterDigest,
     layoutHash: shape.layout.hash,
     planDigest: planDigest(definition.plan),
     plan: definition.plan,
     trainedTensors: [...shape.trainedTensors],
-    scheduleOffset: plan.round - 1,
+    scheduleOffset: plan.scheduleOffset,
     classes: definition.classes,
     preprocessingDigest: preprocessingDigest(definition.preprocessing),
     preprocessing: definition.preprocessing,

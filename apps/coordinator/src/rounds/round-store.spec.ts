@@ -49,7 +49,7 @@ describe('the store of rounds', () => {
     environment.transactions.run(async (transaction) => {
       const state = plannedRound({ members: [site], quorumSites: 1, quorumSampleShare: 0 });
       const inserted = await store.insert(transaction, {
-        ...{ task, round: 1, attempt: 1, state, openDigest: 'ab'.repeat(32) },
+        ...{ task, round: 1, attempt: 1, baseVersion: 0, state, openDigest: 'ab'.repeat(32) },
         ...{ open: { payload: bytes, signature: bytes }, wrappedSecretKey: bytes },
         ...{ roundPublicKey: 'cd'.repeat(32), openedAtMs: 1, deadlineAtMs: 1000 },
       });

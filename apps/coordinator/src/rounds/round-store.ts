@@ -19,6 +19,7 @@ import { z } from 'zod';
 import type { SignedEnvelope } from '#core/crypto';
 import { StateError } from '#core/errors';
 import {
+  adapterVersionSchema,
   attemptSchema,
   digestSchema,
   isRoundSettled,
@@ -34,11 +35,12 @@ import { HeldRows } from '../common/held-rows.ts';
 import type { Queries } from '../config/database.ts';
 import { roundEvents, rounds } from '../config/schema.ts';
 
-const roundRowSchema = z.object({
+const roundColumnsSchema = z.object({
   id: z.number().int(),
   task: taskIdSchema,
   round: roundNumberSchema,
   attempt: attemptSchema,
+  baseVersion: adapterVersionSchema.nullable(),
   state: roundStateSchema,
   openPayload: z.instanceof(Uint8Array),
   openSignature: z.instanceof(Uint8Array),
@@ -53,6 +55,11 @@ const roundRowSchema = z.object({
   /** Events stored so far: the next one has this number and one, so that two writers cannot both store it. */
   eventCount: z.number().int(),
 });
+const roundRowSchema = roundColumnsSchema.transform((row) => ({
+  ...row,
+  /** Version that the attempt starts from; rows of before there was a choice leave it out. */
+  baseVersion: row.baseVersion ?? row.round - 1,
+}));
 /** One attempt as it is stored. */
 export type RoundRecord = z.infer<typeof roundRowSchema>;
 
@@ -96,11 +103,12 @@ export class RoundStore {
     this.#environment = environment;
   }
 
-  /** Get an attempt by its id. */
-  async get(id: number): Promise<RoundRecord> {
-    const held = (await this.#unsettled.all()).get(id);
+  /** Get an attempt by its id; within a transaction with its queries. */
+  async get(id: number, queries?: Queries): Promise<RoundRecord> {
+    const unsettled = queries === undefined ? await this.#unsettled.all() : this.#unsettled.held();
+    const held = unsettled?.get(id);
     if (held !== undefined) return held;
-    const rows = await this.#environment.queries
+    const rows = await (queries ?? this.#environment.queries)
       .select(columns)
       .from(rounds)
       .where(eq(rounds.id, id));
@@ -210,6 +218,7 @@ export class RoundStore {
       readonly task: string;
       readonly round: number;
       readonly attempt: number;
+      readonly baseVersion: number;
       readonly state: RoundState;
       readonly open: SignedEnvelope;
       readonly openDigest: string;

@@ -120,28 +120,35 @@ export class RoundTransitionsService {
     event: RoundEvent,
     alongside?: (transaction: Queries, next: RoundRecord) => Promise<void>,
   ): Promise<TransitionOutcome> {
-    return this.exclusively(round.task, async () => {
-      const before = await this.#store.get(round.id);
-      const transition = reduceRound(before.state, event);
-      if (transition.kind === 'refused') {
-        throw new RelayedError(transition.code, transition.message, { event: event.type });
-      }
-      if (transition.kind === 'unchanged') return { round: before, isChanged: false };
-      const { state, effects } = transition;
-      const { transactions, crashPoints } = this.#environment;
-      const isVersion = event.type === 'aggregated';
-      const next = await transactions.run(async (transaction) => {
-        const stored = await this.storeEvents(transaction, before, [event], state);
-        await alongside?.(transaction, stored.round);
-        crashPoints.reach(
-          isVersion ? 'coordinator.version-uncommitted' : 'coordinator.event-uncommitted',
-        );
-        return stored;
-      });
-      crashPoints.reach(isVersion ? 'coordinator.version-stored' : 'coordinator.event-stored');
-      await this.finish(next.round, effects, next.suspended);
-      return { round: next.round, isChanged: true };
+    return this.exclusively(round.task, () => this.applyHeld(round, event, alongside));
+  }
+
+  /** The same for who runs {@link exclusively} for the task already. */
+  async applyHeld(
+    round: Pick<RoundRecord, 'id' | 'task'>,
+    event: RoundEvent,
+    alongside?: (transaction: Queries, next: RoundRecord) => Promise<void>,
+  ): Promise<TransitionOutcome> {
+    const before = await this.#store.get(round.id);
+    const transition = reduceRound(before.state, event);
+    if (transition.kind === 'refused') {
+      throw new RelayedError(transition.code, transition.message, { event: event.type });
+    }
+    if (transition.kind === 'unchanged') return { round: before, isChanged: false };
+    const { state, effects } = transition;
+    const { transactions, crashPoints } = this.#environment;
+    const isVersion = event.type === 'aggregated';
+    const next = await transactions.run(async (transaction) => {
+      const stored = await this.storeEvents(transaction, before, [event], state);
+      await alongside?.(transaction, stored.round);
+      crashPoints.reach(
+        isVersion ? 'coordinator.version-uncommitted' : 'coordinator.event-uncommitted',
+      );
+      return stored;
     });
+    crashPoints.reach(isVersion ? 'coordinator.version-stored' : 'coordinator.event-stored');
+    await this.finish(next.round, effects, next.suspended);
+    return { round: next.round, isChanged: true };
   }
 
   /** Do what follows a commit: roster, sockets, effects. */

@@ -37,6 +37,7 @@ export class RoundViewsService {
       task: round.task,
       round: round.round,
       attempt: round.attempt,
+      baseVersion: round.baseVersion,
       phase: round.state.phase,
       reason: round.state.reason,
       openedAtMs: round.openedAtMs,
@@ -57,12 +58,6 @@ export class RoundViewsService {
         };
       }),
     };
-  }
-
-  /** The last attempt at the last round of a task; null before the first. */
-  async current(task: string): Promise<RoundView | null> {
-    const latest = await this.#store.latest(task);
-    return latest === null ? null : this.view(latest);
   }
 
   /** Every attempt of a task, newest first. */

@@ -1,6 +1,7 @@
 /** REST routes of rounds: what became of each attempt and of every member. */
 import { z } from 'zod';
 import {
+  adapterVersionSchema,
   attemptSchema,
   digestSchema,
   memberStatusSchema,
@@ -43,6 +44,8 @@ export const roundViewSchema = z.strictObject({
   task: taskIdSchema,
   round: roundNumberSchema,
   attempt: attemptSchema,
+  /** Version that the attempt starts from. */
+  baseVersion: adapterVersionSchema,
   phase: roundPhaseSchema,
   reason: z.string().nullable(),
   openedAtMs: timeMs,

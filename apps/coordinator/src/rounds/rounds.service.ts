@@ -1,10 +1,12 @@
 /** The life of rounds: what opens next, what an effect does, what a restart goes on with. */
 import { Injectable } from '@nestjs/common';
 import {
+  decodePayload,
   effectsAfterRestart,
   plannedRound,
   reduceRound,
   isRoundSettled,
+  roundOpenSchema,
   type RoundEffect,
   type RoundEvent,
   type RoundState,
@@ -17,15 +19,26 @@ import { BackgroundWork } from '../common/background-work.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import type { Queries } from '../config/database.ts';
-import { VersionsService } from '../registry/versions.service.ts';
+import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
-import { TaskStore, type TaskRecord } from '../tasks/task-store.ts';
+import { OpeningsService } from '../tasks/openings.service.ts';
+import { finalVersionOf, nextBaseOf, TaskStore, type TaskRecord } from '../tasks/task-store.ts';
 import { AggregationService } from './aggregation.service.ts';
 import { DeadlinesService } from './deadlines.service.ts';
-import { signOpening } from './round-opening.ts';
+import { offsetOfRerun, signOpening } from './round-opening.ts';
 import { roundNotFound, RoundStore, type RoundRecord } from './round-store.ts';
 import { RoundTransitionsService } from './round-transitions.service.ts';
+
+const reasonLengthMax = 500;
+/** How often tasks with a schedule are looked at. */
+const scheduleLookMs = 1000;
+
+/** What changes of a task, and why its open attempt is abandoned with it; null where it goes on. */
+export interface TaskChangePlan {
+  readonly change: (transaction: Queries) => Promise<void>;
+  readonly abandonReason: string | null;
+}
 
 /** The life of rounds. */
 @Injectable()
@@ -41,6 +54,9 @@ export class RoundsService {
   readonly #deadlines: DeadlinesService;
   readonly #aggregation: AggregationService;
   readonly #audit: AuditService;
+  readonly #openings: OpeningsService;
+  /** When the last attempt of a task with a schedule was opened; null before the first. */
+  readonly #lastOpenedAtMs = new Map<TaskId, number | null>();
 
   constructor(
     environment: Environment,
@@ -54,6 +70,7 @@ export class RoundsService {
     deadlines: DeadlinesService,
     aggregation: AggregationService,
     audit: AuditService,
+    openings: OpeningsService,
   ) {
     this.#environment = environment;
     this.#background = background;
@@ -66,6 +83,7 @@ export class RoundsService {
     this.#deadlines = deadlines;
     this.#aggregation = aggregation;
     this.#audit = audit;
+    this.#openings = openings;
     transitions.connect(
       (round, effect) => {
         this.#runEffect(round, effect);
@@ -83,6 +101,21 @@ export class RoundsService {
       for (const effect of effectsAfterRestart(round.state)) this.#runEffect(round, effect);
     }
     for (const { task } of await this.#tasks.list()) await this.advance(task);
+    this.#background.startEvery('schedules', scheduleLookMs, () => this.#openScheduled());
+  }
+
+  /** Open what a schedule held back until now. */
+  async #openScheduled(): Promise<void> {
+    const openTasks = new Set((await this.#store.unsettled()).map(({ task }) => task));
+    for (const record of await this.#tasks.list()) {
+      const { task, status, schedule } = record;
+      if (status !== 'running' || schedule === null || openTasks.has(task)) continue;
+      if (!this.#lastOpenedAtMs.has(task)) {
+        this.#lastOpenedAtMs.set(task, (await this.#store.latest(task))?.openedAtMs ?? null);
+      }
+      const lastOpenedAtMs = this.#lastOpenedAtMs.get(task) ?? null;
+      if (this.#openings.isDue(record, lastOpenedAtMs)) await this.advance(task);
+    }
   }
 
   /** Open the next attempt of a running task that has none open, or end the task. */
@@ -93,6 +126,7 @@ export class RoundsService {
         this.#advanceWithin(transaction, task),
       );
       if (opened !== null) {
+        this.#lastOpenedAtMs.set(task, opened.round.openedAtMs);
         crashPoints.reach('coordinator.opening-stored');
         await this.#transitions.finish(opened.round, opened.effects, opened.suspended);
       }
@@ -104,10 +138,11 @@ export class RoundsService {
     if (task.status !== 'running') return null;
     const latest = await this.#store.latest(name, { queries: transaction });
     if (latest !== null && !isRoundSettled(latest.state)) return null;
-    if (task.latestVersion >= task.definition.rounds) {
+    if (task.latestVersion >= finalVersionOf(task)) {
       await this.#tasks.update(transaction, name, { status: 'finished', reason: null });
       return null;
     }
+    if (!this.#openings.isDue(task, latest?.openedAtMs ?? null)) return null;
     const round = task.latestVersion + 1;
     const attempts = latest?.round === round ? latest.attempt : 0;
     if (attempts - task.attemptsForgiven < this.#environment.settings.attemptsMax) {
@@ -128,7 +163,8 @@ export class RoundsService {
   /** Store a signed attempt with its first events: opened, and withdrawn for every member that may not take part. */
   async #open(transaction: Queries, task: TaskRecord, round: number, attempt: number) {
     const { definition } = task;
-    const parent = await this.#versions.get(task.task, round - 1, transaction);
+    const baseVersion = nextBaseOf(task);
+    const base = await this.#versions.get(task.task, baseVersion, transaction);
     const opening = signOpening({
       federation: this.#environment.federation,
       keys: this.#environment.keys,
@@ -137,11 +173,13 @@ export class RoundsService {
       round,
       attempt,
       rosterEpoch: await this.#roster.epoch(transaction),
-      globalAdapterDigest: parent.adapterDigest,
+      baseVersion,
+      globalAdapterDigest: base.adapterDigest,
+      scheduleOffset: await this.#scheduleOffset(transaction, task, base),
       openedAtMs: this.#environment.clock.wallTimeMs(),
     });
     const planned = plannedRound({ members: definition.members, ...definition.rules });
-    const inserted = { task: task.task, round, attempt, state: planned, ...opening };
+    const inserted = { task: task.task, round, attempt, baseVersion, state: planned, ...opening };
     const record = await this.#store.insert(transaction, inserted);
     const { events, state, effects } = reduceAll(planned, [
       { type: 'opened', deadlineAtMs: opening.deadlineAtMs },
@@ -152,17 +190,31 @@ export class RoundsService {
       actor: 'coordinator',
       action: 'round.opened',
       target: `task:${task.task}`,
-      details: { round, attempt, openDigest: opening.openDigest },
+      details: { round, attempt, baseVersion, openDigest: opening.openDigest },
     });
     this.#environment.crashPoints.reach('coordinator.opening-uncommitted');
     return { ...stored, effects };
   }
 
-  /** Events for members that are suspended or revoked now: nobody is left out silently. */
+  async #scheduleOffset(transaction: Queries, task: TaskRecord, base: VersionRecord) {
+    if (task.finalVersion === null) return task.latestVersion;
+    const roundsBehind = await this.roundsBehind(base, transaction);
+    const roundsToGo = task.finalVersion - task.latestVersion;
+    return offsetOfRerun(task.definition, { roundsBehind, roundsToGo });
+  }
+
+  /** Rounds of the schedule that lie behind a version: those of its own lineage, not those that a re-run left behind. */
+  async roundsBehind(version: VersionRecord, transaction?: Queries): Promise<number> {
+    if (version.roundId === null) return 0;
+    const { openPayload } = await this.#store.get(version.roundId, transaction);
+    return decodePayload(roundOpenSchema, openPayload, 'stored RoundOpen').scheduleOffset + 1;
+  }
+
+  /** Events for members that are suspended, revoked or left now: nobody is left out silently. */
   #withdrawals(members: readonly SiteId[]): RoundEvent[] {
     return members.flatMap((site) => {
       const status = this.#roster.find(site)?.status;
-      if (status !== 'suspended' && status !== 'revoked') return [];
+      if (status !== 'suspended' && status !== 'revoked' && status !== 'left') return [];
       return [{ type: 'withdrawn' as const, site, reason: `the site is ${status}` }];
     });
   }
@@ -174,6 +226,37 @@ export class RoundsService {
       if (member === undefined || (keepReported && member.status === 'reported')) continue;
       await this.#applyIfPossible(round, { type: 'withdrawn', site, reason });
     }
+  }
+
+  /**
+   * Change a task, and with it abandon its open attempt where that is asked for, in one transaction; then see what opens.
+   * A command that took effect before is not done again.
+   *
+   * @param plan - given the last attempt where it is open, null otherwise
+   */
+  async changeTask(
+    task: TaskId,
+    plan: (open: RoundRecord | null) => Promise<TaskChangePlan>,
+  ): Promise<void> {
+    if (!isRepeatedCommand()) await this.#changeTask(task, plan);
+    await this.advance(task);
+  }
+
+  #changeTask(
+    task: TaskId,
+    plan: (open: RoundRecord | null) => Promise<TaskChangePlan>,
+  ): Promise<void> {
+    return this.#transitions.exclusively(task, async () => {
+      const latest = await this.#store.latest(task);
+      const open = latest === null || isRoundSettled(latest.state) ? null : latest;
+      const { change, abandonReason } = await plan(open);
+      if (open === null || abandonReason === null) {
+        await this.#environment.transactions.run(change);
+        return;
+      }
+      const event = { type: 'abandoned', reason: abandonReason.slice(0, reasonLengthMax) } as const;
+      await this.#transitions.applyHeld(open, event, change);
+    });
   }
 
   /**
@@ -202,13 +285,6 @@ export class RoundsService {
   async #lastAbandoned(task: TaskId, round: number): Promise<RoundRecord | undefined> {
     const attempts = await this.#store.list(task);
     return attempts.find((each) => each.round === round && each.state.phase === 'abandoned');
-  }
-
-  /** Abandon whatever attempt of a task is open. */
-  async abandonOpen(task: TaskId, reason: string): Promise<void> {
-    const latest = await this.#store.latest(task);
-    if (latest === null || isRoundSettled(latest.state)) return;
-    await this.#applyIfPossible(latest, { type: 'abandoned', reason });
   }
 
   /** Apply an event that another one may have overtaken. */

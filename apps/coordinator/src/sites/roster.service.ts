@@ -113,11 +113,18 @@ export class RosterService {
         throw new AuthError('SITE_PENDING', `site ${site}: it waits for approval`);
       case 'suspended':
         throw new AuthError('SITE_SUSPENDED', `site ${site}: it is suspended`);
+      case 'left':
+        throw new AuthError('SITE_LEFT', `site ${site}: it left the federation`);
       case 'revoked':
         throw new AuthError('SITE_REVOKED', `site ${site}: it is revoked`);
       case 'invited':
         throw new AuthError('SITE_NOT_ENROLLED', `site ${site}: it has not enrolled yet`);
     }
+  }
+
+  /** Whether a site left the federation. */
+  hasLeft(site: string): boolean {
+    return this.#sites.get(site)?.status === 'left';
   }
 
   /** Change a site's status within a transaction; the roster's epoch grows. Call {@link refresh} after the commit. */

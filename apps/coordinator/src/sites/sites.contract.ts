@@ -19,7 +19,14 @@ import {
 } from '../common/contract.ts';
 
 /** Where a site stands in the federation. */
-export const siteStatusSchema = z.enum(['invited', 'pending', 'active', 'suspended', 'revoked']);
+export const siteStatusSchema = z.enum([
+  'invited',
+  'pending',
+  'active',
+  'suspended',
+  'revoked',
+  'left',
+]);
 /** Where a site stands in the federation. */
 export type SiteStatus = z.infer<typeof siteStatusSchema>;
 
@@ -27,7 +34,7 @@ export type SiteStatus = z.infer<typeof siteStatusSchema>;
 export const siteViewSchema = z.strictObject({
   site: siteIdSchema,
   status: siteStatusSchema,
-  /** Why it is suspended or revoked; null otherwise. */
+  /** Why it is suspended or revoked, or left; null otherwise. */
   reason: z.string().nullable(),
   /** Fingerprint of both public keys; null before enrolment. */
   fingerprint: digestSchema.nullable(),

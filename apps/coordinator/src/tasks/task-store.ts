@@ -10,6 +10,7 @@ import { Environment } from '../common/environment.ts';
 import { HeldRows } from '../common/held-rows.ts';
 import type { Queries } from '../config/database.ts';
 import { tasks } from '../config/schema.ts';
+import { taskScheduleSchema } from './task-schedule.ts';
 import { taskStatusSchema } from './tasks.contract.ts';
 
 const taskColumnsSchema = z.object({
@@ -19,11 +20,40 @@ const taskColumnsSchema = z.object({
   createdAtMs: z.number(),
   latestVersion: z.number().int(),
   attemptsForgiven: z.number().int(),
+  promotedVersion: z.number().int().nullable(),
+  nextBaseVersion: z.number().int().nullable(),
+  finalVersion: z.number().int().nullable(),
+  schedule: taskScheduleSchema.nullable(),
 });
 /** A task as it is stored. */
 export interface TaskRecord extends z.infer<typeof taskColumnsSchema> {
   readonly definition: TaskDefinition;
 }
+
+/** The version that ends a task: its definition's number of rounds, another one once it was run again. */
+export function finalVersionOf({ finalVersion, definition }: TaskRecord): number {
+  return finalVersion ?? definition.rounds;
+}
+
+/** The version that the next round of a task starts from. */
+export function nextBaseOf({ nextBaseVersion, latestVersion }: TaskRecord): number {
+  return nextBaseVersion ?? latestVersion;
+}
+
+/** What may change of a task. */
+export type TaskChange = Partial<
+  Pick<
+    TaskRecord,
+    | 'status'
+    | 'reason'
+    | 'latestVersion'
+    | 'attemptsForgiven'
+    | 'promotedVersion'
+    | 'nextBaseVersion'
+    | 'finalVersion'
+    | 'schedule'
+  >
+>;
 
 /** What a definition implies. */
 export interface TaskShape {
@@ -111,11 +141,7 @@ export class TaskStore {
   }
 
   /** Change a task within a transaction. */
-  async update(
-    transaction: Queries,
-    task: string,
-    change: Partial<Pick<TaskRecord, 'status' | 'reason' | 'latestVersion' | 'attemptsForgiven'>>,
-  ): Promise<void> {
+  async update(transaction: Queries, task: string, change: TaskChange): Promise<void> {
     this.#readAgainAfter(transaction);
     await transaction.update(tasks).set(change).where(eq(tasks.task, task));
   }

@@ -1,8 +1,16 @@
 /** REST routes of tasks. */
 import { z } from 'zod';
-import { taskDefinitionSchema, taskIdSchema } from '#core/protocol';
-import { commandRoles, defineRoute, readRoles, taskParams, timeMs } from '../common/contract.ts';
+import { adapterVersionSchema, limits, taskDefinitionSchema, taskIdSchema } from '#core/protocol';
+import {
+  commandRoles,
+  defineRoute,
+  readRoles,
+  reasonBody,
+  taskParams,
+  timeMs,
+} from '../common/contract.ts';
 import { roundViewSchema } from '../rounds/rounds.contract.ts';
+import { scheduleRulesSchema } from './task-schedule.ts';
 
 /** Where a task stands. */
 export const taskStatusSchema = z.enum([
@@ -16,19 +24,38 @@ export const taskStatusSchema = z.enum([
 /** Where a task stands. */
 export type TaskStatus = z.infer<typeof taskStatusSchema>;
 
+/** When the next round may open, and what it waits for. */
+export const scheduleViewSchema = z.strictObject({
+  rules: scheduleRulesSchema,
+  /** Time of the calendar from which the next attempt may open; behind the present it is due. Null without a calendar. */
+  nextAtMs: timeMs.nullable(),
+  /** Members that are connected, approve the task and have its backbone. */
+  sitesReady: z.number().int(),
+  /** Whether an attempt would open now, were none open. */
+  isDue: z.boolean(),
+});
+/** When the next round may open, and what it waits for. */
+export type ScheduleView = z.infer<typeof scheduleViewSchema>;
+
 /** A task as people see it. */
 export const taskViewSchema = z.strictObject({
   task: taskIdSchema,
   title: z.string(),
   status: taskStatusSchema,
-  /** Why it failed or was cancelled; null otherwise. */
+  /** Why it failed, was paused or was cancelled; null otherwise. */
   reason: z.string().nullable(),
   /** The newest version; 0 is derived from the public seed. */
   latestVersion: z.number().int(),
-  /** Rounds planned. */
+  /** The version that people are told to use; null until one was promoted. */
+  promotedVersion: z.number().int().nullable(),
+  /** The version that the next round starts from: the latest, or an earlier one where the task is run again. */
+  nextBaseVersion: z.number().int(),
+  /** Rounds in all, those left behind by a re-run too: the task ends with the version of this number. */
   rounds: z.number().int(),
   /** Rounds that were published without all of their planned sites; their summaries say who is missing and why. */
   incompleteRounds: z.array(z.number().int()),
+  /** Null where the next round opens when the one before has ended. */
+  schedule: scheduleViewSchema.nullable(),
   createdAtMs: timeMs,
   definition: taskDefinitionSchema,
   /** The last attempt at the last round that was opened; null before the first. */
@@ -37,15 +64,21 @@ export const taskViewSchema = z.strictObject({
 /** A task as people see it. */
 export type TaskView = z.infer<typeof taskViewSchema>;
 
-const command = (name: 'start' | 'pause' | 'resume' | 'cancel', summary: string) =>
+const command = <Body extends z.ZodType>(name: string, summary: string, body: Body) =>
   defineRoute({
     method: 'POST',
     path: `/v1/tasks/:task/${name}`,
     summary,
     roles: commandRoles,
     params: taskParams,
+    body,
     response: taskViewSchema,
   });
+const nothing = z.strictObject({});
+const reason = reasonBody.shape.reason;
+const maybeReason = z.strictObject({ reason: reason.exactOptional() });
+/** Rounds that a re-run makes; as many as the definition has after the version where it is left out, at least one. */
+const moreRounds = z.number().int().min(1).max(limits.roundsMax).exactOptional();
 
 /** REST routes of tasks. */
 export const taskRoutes = {
@@ -74,8 +107,31 @@ export const taskRoutes = {
     params: taskParams,
     response: taskViewSchema,
   }),
-  start: command('start', 'Start a task that was created without starting'),
-  pause: command('pause', 'Let the open round end and open no other'),
-  resume: command('resume', 'Go on with a paused or failed task'),
-  cancel: command('cancel', 'Abandon the open round and end the task'),
+  start: command('start', 'Start a task that was created without starting', nothing),
+  pause: command('pause', 'Let the open round end and open no other', maybeReason),
+  resume: command('resume', 'Go on with a paused or failed task', nothing),
+  cancel: command('cancel', 'Abandon the open round and end the task', maybeReason),
+  promote: command(
+    'promote',
+    'Say which version people should use; null takes that back',
+    z.strictObject({
+      version: adapterVersionSchema.nullable(),
+      reason: reason.exactOptional(),
+    }),
+  ),
+  rerun: command(
+    'rerun',
+    'Let the next round start from an earlier version, or make more rounds from the latest',
+    z.strictObject({ fromVersion: adapterVersionSchema, rounds: moreRounds, reason }),
+  ),
+  rollback: command(
+    'rollback',
+    'Promote an earlier version and let the next round start from it',
+    z.strictObject({ toVersion: adapterVersionSchema, rounds: moreRounds, reason }),
+  ),
+  schedule: command(
+    'schedule',
+    'Say when rounds may open: at times of a calendar, once enough sites are ready; null is at once',
+    z.strictObject({ rules: scheduleRulesSchema.nullable() }),
+  ),
 } as const;

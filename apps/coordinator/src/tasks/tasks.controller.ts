@@ -3,6 +3,7 @@ import { Controller } from '@nestjs/common';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { Input, Route } from '../common/route.ts';
 import { taskRoutes, type TaskView } from './tasks.contract.ts';
+import { TaskLineageService } from './task-lineage.service.ts';
 import { TasksService } from './tasks.service.ts';
 
 type In<Name extends keyof typeof taskRoutes> = RouteInput<(typeof taskRoutes)[Name]>;
@@ -11,8 +12,11 @@ type In<Name extends keyof typeof taskRoutes> = RouteInput<(typeof taskRoutes)[N
 export class TasksController {
   readonly #tasks: TasksService;
 
-  constructor(tasks: TasksService) {
+  readonly #lineage: TaskLineageService;
+
+  constructor(tasks: TasksService, lineage: TaskLineageService) {
     this.#tasks = tasks;
+    this.#lineage = lineage;
   }
 
   @Route(taskRoutes.list)
@@ -36,8 +40,8 @@ export class TasksController {
   }
 
   @Route(taskRoutes.pause)
-  pause(@Input(taskRoutes.pause) { params }: In<'pause'>): Promise<TaskView> {
-    return this.#tasks.pause(params.task);
+  pause(@Input(taskRoutes.pause) { params, body }: In<'pause'>): Promise<TaskView> {
+    return this.#tasks.pause(params.task, body.reason);
   }
 
   @Route(taskRoutes.resume)
@@ -46,7 +50,31 @@ export class TasksController {
   }
 
   @Route(taskRoutes.cancel)
-  cancel(@Input(taskRoutes.cancel) { params }: In<'cancel'>): Promise<TaskView> {
-    return this.#tasks.cancel(params.task);
+  cancel(@Input(taskRoutes.cancel) { params, body }: In<'cancel'>): Promise<TaskView> {
+    return this.#tasks.cancel(params.task, body.reason);
+  }
+
+  @Route(taskRoutes.promote)
+  async promote(@Input(taskRoutes.promote) { params, body }: In<'promote'>): Promise<TaskView> {
+    await this.#lineage.promote(params.task, body.version, body.reason ?? null);
+    return this.#tasks.get(params.task);
+  }
+
+  @Route(taskRoutes.rerun)
+  async rerun(@Input(taskRoutes.rerun) { params, body }: In<'rerun'>): Promise<TaskView> {
+    await this.#lineage.rerun(params.task, body);
+    return this.#tasks.get(params.task);
+  }
+
+  @Route(taskRoutes.rollback)
+  async rollback(@Input(taskRoutes.rollback) { params, body }: In<'rollback'>): Promise<TaskView> {
+    const { toVersion, ...rest } = body;
+    await this.#lineage.rerun(params.task, { fromVersion: toVersion, ...rest }, toVersion);
+    return this.#tasks.get(params.task);
+  }
+
+  @Route(taskRoutes.schedule)
+  schedule(@Input(taskRoutes.schedule) { params, body }: In<'schedule'>): Promise<TaskView> {
+    return this.#tasks.schedule(params.task, body.rules);
   }
 }

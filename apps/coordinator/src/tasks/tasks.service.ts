@@ -12,7 +12,9 @@ import { RoundStore } from '../rounds/round-store.ts';
 import { RoundsService } from '../rounds/rounds.service.ts';
 import { RoundViewsService } from '../rounds/round-views.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
-import { taskShape, TaskStore, type TaskRecord } from './task-store.ts';
+import { OpeningsService } from './openings.service.ts';
+import type { ScheduleRules } from './task-schedule.ts';
+import { finalVersionOf, nextBaseOf, taskShape, TaskStore, type TaskRecord } from './task-store.ts';
 import type { TaskStatus, TaskView } from './tasks.contract.ts';
 
 /** Bytes of a definition in JSON: a row stays below 64 KiB. */
@@ -29,6 +31,7 @@ export class TasksService {
   readonly #roundStore: RoundStore;
   readonly #views: RoundViewsService;
   readonly #audit: AuditService;
+  readonly #openings: OpeningsService;
   readonly #mutex = new KeyedMutex();
 
   constructor(
@@ -40,6 +43,7 @@ export class TasksService {
     roundStore: RoundStore,
     views: RoundViewsService,
     audit: AuditService,
+    openings: OpeningsService,
   ) {
     this.#environment = environment;
     this.#store = store;
@@ -49,6 +53,7 @@ export class TasksService {
     this.#roundStore = roundStore;
     this.#views = views;
     this.#audit = audit;
+    this.#openings = openings;
   }
 
   async list(): Promise<TaskView[]> {
@@ -95,10 +100,11 @@ export class TasksService {
   /** Check what the schema alone cannot: members are sites of this federation, the adapter can be laid out. */
   #checkDefinition(definition: TaskDefinition): void {
     for (const site of definition.members) {
-      if (this.#roster.get(site).status !== 'revoked') continue;
+      const { status } = this.#roster.get(site);
+      if (status !== 'revoked' && status !== 'left') continue;
       throw new InputError(
         'REQUEST_INVALID',
-        `tasks: expected members that can take part, site ${site} is revoked; leave it out`,
+        `tasks: expected members that can take part, site ${site} is ${status}; leave it out`,
         { site },
       );
     }
@@ -116,8 +122,8 @@ export class TasksService {
     return this.#change(task, ['created'], 'running');
   }
 
-  pause(task: TaskId): Promise<TaskView> {
-    return this.#change(task, ['running'], 'paused');
+  pause(task: TaskId, reason: string | null = null): Promise<TaskView> {
+    return this.#change(task, ['running'], 'paused', reason);
   }
 
   /** Go on; after a failure the attempts that failed are forgiven. */
@@ -126,27 +132,49 @@ export class TasksService {
   }
 
   /** End a task for good: its open round is abandoned. */
-  async cancel(task: TaskId): Promise<TaskView> {
-    await this.#change(
-      task,
-      ['created', 'running', 'paused', 'failed'],
-      'cancelled',
-      'cancelled by an administrator',
-    );
-    await this.#rounds.abandonOpen(task, 'the task was cancelled by an administrator');
+  cancel(task: TaskId, reason = 'cancelled by an administrator'): Promise<TaskView> {
+    return this.#change(task, ['created', 'running', 'paused', 'failed'], 'cancelled', reason);
+  }
+
+  /** Say when rounds may open; null is at once. */
+  async schedule(task: TaskId, rules: ScheduleRules | null): Promise<TaskView> {
+    const { definition } = await this.#store.get(task);
+    const sites = rules?.sitesReady ?? 0;
+    if (sites > definition.members.length) {
+      throw new InputError(
+        'REQUEST_INVALID',
+        `task ${task}: expected sitesReady up to its ${definition.members.length} members, got ${sites}`,
+        { members: definition.members.length, sitesReady: sites },
+      );
+    }
+    const setAtMs = this.#environment.clock.wallTimeMs();
+    const schedule = rules === null ? null : { rules, setAtMs };
+    await this.#rounds.changeTask(task, async () => ({
+      abandonReason: null,
+      change: async (transaction) => {
+        await this.#store.update(transaction, task, { schedule });
+        await this.#audit.append(transaction, {
+          actor: 'administrator',
+          action: 'task.scheduled',
+          target: `task:${task}`,
+          details: { rules },
+        });
+      },
+    }));
     return this.get(task);
   }
 
-  #change(
+  /** Change a task's status; one that is cancelled loses its open round in the same transaction. */
+  async #change(
     task: TaskId,
     from: readonly TaskStatus[],
     status: TaskStatus,
     reason: string | null = null,
   ): Promise<TaskView> {
-    return this.#mutex.run(task, async () => {
+    await this.#rounds.changeTask(task, async () => {
       const record = await this.#store.get(task);
-      if (record.status === status) return this.#advanced(task);
-      if (!from.includes(record.status)) {
+      const isRepeat = record.status === status;
+      if (!isRepeat && !from.includes(record.status)) {
         throw new StateError(
           'STATE_CONFLICT',
           `task ${task}: expected it to be ${from.join(' or ')}, it is ${record.status}; see GET /v1/tasks/${task}`,
@@ -155,16 +183,21 @@ export class TasksService {
       }
       const attemptsForgiven =
         record.status === 'failed' ? await this.#attemptsSoFar(record) : record.attemptsForgiven;
-      await this.#environment.transactions.run(async (transaction) => {
-        await this.#store.update(transaction, task, { status, reason, attemptsForgiven });
-        await this.#audit.append(transaction, {
-          actor: 'administrator',
-          action: `task.${status}`,
-          target: `task:${task}`,
-        });
-      });
-      return this.#advanced(task);
+      return {
+        abandonReason: status === 'cancelled' ? `the task was cancelled: ${reason ?? ''}` : null,
+        change: async (transaction) => {
+          if (isRepeat) return;
+          await this.#store.update(transaction, task, { status, reason, attemptsForgiven });
+          await this.#audit.append(transaction, {
+            actor: 'administrator',
+            action: `task.${status}`,
+            target: `task:${task}`,
+            details: { reason },
+          });
+        },
+      };
     });
+    return this.get(task);
   }
 
   /** A repeat finds the change made; what follows from it may still have to be done. */
@@ -179,17 +212,21 @@ export class TasksService {
   }
 
   async #view(record: TaskRecord): Promise<TaskView> {
+    const latest = await this.#roundStore.latest(record.task);
     return {
       task: record.task,
       title: record.definition.title,
       status: record.status,
       reason: record.reason,
       latestVersion: record.latestVersion,
-      rounds: record.definition.rounds,
+      promotedVersion: record.promotedVersion,
+      nextBaseVersion: nextBaseOf(record),
+      rounds: finalVersionOf(record),
+      schedule: this.#openings.view(record, latest?.openedAtMs ?? null),
       incompleteRounds: [...(await this.#roundStore.incomplete(record.task, record.latestVersion))],
       createdAtMs: record.createdAtMs,
       definition: record.definition,
-      currentRound: await this.#views.current(record.task),
+      currentRound: latest === null ? null : await this.#views.view(latest),
     };
   }
 }
