@@ -16,6 +16,10 @@ import { DashboardGateway } from './dashboard/dashboard.gateway.ts';
 import { EvaluationController } from './evaluation/evaluation.controller.ts';
 import { EvaluationsService } from './evaluation/evaluations.service.ts';
 import { HealthController } from './health/health.controller.ts';
+import { DiskService } from './operations/disk.service.ts';
+import { DrainService } from './operations/drain.service.ts';
+import { OpeningGate } from './operations/opening-gate.service.ts';
+import { OperationsController } from './operations/operations.controller.ts';
 import { BlobStore } from './registry/blob-store.ts';
 import { RegistryController } from './registry/registry.controller.ts';
 import { VersionsService } from './registry/versions.service.ts';
@@ -44,6 +48,7 @@ import { TaskStore } from './tasks/task-store.ts';
 import { TasksController } from './tasks/tasks.controller.ts';
 import { TasksService } from './tasks/tasks.service.ts';
 import { RetentionService } from './uploads/retention.service.ts';
+import { UploadAdmission } from './uploads/upload-admission.service.ts';
 import { UploadStore } from './uploads/upload-store.ts';
 import { UploadsService } from './uploads/uploads.service.ts';
 import { CallersService } from './users/callers.service.ts';
@@ -66,9 +71,12 @@ const services = [
   DashboardGateway,
   DeadlinesService,
   DecisionsService,
+  DiskService,
+  DrainService,
   EnrollmentService,
   EvaluationsService,
   NoncesService,
+  OpeningGate,
   OpeningsService,
   RetentionService,
   RosterService,
@@ -86,6 +94,7 @@ const services = [
   TaskLineageService,
   TaskStore,
   TasksService,
+  UploadAdmission,
   UploadStore,
   UploadsService,
   UsersService,
@@ -101,6 +110,7 @@ export class AppModule implements OnApplicationBootstrap {
   readonly #rounds: RoundsService;
   readonly #sites: SitesService;
   readonly #retention: RetentionService;
+  readonly #disk: DiskService;
 
   constructor(
     environment: Environment,
@@ -109,6 +119,7 @@ export class AppModule implements OnApplicationBootstrap {
     rounds: RoundsService,
     sites: SitesService,
     retention: RetentionService,
+    disk: DiskService,
   ) {
     this.#environment = environment;
     this.#audit = audit;
@@ -116,6 +127,7 @@ export class AppModule implements OnApplicationBootstrap {
     this.#rounds = rounds;
     this.#sites = sites;
     this.#retention = retention;
+    this.#disk = disk;
   }
 
   static with(environment: Environment): DynamicModule {
@@ -125,6 +137,7 @@ export class AppModule implements OnApplicationBootstrap {
         AuditController,
         EvaluationController,
         HealthController,
+        OperationsController,
         RegistryController,
         RoundsController,
         SitesController,
@@ -150,5 +163,6 @@ export class AppModule implements OnApplicationBootstrap {
     await this.#rounds.resume();
     await this.#sites.resumeWithdrawals();
     this.#retention.start();
+    this.#disk.start(() => this.#rounds.advanceAll());
   }
 }

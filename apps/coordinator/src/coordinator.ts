@@ -1,6 +1,6 @@
 /** One running coordinator: data folder, lock, keys, database and application, started and stopped in order. */
 import type { Server as HttpServer } from 'node:http';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, statfs } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { eq } from 'drizzle-orm';
@@ -13,8 +13,13 @@ import { InputError, UnavailableError } from '#core/errors';
 import { federationIdSchema } from '#core/protocol';
 import { AppModule } from './app.module.ts';
 import { systemClock } from './common/clock.ts';
-import { removeHalfWritten, systemErrorCode } from './common/durable-files.ts';
-import { defaultSettings, Environment, type CoordinatorSettings } from './common/environment.ts';
+import { removeHalfWritten, systemErrorCode, writeFileDurably } from './common/durable-files.ts';
+import {
+  defaultSettings,
+  Environment,
+  type CoordinatorSettings,
+  type FreeBytes,
+} from './common/environment.ts';
 import { Logger } from './common/logger.ts';
 import { ensureAdministratorToken } from './config/administrator-token.ts';
 import { loadKeys, prepareDataFolder } from './config/data-folder.ts';
@@ -24,6 +29,7 @@ import { settings } from './config/schema.ts';
 import { defaultPageFolder, loadPage, servePage, type Page } from './dashboard/page.ts';
 import type { AdapterWork } from './rounds/adapter-work.ts';
 import { WorkerAdapterWork } from './rounds/worker-adapter-work.ts';
+import { DrainService } from './operations/drain.service.ts';
 import { SitesIoAdapter } from './sites/sites-io-adapter.ts';
 
 /** How a coordinator is started. */
@@ -41,6 +47,8 @@ export interface CoordinatorOptions {
   readonly work?: AdapterWork;
   readonly crashPoints?: CrashPoints;
   readonly settings?: Partial<CoordinatorSettings>;
+  /** Free bytes of a folder's disk; the system's own answer by default. */
+  readonly freeBytes?: FreeBytes;
   /** Folder of the built dashboard; the one that the build makes by default. */
   readonly pageFolder?: string;
 }
@@ -51,6 +59,8 @@ export interface Coordinator {
   /** Where people open the dashboard; null where its page is not built. */
   readonly dashboardUrl: string | null;
   readonly tokenFile: string;
+  /** Resolves once a drain is over: it is time to close. */
+  readonly whenDrained: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -102,11 +112,14 @@ async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinat
   configure(app, page);
   const url = await listen(app, options);
   environment.publicUrl = options.publicUrl ?? url;
+  await writeAddress(environment, url);
+  undo.add(() => rm(environment.folder.addressFile, { force: true }));
   environment.logger.info('listening', { event: 'listening', url });
   return {
     url,
     dashboardUrl: page.html === null ? null : `${environment.publicUrl}/`,
     tokenFile: environment.folder.tokenFile,
+    whenDrained: app.get(DrainService).whenDrained,
     close: () => undo.run(),
   };
 }
@@ -142,7 +155,18 @@ async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise
     settings: { ...defaultSettings, ...options.settings },
     work,
     crashPoints: options.crashPoints ?? noCrashPoints,
+    freeBytes: options.freeBytes ?? freeBytesOf,
   });
+}
+
+async function freeBytesOf(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+/** Say in the data folder where it listens, for the commands that name the folder alone. */
+async function writeAddress({ folder, publicUrl }: Environment, url: string): Promise<void> {
+  await writeFileDurably(folder.addressFile, `${JSON.stringify({ version: 1, url, publicUrl })}\n`);
 }
 
 /** The federation's own name: made once, at the first start. */

@@ -57,7 +57,7 @@ export const errorCatalog = {
   HUB_ANSWER_INVALID: entry('input', 422, 'The hub or a mirror does not serve the file properly.'),
   BACKUP_INVALID: entry('input', 422, 'The backup is not whole or not one of this software.'),
   AUDIT_INVALID: entry('input', 422, 'The audit log is not whole.'),
-  QUOTA_EXCEEDED: entry('input', 413, 'The quota for stored uploads is used up.'),
+  QUOTA_EXCEEDED: entry('input', 413, 'The quota for stored uploads is used up.', true),
   BACKBONE_MISMATCH: entry('input', 409, 'The backbone is not the one this adapter was made for.'),
   ADAPTER_INVALID: entry('input', 422, 'The adapter file is not valid.'),
   ADAPTER_UNSUPPORTED: entry(

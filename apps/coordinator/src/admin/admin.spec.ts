@@ -267,6 +267,7 @@ describe('melo admin tasks', () => {
             schedule: null,
             createdAtMs: nowMs,
             definition,
+            openingRefusal: null,
             currentRound: null,
           },
         };

@@ -11,6 +11,7 @@ export const adminExitCodes = {
   notAllowed: 7,
   notFound: 8,
   conflict: 9,
+  timeout: 10,
 } as const;
 
 /** The exit code that goes with a failure. */
@@ -20,6 +21,7 @@ export function adminExitCode(error: unknown): number {
   if (error.code === 'CONFIG_INVALID' || error.code === 'KEY_FILE_INVALID') {
     return adminExitCodes.configuration;
   }
+  if (error.code === 'TIMEOUT') return adminExitCodes.timeout;
   const { family, httpStatus } = error.catalogEntry;
   if (httpStatus === 404) return adminExitCodes.notFound;
   if (family === 'unavailable') return adminExitCodes.unreachable;

@@ -173,6 +173,7 @@ async function showTask(context: AdminContext, task: string): Promise<void> {
     ['title', view.title],
     ['status', view.status],
     ['reason', view.reason ?? ''],
+    ['opening', view.openingRefusal?.message ?? ''],
     ['version', describeProgress(view)],
     ['incomplete', describeIncomplete(view)],
     ['created', formatTime(view.createdAtMs, nowMs)],

@@ -2,6 +2,7 @@
 import { auditRoutes } from '../audit/audit.contract.ts';
 import { evaluationRoutes } from '../evaluation/evaluation.contract.ts';
 import { healthRoutes } from '../health/health.contract.ts';
+import { operationsRoutes } from '../operations/operations.contract.ts';
 import { registryRoutes } from '../registry/registry.contract.ts';
 import { roundRoutes } from '../rounds/rounds.contract.ts';
 import { siteRoutes } from '../sites/sites.contract.ts';
@@ -18,6 +19,7 @@ export const routes = {
   registry: registryRoutes,
   evaluation: evaluationRoutes,
   audit: auditRoutes,
+  operations: operationsRoutes,
   users: userRoutes,
 } as const;
 

@@ -17,6 +17,12 @@ export interface CoordinatorSettings {
   readonly lostRoundsMax: number;
   /** Attempts at one round before the task fails. */
   readonly attemptsMax: number;
+  /** Free bytes below which nothing new begins; null for what the open rounds still need, 512 MiB at least. */
+  readonly diskReserveBytes: number | null;
+  /** Bytes of stored uploads in all; null for no bound. */
+  readonly uploadsQuotaBytes: number | null;
+  /** Bytes of stored uploads of one site; null for no bound. */
+  readonly siteUploadsQuotaBytes: number | null;
 }
 
 /** The defaults of the documentation. */
@@ -25,7 +31,13 @@ export const defaultSettings: CoordinatorSettings = {
   invitationLifetimeMs: 24 * 3_600_000,
   lostRoundsMax: 3,
   attemptsMax: 3,
+  diskReserveBytes: null,
+  uploadsQuotaBytes: null,
+  siteUploadsQuotaBytes: null,
 };
+
+/** Tells the free bytes of the disk that a folder lies on. */
+export type FreeBytes = (folder: string) => Promise<number>;
 
 /** What the whole application stands on. */
 export class Environment {
@@ -37,6 +49,8 @@ export class Environment {
   readonly logger: Logger;
   readonly settings: CoordinatorSettings;
   readonly work: AdapterWork;
+  /** Free bytes of the disk that a folder lies on. */
+  readonly freeBytes: FreeBytes;
   readonly transactions: Transactions;
   /** Moments that a test may end the process at. */
   readonly crashPoints: CrashPoints;
@@ -55,6 +69,7 @@ export class Environment {
     this.logger = parts.logger;
     this.settings = parts.settings;
     this.work = parts.work;
+    this.freeBytes = parts.freeBytes;
     this.transactions = new Transactions(parts.database.queries);
     this.crashPoints = parts.crashPoints ?? noCrashPoints;
   }

@@ -19,6 +19,8 @@ export interface LogFields {
   readonly url?: string;
   readonly durationMs?: number;
   readonly count?: number;
+  readonly freeBytes?: number;
+  readonly reserveBytes?: number;
   readonly error?: unknown;
 }
 
@@ -37,6 +39,8 @@ const allowedFields: readonly (keyof LogFields)[] = [
   'url',
   'durationMs',
   'count',
+  'freeBytes',
+  'reserveBytes',
 ];
 
 /** Name an error for the log: class, code and stack of our own; class and stack alone of others' (their messages may quote data). */

@@ -20,6 +20,8 @@ export interface DataFolder {
   readonly uploads: string;
   readonly keys: string;
   readonly tokenFile: string;
+  /** Where the running coordinator listens. */
+  readonly addressFile: string;
 }
 
 /** The coordinator's long-term keys. */
@@ -39,6 +41,7 @@ export async function prepareDataFolder(path: string): Promise<DataFolder> {
     uploads: join(path, 'uploads'),
     keys: join(path, 'keys'),
     tokenFile: join(path, 'administrator.token'),
+    addressFile: join(path, 'coordinator.address.json'),
   };
   for (const part of [path, folder.blobs, folder.uploads, folder.keys]) {
     await mkdir(part, { recursive: true, mode: 0o700 });

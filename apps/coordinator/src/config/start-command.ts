@@ -3,9 +3,9 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { isErrorCode, MeloError, toPublicError } from '#core/errors';
 import { Logger } from '../common/logger.ts';
-import { startCoordinator } from '../coordinator.ts';
 import { startOptions } from './start-options.ts';
 import { startText } from './start-text.ts';
+import { addDrainCommand } from '../operations/drain-command.ts';
 
 /** Exit codes of `melo coordinator`. */
 export const exitCodes = {
@@ -58,15 +58,18 @@ async function run(raw: unknown): Promise<void> {
   }
   // The default folder is relative: its whole path is what the next command needs.
   const dataFolder = resolve(options.dataFolder);
+  // Only here: the other commands need nothing of the server.
+  const { startCoordinator } = await import('../coordinator.ts');
   const coordinator = await startCoordinator({ ...options, dataFolder, logger });
   const stopped = untilSignal();
   if (given.json) {
     const { url, dashboardUrl, tokenFile } = coordinator;
-    line({ event: 'listening', url, dashboardUrl, tokenFile });
+    const { retentionDays } = given;
+    line({ event: 'listening', url, dashboardUrl, tokenFile, retentionDays });
   } else {
-    process.stdout.write(startText(coordinator));
+    process.stdout.write(startText(coordinator, given.retentionDays));
   }
-  await stopped;
+  await Promise.race([stopped, coordinator.whenDrained]);
   logger.info('stopping', { event: 'stopping' });
   await coordinator.close();
   if (given.json) line({ event: 'stopped' });
@@ -100,13 +103,19 @@ export function registerCoordinatorCommands(program: Command): void {
     .option('--trust-proxy', 'a proxy in front of it ends TLS')
     .option('--insecure-http', 'listen on other hosts without TLS: for tests alone')
     .option('--retention-days <days>', "keep a settled round's uploads and key, 0 for not", '7')
+    .option(
+      '--disk-reserve-mb <number>',
+      'free room below which nothing new begins (default: what open rounds need, 512 at least)',
+    )
+    .option('--uploads-quota-mb <number>', 'room for the stored uploads of all sites')
+    .option('--site-uploads-quota-mb <number>', 'room for the stored uploads of each site')
     .option('--json', 'one JSON object a line on standard output')
     .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
     .addHelpText(
       'after',
       `
 DATABASE_URL names a PostgreSQL to use instead of the embedded database.
-Exit codes: 0 stopped, 1 other, 2 usage, 3 configuration, 4 port taken, 5 data folder in use.`,
+Exit codes: 0 stopped or drained, 1 other, 2 usage, 3 configuration, 4 port taken, 5 data folder in use.`,
     )
     .action(async (options: { readonly json?: boolean }) => {
       try {
@@ -116,4 +125,5 @@ Exit codes: 0 stopped, 1 other, 2 usage, 3 configuration, 4 port taken, 5 data f
         process.exitCode = exitCodeOf(error);
       }
     });
+  addDrainCommand(coordinator);
 }

@@ -4,6 +4,12 @@ import { z } from 'zod';
 import { InputError } from '#core/errors';
 import type { CoordinatorOptions } from '../coordinator.ts';
 
+const megabyte = 1024 * 1024;
+const megabytes = z
+  .string()
+  .regex(/^\d{1,9}$/, 'expected a whole number of megabytes')
+  .transform((text) => Number(text) * megabyte);
+
 /** What the command line gives, as text. */
 export const startArgumentsSchema = z.strictObject({
   data: z.string().min(1),
@@ -26,6 +32,9 @@ export const startArgumentsSchema = z.strictObject({
     .string()
     .regex(/^\d{1,4}(?:\.\d{1,6})?$/, 'expected a number of days')
     .transform(Number),
+  diskReserveMb: megabytes.optional(),
+  uploadsQuotaMb: megabytes.optional(),
+  siteUploadsQuotaMb: megabytes.optional(),
   json: z.boolean().default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
 });
@@ -83,7 +92,12 @@ export function startOptions(
       dataFolder: data,
       host,
       port,
-      settings: { retentionMs: Math.round(rest.retentionDays * dayMs) },
+      settings: {
+        retentionMs: Math.round(rest.retentionDays * dayMs),
+        diskReserveBytes: rest.diskReserveMb ?? null,
+        uploadsQuotaBytes: rest.uploadsQuotaMb ?? null,
+        siteUploadsQuotaBytes: rest.siteUploadsQuotaMb ?? null,
+      },
       ...(publicUrl === undefined ? {} : { publicUrl: publicUrl.replace(/\/+$/, '') }),
       ...(tlsCert === undefined || tlsKey === undefined
         ? {}

@@ -4,6 +4,7 @@ import type { Coordinator } from '../coordinator.ts';
 /** What is said once a coordinator listens. */
 export function startText(
   coordinator: Pick<Coordinator, 'url' | 'dashboardUrl' | 'tokenFile'>,
+  retentionDays: number,
 ): string {
   const { url, dashboardUrl, tokenFile } = coordinator;
   const token = `--url ${url} --token-file ${tokenFile}`;
@@ -17,6 +18,9 @@ export function startText(
   return [
     `The coordinator listens at ${url}`,
     `The administrator's token is in ${tokenFile} (only you can read it; it is valid for 90 days)`,
+    retentionDays === 0
+      ? 'Uploads and the key of a round are erased as soon as it settles'
+      : `Uploads and the key of a round are kept for ${retentionDays} days after it settles`,
     ...dashboard,
     '',
     'Next:',

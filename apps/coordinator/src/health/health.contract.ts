@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { federationIdSchema } from '#core/protocol';
 import { defineRoute } from '../common/contract.ts';
+import { diskViewSchema } from '../operations/operations.contract.ts';
 
 /** How the coordinator does. */
 export const healthSchema = z.strictObject({
@@ -15,6 +16,9 @@ export const healthSchema = z.strictObject({
   databaseKind: z.enum(['pglite', 'postgresql']),
   uptimeSeconds: z.number(),
   connectedSites: z.number().int(),
+  /** It finishes the open rounds, opens none and ends then. */
+  isDraining: z.boolean(),
+  disk: diskViewSchema,
 });
 
 /** REST routes of health and of the API's own description. */

@@ -9,6 +9,8 @@ import { Environment } from '../common/environment.ts';
 import { packageVersion } from '../common/package-info.ts';
 import { Route } from '../common/route.ts';
 import { isDatabaseAlive } from '../config/database.ts';
+import { DiskService } from '../operations/disk.service.ts';
+import { OpeningGate } from '../operations/opening-gate.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { healthRoutes } from './health.contract.ts';
 import { openApiDocument } from './openapi.ts';
@@ -19,10 +21,19 @@ const document = openApiDocument(routes, packageVersion);
 export class HealthController {
   readonly #environment: Environment;
   readonly #connections: ConnectionsService;
+  readonly #gate: OpeningGate;
+  readonly #disk: DiskService;
 
-  constructor(environment: Environment, connections: ConnectionsService) {
+  constructor(
+    environment: Environment,
+    connections: ConnectionsService,
+    gate: OpeningGate,
+    disk: DiskService,
+  ) {
     this.#environment = environment;
     this.#connections = connections;
+    this.#gate = gate;
+    this.#disk = disk;
   }
 
   @Route(healthRoutes.health)
@@ -42,6 +53,8 @@ export class HealthController {
       databaseKind: database.kind,
       uptimeSeconds: process.uptime(),
       connectedSites: this.#connections.count,
+      isDraining: this.#gate.isDraining,
+      disk: await this.#disk.look(),
     };
   }
 

@@ -28,6 +28,7 @@ async function openEnvironment(path: string): Promise<Environment> {
     logger: new Logger('silent'),
     settings: defaultSettings,
     work: inProcessWork,
+    freeBytes: async () => Infinity,
   });
 }
 

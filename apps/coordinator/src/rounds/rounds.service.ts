@@ -19,6 +19,7 @@ import { BackgroundWork } from '../common/background-work.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import type { Queries } from '../config/database.ts';
+import { OpeningGate } from '../operations/opening-gate.service.ts';
 import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
@@ -57,6 +58,7 @@ export class RoundsService {
   readonly #openings: OpeningsService;
   /** When the last attempt of a task with a schedule was opened; null before the first. */
   readonly #lastOpenedAtMs = new Map<TaskId, number | null>();
+  readonly #gate: OpeningGate;
 
   constructor(
     environment: Environment,
@@ -71,6 +73,7 @@ export class RoundsService {
     aggregation: AggregationService,
     audit: AuditService,
     openings: OpeningsService,
+    gate: OpeningGate,
   ) {
     this.#environment = environment;
     this.#background = background;
@@ -84,6 +87,7 @@ export class RoundsService {
     this.#aggregation = aggregation;
     this.#audit = audit;
     this.#openings = openings;
+    this.#gate = gate;
     transitions.connect(
       (round, effect) => {
         this.#runEffect(round, effect);
@@ -100,8 +104,13 @@ export class RoundsService {
     for (const round of await this.#store.unsettled()) {
       for (const effect of effectsAfterRestart(round.state)) this.#runEffect(round, effect);
     }
-    for (const { task } of await this.#tasks.list()) await this.advance(task);
+    await this.advanceAll();
     this.#background.startEvery('schedules', scheduleLookMs, () => this.#openScheduled());
+  }
+
+  /** Open what may open in every task. */
+  async advanceAll(): Promise<void> {
+    for (const { task } of await this.#tasks.list()) await this.advance(task);
   }
 
   /** Open what a schedule held back until now. */
@@ -122,8 +131,9 @@ export class RoundsService {
   async advance(task: TaskId): Promise<void> {
     await this.#transitions.exclusively(task, async () => {
       const { transactions, crashPoints } = this.#environment;
+      const mayOpen = (await this.#gate.refusal()) === null;
       const opened = await transactions.run((transaction) =>
-        this.#advanceWithin(transaction, task),
+        this.#advanceWithin(transaction, task, mayOpen),
       );
       if (opened !== null) {
         this.#lastOpenedAtMs.set(task, opened.round.openedAtMs);
@@ -133,7 +143,7 @@ export class RoundsService {
     });
   }
 
-  async #advanceWithin(transaction: Queries, name: TaskId) {
+  async #advanceWithin(transaction: Queries, name: TaskId, mayOpen: boolean) {
     const task = await this.#tasks.get(name, transaction);
     if (task.status !== 'running') return null;
     const latest = await this.#store.latest(name, { queries: transaction });
@@ -146,6 +156,7 @@ export class RoundsService {
     const round = task.latestVersion + 1;
     const attempts = latest?.round === round ? latest.attempt : 0;
     if (attempts - task.attemptsForgiven < this.#environment.settings.attemptsMax) {
+      if (!mayOpen || this.#gate.isDraining) return null; // a later call finds the task as it is
       return this.#open(transaction, task, round, attempts + 1);
     }
     const last = latest?.state.reason ?? 'no reason recorded';

@@ -9,6 +9,7 @@ import {
   taskParams,
   timeMs,
 } from '../common/contract.ts';
+import { openingRefusalSchema } from '../operations/operations.contract.ts';
 import { roundViewSchema } from '../rounds/rounds.contract.ts';
 import { scheduleRulesSchema } from './task-schedule.ts';
 
@@ -58,6 +59,8 @@ export const taskViewSchema = z.strictObject({
   schedule: scheduleViewSchema.nullable(),
   createdAtMs: timeMs,
   definition: taskDefinitionSchema,
+  /** Why the coordinator opens no round of any task now; null where it does. */
+  openingRefusal: openingRefusalSchema.nullable(),
   /** The last attempt at the last round that was opened; null before the first. */
   currentRound: roundViewSchema.nullable(),
 });

@@ -7,6 +7,7 @@ import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import { libraryName } from '../common/package-info.ts';
+import { OpeningGate } from '../operations/opening-gate.service.ts';
 import { VersionsService } from '../registry/versions.service.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { RoundsService } from '../rounds/rounds.service.ts';
@@ -32,6 +33,7 @@ export class TasksService {
   readonly #views: RoundViewsService;
   readonly #audit: AuditService;
   readonly #openings: OpeningsService;
+  readonly #gate: OpeningGate;
   readonly #mutex = new KeyedMutex();
 
   constructor(
@@ -44,6 +46,7 @@ export class TasksService {
     views: RoundViewsService,
     audit: AuditService,
     openings: OpeningsService,
+    gate: OpeningGate,
   ) {
     this.#environment = environment;
     this.#store = store;
@@ -54,6 +57,7 @@ export class TasksService {
     this.#views = views;
     this.#audit = audit;
     this.#openings = openings;
+    this.#gate = gate;
   }
 
   async list(): Promise<TaskView[]> {
@@ -227,6 +231,7 @@ export class TasksService {
       createdAtMs: record.createdAtMs,
       definition: record.definition,
       currentRound: latest === null ? null : await this.#views.view(latest),
+      openingRefusal: await this.#gate.refusal(),
     };
   }
 }

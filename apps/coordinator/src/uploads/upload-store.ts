@@ -7,15 +7,23 @@ import { constants } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { asc, eq, inArray, sum } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, sum } from 'drizzle-orm';
 import { z } from 'zod';
 import type { SignedEnvelope } from '#core/crypto';
-import { decodePayload, digestSchema, manifestSchema, siteIdSchema } from '#core/protocol';
+import {
+  decodePayload,
+  digestSchema,
+  manifestSchema,
+  roundNumberSchema,
+  siteIdSchema,
+  taskIdSchema,
+  type SiteId,
+} from '#core/protocol';
 import { BoundedMap } from '../common/bounded-map.ts';
 import { onDisk, syncFolder, withFile } from '../common/durable-files.ts';
 import { Environment } from '../common/environment.ts';
 import type { Queries } from '../config/database.ts';
-import { uploadRanges, uploads } from '../config/schema.ts';
+import { rounds, uploadRanges, uploads } from '../config/schema.ts';
 import type { SealedUpdate } from '../rounds/adapter-work.ts';
 
 const uploadRowSchema = z.object({
@@ -33,6 +41,15 @@ const uploadRowSchema = z.object({
 });
 /** One upload as it is stored. */
 export type UploadRecord = z.infer<typeof uploadRowSchema>;
+
+const lateUploadSchema = z.object({
+  uploadId: digestSchema,
+  site: siteIdSchema,
+  task: taskIdSchema,
+  round: roundNumberSchema,
+});
+/** An upload that goes on after its round's end. */
+export type LateUpload = z.infer<typeof lateUploadSchema>;
 
 /** How an upload ended. */
 export type UploadOutcome =
@@ -106,6 +123,39 @@ export class UploadStore {
       .where(inArray(uploadRanges.uploadId, [...uploadIds]))
       .groupBy(uploadRanges.uploadId);
     return new Map(rows.map(({ uploadId, bytes }) => [uploadId, Number(bytes ?? 0)]));
+  }
+
+  /** Bytes of the uploads whose files are kept still, by site, as their manifests declare them. */
+  async keptBytes(): Promise<ReadonlyMap<SiteId, number>> {
+    const rows = await this.#environment.queries
+      .select({ site: uploads.site, bytes: sum(uploads.bytes) })
+      .from(uploads)
+      .innerJoin(rounds, eq(rounds.id, uploads.roundId))
+      .where(isNotNull(rounds.wrappedSecretKey))
+      .groupBy(uploads.site)
+      .orderBy(asc(uploads.site));
+    return new Map(rows.map(({ site, bytes }) => [siteIdSchema.parse(site), Number(bytes ?? 0)]));
+  }
+
+  /** Uploads that have begun and not ended, of rounds that have settled. */
+  async openAfterTheEnd(): Promise<LateUpload[]> {
+    const rows = await this.#environment.queries
+      .select({
+        uploadId: uploads.uploadId,
+        site: uploads.site,
+        task: rounds.task,
+        round: rounds.round,
+      })
+      .from(uploads)
+      .innerJoin(rounds, eq(rounds.id, uploads.roundId))
+      .where(
+        and(
+          eq(uploads.status, 'open'),
+          isNotNull(rounds.settledAtMs),
+          isNotNull(rounds.wrappedSecretKey),
+        ),
+      );
+    return rows.map((row) => lateUploadSchema.parse(row));
   }
 
   /** Store a new upload within the transaction of the event `upload-begun`. */

@@ -33,12 +33,10 @@ import { RoundStore, type RoundRecord } from '../rounds/round-store.ts';
 import { RoundTransitionsService } from '../rounds/round-transitions.service.ts';
 import { SignedBySite } from '../rounds/signed-by-site.ts';
 import { TaskStore } from '../tasks/task-store.ts';
+import { UploadAdmission } from './upload-admission.service.ts';
+import { updateBytesMax } from './update-size.ts';
 import { UploadStore, type UploadRecord } from './upload-store.ts';
 
-/** Bytes a sealed update may have beyond its values: seal, safetensors header of so much a tensor, metadata. */
-const sealBytes = 72;
-const headerBytesPerTensor = 256;
-const headerBytes = 8192;
 const reasonLengthMax = 500;
 
 /** Uploads of sealed updates. */
@@ -52,6 +50,7 @@ export class UploadsService {
   readonly #seals: RoundSealsService;
   readonly #tasks: TaskStore;
   readonly #audit: AuditService;
+  readonly #admission: UploadAdmission;
   readonly #mutex = new KeyedMutex();
 
   constructor(
@@ -63,6 +62,7 @@ export class UploadsService {
     seals: RoundSealsService,
     tasks: TaskStore,
     audit: AuditService,
+    admission: UploadAdmission,
   ) {
     this.#environment = environment;
     this.#store = store;
@@ -72,6 +72,7 @@ export class UploadsService {
     this.#seals = seals;
     this.#tasks = tasks;
     this.#audit = audit;
+    this.#admission = admission;
   }
 
   /** Begin an upload, or go on with it: tell which ranges are there already. */
@@ -91,6 +92,7 @@ export class UploadsService {
       else this.#checkSame(site, known, request);
       if (known?.status === 'rejected') throw rejection(known);
       const ranges = await this.#store.ranges(request.uploadId);
+      this.#admission.noteActivity(request.uploadId);
       return {
         received: intervals([...ranges.keys()].sort((a, b) => a - b)),
         isCommitted: known?.status === 'committed',
@@ -105,6 +107,7 @@ export class UploadsService {
   ): Promise<void> {
     const round = await this.#signed.roundOf(manifest);
     await this.#checkManifest(site, request, manifest, round);
+    await this.#admission.check(site, request.bytes, round);
     const { uploadId, bytes } = request;
     const event = { type: 'upload-begun', site, updateDigest: uploadId } as const;
     await this.#transitions.apply(round, event, async (transaction) => {
@@ -128,7 +131,8 @@ export class UploadsService {
     round: RoundRecord,
   ): Promise<void> {
     const { definition } = await this.#tasks.get(round.task);
-    const { layout, trainedTensors } = this.#tasks.shape(definition);
+    const shape = this.#tasks.shape(definition);
+    const { layout } = shape;
     if (manifest.layoutHash !== layout.hash) {
       throw new InputError(
         'LAYOUT_MISMATCH',
@@ -141,12 +145,7 @@ export class UploadsService {
     ) {
       throw mismatch(site, 'digest and length of this upload, the manifest names others');
     }
-    const trained = new Set(trainedTensors);
-    const values = layout.tensors.reduce(
-      (sum, { name, size }) => sum + (trained.has(name) ? size : 0),
-      0,
-    );
-    const bytesMax = 4 * values + sealBytes + headerBytes + headerBytesPerTensor * trained.size;
+    const bytesMax = updateBytesMax(shape);
     if (request.bytes > bytesMax) {
       throw new InputError(
         'PAYLOAD_TOO_LARGE',
@@ -196,6 +195,7 @@ export class UploadsService {
           { index },
         );
       }
+      this.#admission.noteActivity(uploadId);
       await this.#store.writeRange({ uploadId, index, offset, bytes, digest });
     });
   }

@@ -51,6 +51,8 @@ const beginAgainCodes: ReadonlySet<string> = new Set([
   'RATE_LIMITED',
   'STORE_UNAVAILABLE',
   'DISK_FULL',
+  'DISK_LOW',
+  'DRAINING',
   'SHUTTING_DOWN',
   'INTERNAL',
   'TIMEOUT',
