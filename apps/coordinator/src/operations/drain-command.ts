@@ -130,7 +130,7 @@ async function untilEnded(
     const isThere =
       lockFile === null
         ? await isListening(environment, url)
-        : holder === (await lockHolder(environment, lockFile));
+        : holder !== null && holder === (await lockHolder(environment, lockFile));
     if (!isThere) return;
     await sleep(pollIntervalMs);
   }
