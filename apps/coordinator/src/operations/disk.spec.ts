@@ -45,15 +45,6 @@ describe('a disk that runs low', () => {
     await west.takePart('chest', delta);
     await harness.untilVersion('chest', 1);
   });
-
-  test('keeps more in reserve where the open rounds still need more', async () => {
-    const backbone = { name: 'wide', fingerprint: 'cd'.repeat(32) };
-    const size = { dimension: 4096, blocks: 48, patchSize: 16, imageSize: 32 };
-    await harness.createTask({ task: 'wide', backbone: { ...backbone, ...size }, rank: 8 });
-    const { disk } = healthSchema.parse(await harness.request('GET', '/v1/health'));
-    expect(disk.reserveBytes).toBeGreaterThan(gigabyte / 8);
-    expect(disk.isLow).toBe(false);
-  });
 });
 
 test('a quota of uploads refuses one over it, by site and in all, and says what to do', async () => {
