@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { backboneSizes } from '#core/backbone';
+import { loadBackbone } from '#core/engine';
+import { profileSteps } from '#core/engine/onnx';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { median } from './round/median.ts';
 import { fastestPeer, ourFigures, peerFigures, type Pair } from './train-step/figures.ts';
@@ -23,7 +25,6 @@ import {
 } from './train-step/messages.ts';
 import { bestRate, productChains, type ProductChain } from './train-step/products.ts';
 import { writeRandomBackbone } from './train-step/random-weights.ts';
-import { runProfile } from './train-step/run-profile.ts';
 import { shapeOf } from './train-step/shapes.ts';
 import { Side, SideError, startOwnSide, startPeerSide, type PeerMode } from './train-step/side.ts';
 
@@ -34,6 +35,7 @@ const productRepeats = 3;
 /** A side's turn should last so long at least: a single step of ViT-Ti is too short to be timed well. */
 const turnSeconds = 1.5;
 const stepsMax = 50;
+const profiledSteps = 5;
 const timeoutMs = 600_000;
 /** torch.compile may take this long for its first step. */
 const compileTimeoutMs = 300_000;
@@ -238,8 +240,21 @@ async function main(): Promise<void> {
       isAlone,
     };
     if (options.profile) {
-      const profile = await runProfile(side, work.path);
-      const figures = { bench: 'train-step', backbone: options.backbone, batch, threads, profile };
+      const loaded = await loadBackbone(directory);
+      const profile = await profileSteps({
+        ...{
+          backbone: loaded,
+          rank,
+          batch,
+          threads,
+          isAlone,
+          steps: profiledSteps,
+          directory: work.path,
+        },
+      });
+      await loaded.close();
+      const about = { backbone: options.backbone, batch, threads, alone: isAlone };
+      const figures = { bench: 'train-step', ...about, profile };
       process.stdout.write(`${JSON.stringify(figures, null, options.json ? 0 : 2)}\n`);
       return;
     }

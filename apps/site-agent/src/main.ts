@@ -20,7 +20,11 @@ const configOptions = z.object({ config: z.string() });
 const runOptions = configOptions.extend({ json: z.boolean().default(false) });
 const enrollOptions = configOptions.extend({ codeFile: z.string().optional() });
 const showOptions = z.object({ json: z.boolean().default(false) });
-const doctorOptions = showOptions.extend({ config: z.string().optional() });
+const doctorOptions = showOptions.extend({
+  config: z.string().optional(),
+  profile: z.boolean().default(false),
+  backbone: z.string().optional(),
+});
 const predictOptions = showOptions.extend({
   backbone: z.string(),
   adapter: z.array(z.string()).max(1000).default([]),
@@ -105,11 +109,20 @@ function doctorCommand(): Command {
   return new Command('doctor')
     .description('say whether this machine can train, and whether a site is set up')
     .option('--config <file>', 'configuration of the agent: check what it points at too')
+    .option('--profile', 'tell where the time of a training step goes on this machine')
+    .option(
+      '--backbone <directory>',
+      'with --profile: of this backbone, not of the first one of the configuration, or of a ViT-Tiny with random weights',
+    )
     .option('--json', 'the findings as one line of JSON')
     .action(async (options: unknown) => {
       const { runDoctor } = await import('./commands/doctor.ts');
-      const { config, json } = doctorOptions.parse(options);
-      if (!(await runDoctor({ config, isJson: json }))) process.exitCode = exitCodes.other;
+      const { config, json, profile, backbone } = doctorOptions.parse(options);
+      if (backbone !== undefined && !profile) {
+        throw new InputError('USAGE', 'melo doctor: expected --profile beside --backbone; add it');
+      }
+      const asked = { config, isJson: json, isProfile: profile, backbone };
+      if (!(await runDoctor(asked))) process.exitCode = exitCodes.other;
     });
 }
 

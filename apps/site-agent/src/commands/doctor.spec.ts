@@ -6,6 +6,7 @@ import { randomBackboneFile } from '#core/backbone';
 import type { StepResult } from '#core/engine';
 import { loadAgentConfig } from '../config/agent-config.ts';
 import { agreementFinding, stepDifference } from './doctor-engine.ts';
+import { profileEngine, profileTable } from './doctor-profile.ts';
 import { nodeFinding } from './doctor-machine.ts';
 import { checkSite } from './doctor-site.ts';
 
@@ -96,6 +97,20 @@ test('a site is looked at: images by class, the backbone, and that it is not enr
   ]);
   expect(found[0]?.message).toContain('3 images (sick 2, well 1)');
   expect(found[0]?.message).not.toContain('a.png');
+});
+
+test('a step on a backbone of the site is profiled, and the table says what the numbers say', async () => {
+  await writeSite('');
+  const options = { backbone: join(folder, 'vit'), threads: 1, isAlone: false };
+  const profile = await profileEngine(options);
+  expect(profile).toMatchObject({ backbone: 'vit', threads: 1, isAlone: false });
+  expect(profile.kinds.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 6);
+  const table = profileTable(profile);
+  expect(table[0]).toContain('vit, batch 8, rank 4, 1 threads: ');
+  for (const { name, msPerImage } of profile.kinds) {
+    const row = table.find((line) => line.startsWith(name));
+    expect(row?.split(/\s+/)[1]).toBe(msPerImage.toFixed(2));
+  }
 });
 
 test('findings of a manifest are counted by class and answer', async () => {

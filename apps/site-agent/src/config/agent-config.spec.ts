@@ -20,6 +20,8 @@ test('what is left out has its documented default, and paths start at the file',
   expect(config.dataDirectory).toBe('/etc/melo/data');
   expect(config.backbones).toEqual([{ path: '/etc/melo/vit', fingerprint: null }]);
   expect(config.engine.threads).toBeGreaterThanOrEqual(1);
+  expect(config.engine.isAlone).toBe(false);
+  expect(parseAgentConfig(`${minimal}engine: { alone: true }\n`, '/x').engine.isAlone).toBe(true);
   expect(config.connection.heartbeatIntervalMs).toBe(15_000);
   expect(config.trainer.attempts).toBe(3);
   expect(config.imageCacheBytesMax).toBe(2 * 1024 ** 3);

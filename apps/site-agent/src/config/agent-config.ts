@@ -97,6 +97,8 @@ export interface EngineConfig {
   readonly name: z.infer<typeof engineNameSchema>;
   readonly device: z.infer<typeof engineDeviceSchema>;
   readonly threads: number;
+  /** Whether no other trainer computes on this machine: idle threads of onnx then wait awake. */
+  readonly isAlone: boolean;
 }
 
 /** The configuration file, before paths are made absolute. */
@@ -109,6 +111,7 @@ export const agentConfigSchema = z.strictObject({
       name: engineNameSchema.default('onnx'),
       device: engineDeviceSchema.default('auto'),
       threads: z.number().int().min(1).max(256).optional(),
+      alone: z.boolean().default(false),
     })
     .prefault({}),
   tasks: z.record(taskIdSchema, taskSchema).default({}),
@@ -226,6 +229,7 @@ function resolvePaths(config: ParsedConfig, file: string): AgentConfig {
       name: config.engine.name,
       device: config.engine.device,
       threads: config.engine.threads ?? defaultThreads(1),
+      isAlone: config.engine.alone,
     },
     tasks: new Map(tasks),
   };

@@ -21,6 +21,7 @@ engine:
   name: onnx              # or tfjs, or auto; \`melo doctor\` tells what works here
   # device: auto          # or cpu, or gpu (tfjs with its native part)
   # threads: 4            # default: every core this process may use
+  # alone: true           # default false; some hundredths faster where nothing else computes on this machine, slower where it does
 
 # One entry for each task this hospital takes part in, under the task's name in the federation.
 tasks:

@@ -48,6 +48,7 @@ export const roundJobSchema = z.strictObject({
     name: z.enum(['onnx', 'tfjs', 'auto']),
     device: z.enum(['auto', 'cpu', 'gpu']),
     threads: z.number().int().min(1).max(256),
+    isAlone: z.boolean().default(false),
     cacheDirectory: pathSchema,
   }),
   imageCache: z.strictObject({ directory: pathSchema, bytesMax: z.number().min(0) }),

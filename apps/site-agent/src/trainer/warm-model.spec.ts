@@ -16,7 +16,10 @@ const specificationOf = (rank: number) =>
 
 const source = (over: Partial<ModelSource['engine']> = {}): ModelSource => ({
   backboneDirectory: directory,
-  engine: { name: 'onnx', device: 'auto', threads: 1, cacheDirectory: '/cache', ...over },
+  engine: {
+    ...{ name: 'onnx', device: 'auto', threads: 1, isAlone: false, cacheDirectory: '/cache' },
+    ...over,
+  },
 });
 
 const load: LoadModel = ({ engine }, specification) => {
