@@ -33,9 +33,11 @@ import { RoundTransitionsService } from './rounds/round-transitions.service.ts';
 import { RoundViewsService } from './rounds/round-views.service.ts';
 import { RoundsController } from './rounds/rounds.controller.ts';
 import { RoundsService } from './rounds/rounds.service.ts';
+import { VerificationService } from './rounds/verification.service.ts';
 import { SignedBySite } from './rounds/signed-by-site.ts';
 import { ConnectionsService } from './sites/connections.service.ts';
 import { EnrollmentService } from './sites/enrollment.service.ts';
+import { LeavingService } from './sites/leaving.service.ts';
 import { NoncesService } from './sites/nonces.service.ts';
 import { RosterService } from './sites/roster.service.ts';
 import { SiteCommandsService } from './sites/site-commands.service.ts';
@@ -75,6 +77,7 @@ const services = [
   DrainService,
   EnrollmentService,
   EvaluationsService,
+  LeavingService,
   NoncesService,
   OpeningGate,
   OpeningsService,
@@ -98,6 +101,7 @@ const services = [
   UploadStore,
   UploadsService,
   UsersService,
+  VerificationService,
   VersionsService,
 ];
 
@@ -109,6 +113,7 @@ export class AppModule implements OnApplicationBootstrap {
   readonly #roster: RosterService;
   readonly #rounds: RoundsService;
   readonly #sites: SitesService;
+  readonly #leaving: LeavingService;
   readonly #retention: RetentionService;
   readonly #disk: DiskService;
 
@@ -118,6 +123,7 @@ export class AppModule implements OnApplicationBootstrap {
     roster: RosterService,
     rounds: RoundsService,
     sites: SitesService,
+    leaving: LeavingService,
     retention: RetentionService,
     disk: DiskService,
   ) {
@@ -126,6 +132,7 @@ export class AppModule implements OnApplicationBootstrap {
     this.#roster = roster;
     this.#rounds = rounds;
     this.#sites = sites;
+    this.#leaving = leaving;
     this.#retention = retention;
     this.#disk = disk;
   }
@@ -162,6 +169,7 @@ export class AppModule implements OnApplicationBootstrap {
     this.#environment.crashPoints.reach('coordinator.resuming');
     await this.#rounds.resume();
     await this.#sites.resumeWithdrawals();
+    await this.#leaving.resume();
     this.#retention.start();
     this.#disk.start(() => this.#rounds.advanceAll());
   }

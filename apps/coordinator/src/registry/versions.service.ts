@@ -197,6 +197,12 @@ export class VersionsService {
     );
   }
 
+  /** Get a version as the database has it now, whatever is held in memory. */
+  readAgain(task: string, version: number): Promise<VersionRecord> {
+    this.#held.delete(versionKey(task, version));
+    return this.get(task, version);
+  }
+
   #hold(row: typeof versions.$inferSelect): VersionRecord {
     const record = versionRowSchema.parse(row);
     this.#held.set(versionKey(record.task, record.version), record);

@@ -72,6 +72,29 @@ export const roundDetailSchema = z.strictObject({
   ),
 });
 
+/** What checking a published round found. */
+export const verificationViewSchema = z.strictObject({
+  task: taskIdSchema,
+  round: roundNumberSchema,
+  attempt: attemptSchema,
+  /** `chain`: uploads and the round's key were erased when their retention ended; the chain alone was checked. */
+  scope: z.enum(['recomputed', 'chain']),
+  isGood: z.boolean(),
+  checks: z.array(
+    z.strictObject({
+      name: z.enum(['chain', 'file', 'recomputation']),
+      isGood: z.boolean(),
+      detail: z.string(),
+    }),
+  ),
+  /** Digest of the version as the result signs it; null where the chain does not hold. */
+  signedDigest: digestSchema.nullable(),
+  /** Digest of what the stored updates give; null where they do not give it or are not there. */
+  recomputedDigest: digestSchema.nullable(),
+});
+/** What checking a published round found. */
+export type VerificationView = z.infer<typeof verificationViewSchema>;
+
 /** Path parameters of a round. */
 export const roundParams = z.strictObject({
   ...taskParams.shape,
@@ -96,6 +119,14 @@ export const roundRoutes = {
     params: roundParams,
     query: z.strictObject({ attempt: pathNumber(1, 1000).optional() }),
     response: roundDetailSchema,
+  }),
+  verify: defineRoute({
+    method: 'GET',
+    path: '/v1/tasks/:task/rounds/:round/verification',
+    summary: 'Recompute the version of a round from what is stored, or check its signed chain',
+    roles: readRoles,
+    params: roundParams,
+    response: verificationViewSchema,
   }),
   abandon: defineRoute({
     method: 'POST',

@@ -5,6 +5,7 @@ import { Input, Route } from '../common/route.ts';
 import { RoundViewsService } from './round-views.service.ts';
 import { roundRoutes } from './rounds.contract.ts';
 import { RoundsService } from './rounds.service.ts';
+import { VerificationService } from './verification.service.ts';
 
 type In<Name extends keyof typeof roundRoutes> = RouteInput<(typeof roundRoutes)[Name]>;
 type Out<Name extends keyof typeof roundRoutes> = RouteOutput<(typeof roundRoutes)[Name]>;
@@ -13,8 +14,10 @@ type Out<Name extends keyof typeof roundRoutes> = RouteOutput<(typeof roundRoute
 export class RoundsController {
   readonly #rounds: RoundsService;
   readonly #views: RoundViewsService;
+  readonly #verification: VerificationService;
 
-  constructor(rounds: RoundsService, views: RoundViewsService) {
+  constructor(rounds: RoundsService, views: RoundViewsService, verification: VerificationService) {
+    this.#verification = verification;
     this.#rounds = rounds;
     this.#views = views;
   }
@@ -27,6 +30,11 @@ export class RoundsController {
   @Route(roundRoutes.get)
   get(@Input(roundRoutes.get) { params, query }: In<'get'>): Promise<Out<'get'>> {
     return this.#views.detail(params.task, params.round, query.attempt);
+  }
+
+  @Route(roundRoutes.verify)
+  verify(@Input(roundRoutes.verify) { params }: In<'verify'>): Promise<Out<'verify'>> {
+    return this.#verification.verify(params.task, params.round);
   }
 
   @Route(roundRoutes.abandon)

@@ -244,12 +244,14 @@ export class RoundsService {
    * A command that took effect before is not done again.
    *
    * @param plan - given the last attempt where it is open, null otherwise
+   * @param isRepeatable - whether it is done again all the same
    */
   async changeTask(
     task: TaskId,
     plan: (open: RoundRecord | null) => Promise<TaskChangePlan>,
+    isRepeatable = false,
   ): Promise<void> {
-    if (!isRepeatedCommand()) await this.#changeTask(task, plan);
+    if (isRepeatable || !isRepeatedCommand()) await this.#changeTask(task, plan);
     await this.advance(task);
   }
 

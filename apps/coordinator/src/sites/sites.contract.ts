@@ -1,6 +1,7 @@
 /** REST routes of sites: invitation, enrolment, approval, suspension, revocation. */
 import { z } from 'zod';
 import {
+  adapterVersionSchema,
   digestSchema,
   enrollmentRequestSchema,
   enrollmentResponseSchema,
@@ -81,6 +82,26 @@ export const invitationViewSchema = z.strictObject({
 /** A one-time enrolment code, shown once. */
 export type InvitationView = z.infer<typeof invitationViewSchema>;
 
+/** What a site that leaves means for one task. */
+export const leavingTaskViewSchema = z.strictObject({
+  task: taskIdSchema,
+  /** Versions that its share is in, directly or through an ancestor; they are marked. */
+  versions: z.array(adapterVersionSchema).min(1),
+  /** The last version without it. */
+  lastWithout: adapterVersionSchema,
+  /** Whether the version that people are told to use is one of them. */
+  isPromotedAffected: z.boolean(),
+  /** Whether the next round would start from one of them. */
+  isRerunDue: z.boolean(),
+});
+/** A site that left, and the tasks whose versions its share is in. */
+export const leavingViewSchema = z.strictObject({
+  site: siteViewSchema,
+  tasks: z.array(leavingTaskViewSchema),
+});
+/** A site that left, and what that means. */
+export type LeavingView = z.infer<typeof leavingViewSchema>;
+
 /** The address that a code carries, where it is not the coordinator's own public one. */
 const urlSchema = z
   .string()
@@ -157,6 +178,16 @@ export const siteRoutes = {
     params: siteParams,
     body: reasonBody,
     response: siteViewSchema,
+  }),
+  leave: defineRoute({
+    method: 'POST',
+    path: '/v1/sites/:site/leave',
+    summary:
+      'Let a site leave: cut, in no later round, the versions with its share marked; with rerun its tasks go on from the last version without it',
+    roles: commandRoles,
+    params: siteParams,
+    body: z.strictObject({ ...reasonBody.shape, rerun: z.boolean().default(false) }),
+    response: leavingViewSchema,
   }),
   nonce: defineRoute({
     method: 'POST',

@@ -4,8 +4,14 @@ import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { toJson } from '../common/json-envelope.ts';
 import { Input, Route } from '../common/route.ts';
 import { EnrollmentService } from './enrollment.service.ts';
+import { LeavingService } from './leaving.service.ts';
 import { NoncesService } from './nonces.service.ts';
-import { siteRoutes, type InvitationView, type SiteView } from './sites.contract.ts';
+import {
+  siteRoutes,
+  type InvitationView,
+  type LeavingView,
+  type SiteView,
+} from './sites.contract.ts';
 import { SitesService } from './sites.service.ts';
 
 type In<Name extends keyof typeof siteRoutes> = RouteInput<(typeof siteRoutes)[Name]>;
@@ -16,11 +22,18 @@ export class SitesController {
   readonly #sites: SitesService;
   readonly #enrollment: EnrollmentService;
   readonly #nonces: NoncesService;
+  readonly #leaving: LeavingService;
 
-  constructor(sites: SitesService, enrollment: EnrollmentService, nonces: NoncesService) {
+  constructor(
+    sites: SitesService,
+    enrollment: EnrollmentService,
+    nonces: NoncesService,
+    leaving: LeavingService,
+  ) {
     this.#sites = sites;
     this.#enrollment = enrollment;
     this.#nonces = nonces;
+    this.#leaving = leaving;
   }
 
   @Route(siteRoutes.list)
@@ -63,6 +76,11 @@ export class SitesController {
   @Route(siteRoutes.revoke)
   revoke(@Input(siteRoutes.revoke) { params, body }: In<'revoke'>): Promise<SiteView> {
     return this.#sites.revoke(params.site, body.reason);
+  }
+
+  @Route(siteRoutes.leave)
+  leave(@Input(siteRoutes.leave) { params, body }: In<'leave'>): Promise<LeavingView> {
+    return this.#leaving.leave(params.site, body.reason, body.rerun);
   }
 
   @Route(siteRoutes.nonce)

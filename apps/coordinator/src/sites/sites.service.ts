@@ -1,5 +1,6 @@
 /** What administrators do with sites; each touches one site alone. */
 import { Injectable } from '@nestjs/common';
+import { eq } from 'drizzle-orm';
 import { fromHex } from '#core/bytes';
 import { constantTimeEqual } from '#core/crypto';
 import { AuthError, StateError } from '#core/errors';
@@ -7,7 +8,8 @@ import { limits, type SiteId } from '#core/protocol';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
-import { sites } from '../config/schema.ts';
+import type { Queries } from '../config/database.ts';
+import { invitations, sites } from '../config/schema.ts';
 import { RoundsService } from '../rounds/rounds.service.ts';
 import { ConnectionsService } from './connections.service.ts';
 import { EnrollmentService } from './enrollment.service.ts';
@@ -59,7 +61,7 @@ export class SitesService {
           `sites: expected a new name, ${site} is there already; ask for a new code at /v1/sites/${site}/invitations`,
         );
       }
-      const count = this.#roster.list().filter(({ status }) => status !== 'revoked').length;
+      const count = this.#roster.list().filter(({ status }) => !isGone(status)).length;
       if (count >= limits.membersMax) {
         throw new StateError(
           'STATE_CONFLICT',
@@ -137,25 +139,45 @@ export class SitesService {
     });
   }
 
-  /** Take suspended and revoked sites out of rounds that are still open: a crash may have come in between. */
+  /**
+   * Let a site leave: cut at once and withdrawn from open rounds with all it sent; what was published stays. Its name comes
+   * back only by a new code and a new enrolment.
+   */
+  leave(site: SiteId, reason: string): Promise<void> {
+    return this.#mutex.run(site, async () => {
+      const { status } = this.#roster.get(site);
+      if (status === 'revoked') throw conflict(site, status, 'leave');
+      if (status === 'left') await this.#forgetCodes(this.#environment.queries, site);
+      else await this.#setStatus(site, 'left', reason);
+      await this.#withdraw(site);
+    });
+  }
+
+  /** Take suspended, revoked and left sites out of rounds that are still open: a crash may have come in between. */
   async resumeWithdrawals(): Promise<void> {
     for (const { site } of this.#roster.list()) await this.#withdraw(site);
   }
 
   async #withdraw(site: SiteId): Promise<void> {
     const { status, reason } = this.#roster.get(site);
-    if (status !== 'suspended' && status !== 'revoked') return;
-    const text = `the site was ${status}: ${reason ?? 'no reason recorded'}`.slice(0, 500);
+    if (status !== 'suspended' && !isGone(status)) return;
+    const what = status === 'left' ? 'the site left' : `the site was ${status}`;
+    const text = `${what}: ${reason ?? 'no reason recorded'}`.slice(0, 500);
     await this.#rounds.withdraw(site, text, status === 'suspended');
   }
 
   async #setStatus(site: SiteId, status: SiteStatus, reason: string | null): Promise<SiteView> {
-    await this.#environment.transactions.run((transaction) =>
-      this.#roster.setStatus(transaction, { site, status, reason, actor }),
-    );
+    await this.#environment.transactions.run(async (transaction) => {
+      if (isGone(status)) await this.#forgetCodes(transaction, site);
+      await this.#roster.setStatus(transaction, { site, status, reason, actor });
+    });
     await this.#roster.refresh();
     if (status !== 'active') this.#connections.cut(site);
     return this.get(site);
+  }
+
+  async #forgetCodes(queries: Queries, site: SiteId): Promise<void> {
+    await queries.delete(invitations).where(eq(invitations.site, site));
   }
 
   #view(record: SiteRecord): SiteView {
@@ -176,6 +198,11 @@ export class SitesService {
       heartbeat: this.#connections.heartbeatOf(site),
     };
   }
+}
+
+/** Whether a site takes part no more: it counts to no limit, and codes made for it are worth nothing. */
+function isGone(status: SiteStatus): boolean {
+  return status === 'revoked' || status === 'left';
 }
 
 function conflict(site: SiteId, status: SiteStatus, what: string): StateError {

@@ -73,14 +73,20 @@ export class TaskLineageService {
    * Let the next round start from a version. An open attempt that starts from another one is abandoned; a task that had
    * ended or failed runs again, a paused one stays paused.
    *
-   * @param promoted - where set, promoted in the same transaction
+   * @param options - `promoted`: promoted in the same transaction. `isRepeatable`: done although the present command took
+   * effect before, since the caller saw that this part of it did not
    */
-  rerun(task: TaskId, request: RerunRequest, promoted?: number): Promise<void> {
-    return this.#rounds.changeTask(task, async (open) => {
+  rerun(
+    task: TaskId,
+    request: RerunRequest,
+    options: { readonly promoted?: number; readonly isRepeatable?: true } = {},
+  ): Promise<void> {
+    const { promoted, isRepeatable = false } = options;
+    const plan = async (open: RoundRecord | null): Promise<TaskChangePlan> => {
       const record = await this.#tasks.get(task);
-      const { plan, change } = await this.#planRerun(record, request, open);
+      const { abandonReason, change } = await this.#planRerun(record, request, open);
       return {
-        abandonReason: plan,
+        abandonReason,
         change: async (transaction) => {
           await this.#tasks.update(transaction, task, change);
           const { fromVersion, reason } = request;
@@ -94,8 +100,9 @@ export class TaskLineageService {
           if (promoted === undefined) return;
           await this.#promoteWithin(transaction, record, promoted, reason);
         },
-      } satisfies TaskChangePlan;
-    });
+      };
+    };
+    return this.#rounds.changeTask(task, plan, isRepeatable);
   }
 
   async #planRerun(record: TaskRecord, request: RerunRequest, open: RoundRecord | null) {
@@ -126,10 +133,10 @@ export class TaskLineageService {
       finalVersion,
       attemptsForgiven: (latest?.attempt ?? 0) - (isKept ? 1 : 0),
     };
-    const plan =
+    const abandonReason =
       open === null || isKept
         ? null
         : `the task is run again from version ${base.version}: ${request.reason}`;
-    return { plan, change };
+    return { abandonReason, change };
   }
 }

@@ -69,7 +69,11 @@ export class TasksController {
   @Route(taskRoutes.rollback)
   async rollback(@Input(taskRoutes.rollback) { params, body }: In<'rollback'>): Promise<TaskView> {
     const { toVersion, ...rest } = body;
-    await this.#lineage.rerun(params.task, { fromVersion: toVersion, ...rest }, toVersion);
+    await this.#lineage.rerun(
+      params.task,
+      { fromVersion: toVersion, ...rest },
+      { promoted: toVersion },
+    );
     return this.#tasks.get(params.task);
   }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskDefinitionInput } from '#core/protocol';
 import { smallTask } from '#core/protocol/testing';
+import { openDatabase, type Queries } from '../config/database.ts';
 import { Logger } from '../common/logger.ts';
 import { startCoordinator, type Coordinator, type CoordinatorOptions } from '../coordinator.ts';
 import { inProcessWork } from '../rounds/adapter-work.ts';
@@ -57,6 +58,21 @@ export class Harness {
   async restart(): Promise<void> {
     for (const site of this.sites.values()) site.close();
     await this.coordinator.close();
+    this.coordinator = await Harness.launch(this.folder, this.options);
+    for (const site of this.sites.values()) site.url = this.coordinator.url;
+  }
+
+  /** Stop, let a spec change the database as no code of ours would, and start again. */
+  async tamper(work: (queries: Queries) => Promise<unknown>): Promise<void> {
+    for (const site of this.sites.values()) site.close();
+    await this.coordinator.close();
+    const database = await openDatabase({
+      folder: join(this.folder, 'database'),
+      url: this.options.databaseUrl,
+      onIdleError: () => undefined,
+    });
+    await work(database.queries);
+    await database.close();
     this.coordinator = await Harness.launch(this.folder, this.options);
     for (const site of this.sites.values()) site.url = this.coordinator.url;
   }
