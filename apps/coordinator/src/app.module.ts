@@ -27,6 +27,7 @@ import { AggregationService } from './rounds/aggregation.service.ts';
 import { AssignmentsService } from './rounds/assignments.service.ts';
 import { DeadlinesService } from './rounds/deadlines.service.ts';
 import { DecisionsService } from './rounds/decisions.service.ts';
+import { RoundOpeningsService } from './rounds/round-openings.service.ts';
 import { RoundSealsService } from './rounds/round-seals.service.ts';
 import { RoundStore } from './rounds/round-store.ts';
 import { RoundTransitionsService } from './rounds/round-transitions.service.ts';
@@ -44,7 +45,7 @@ import { SiteCommandsService } from './sites/site-commands.service.ts';
 import { SitesController } from './sites/sites.controller.ts';
 import { SitesGateway } from './sites/sites.gateway.ts';
 import { SitesService } from './sites/sites.service.ts';
-import { OpeningsService } from './tasks/openings.service.ts';
+import { SchedulesService } from './tasks/schedules.service.ts';
 import { TaskLineageService } from './tasks/task-lineage.service.ts';
 import { TaskStore } from './tasks/task-store.ts';
 import { TasksController } from './tasks/tasks.controller.ts';
@@ -80,14 +81,15 @@ const services = [
   LeavingService,
   NoncesService,
   OpeningGate,
-  OpeningsService,
   RetentionService,
   RosterService,
+  RoundOpeningsService,
   RoundSealsService,
   RoundStore,
   RoundTransitionsService,
   RoundViewsService,
   RoundsService,
+  SchedulesService,
   SessionsService,
   SignInLinksService,
   SignedBySite,
@@ -112,6 +114,7 @@ export class AppModule implements OnApplicationBootstrap {
   readonly #audit: AuditTallyService;
   readonly #roster: RosterService;
   readonly #rounds: RoundsService;
+  readonly #openings: RoundOpeningsService;
   readonly #sites: SitesService;
   readonly #leaving: LeavingService;
   readonly #retention: RetentionService;
@@ -122,6 +125,7 @@ export class AppModule implements OnApplicationBootstrap {
     audit: AuditTallyService,
     roster: RosterService,
     rounds: RoundsService,
+    openings: RoundOpeningsService,
     sites: SitesService,
     leaving: LeavingService,
     retention: RetentionService,
@@ -131,6 +135,7 @@ export class AppModule implements OnApplicationBootstrap {
     this.#audit = audit;
     this.#roster = roster;
     this.#rounds = rounds;
+    this.#openings = openings;
     this.#sites = sites;
     this.#leaving = leaving;
     this.#retention = retention;
@@ -171,6 +176,6 @@ export class AppModule implements OnApplicationBootstrap {
     await this.#sites.resumeWithdrawals();
     await this.#leaving.resume();
     this.#retention.start();
-    this.#disk.start(() => this.#rounds.advanceAll());
+    this.#disk.start(() => this.#openings.advanceAll());
   }
 }

@@ -8,7 +8,7 @@ import { BackgroundWork } from '../common/background-work.ts';
 import { Environment } from '../common/environment.ts';
 import { AuditService } from '../audit/audit.service.ts';
 import { RoundStore, type RoundRecord } from '../rounds/round-store.ts';
-import { RoundsService } from '../rounds/rounds.service.ts';
+import { RoundOpeningsService } from '../rounds/round-openings.service.ts';
 import { UploadAdmission } from '../uploads/upload-admission.service.ts';
 import { OpeningGate } from './opening-gate.service.ts';
 import type { DrainView } from './operations.contract.ts';
@@ -24,7 +24,7 @@ export class DrainService {
   readonly #background: BackgroundWork;
   readonly #gate: OpeningGate;
   readonly #store: RoundStore;
-  readonly #rounds: RoundsService;
+  readonly #openings: RoundOpeningsService;
   readonly #uploads: UploadAdmission;
   readonly #audit: AuditService;
   /** Resolves once everything has ended and somebody has read so, or had the time to. */
@@ -38,7 +38,7 @@ export class DrainService {
     background: BackgroundWork,
     gate: OpeningGate,
     store: RoundStore,
-    rounds: RoundsService,
+    openings: RoundOpeningsService,
     uploads: UploadAdmission,
     audit: AuditService,
   ) {
@@ -46,7 +46,7 @@ export class DrainService {
     this.#background = background;
     this.#gate = gate;
     this.#store = store;
-    this.#rounds = rounds;
+    this.#openings = openings;
     this.#uploads = uploads;
     this.#audit = audit;
     this.whenDrained = new Promise((resolve) => {
@@ -73,7 +73,7 @@ export class DrainService {
       this.#gate.isDraining = false;
       this.#environment.logger.info('drain cancelled', { event: 'drain-cancelled' });
       await this.#record('coordinator.drain-cancelled');
-      await this.#rounds.advanceAll();
+      await this.#openings.advanceAll();
     }
     return this.view();
   }

@@ -5,8 +5,8 @@ import { limits, type TaskId } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
 import type { Queries } from '../config/database.ts';
 import { VersionsService } from '../registry/versions.service.ts';
-import type { RoundRecord } from '../rounds/round-store.ts';
-import { RoundStore } from '../rounds/round-store.ts';
+import { RoundOpeningsService } from '../rounds/round-openings.service.ts';
+import { RoundStore, type RoundRecord } from '../rounds/round-store.ts';
 import { RoundsService, type TaskChangePlan } from '../rounds/rounds.service.ts';
 import { TaskStore, type TaskChange, type TaskRecord } from './task-store.ts';
 
@@ -24,6 +24,7 @@ export class TaskLineageService {
   readonly #tasks: TaskStore;
   readonly #rounds: RoundsService;
   readonly #roundStore: RoundStore;
+  readonly #openings: RoundOpeningsService;
   readonly #versions: VersionsService;
   readonly #audit: AuditService;
 
@@ -33,12 +34,14 @@ export class TaskLineageService {
     roundStore: RoundStore,
     versions: VersionsService,
     audit: AuditService,
+    openings: RoundOpeningsService,
   ) {
     this.#tasks = tasks;
     this.#rounds = rounds;
     this.#roundStore = roundStore;
     this.#versions = versions;
     this.#audit = audit;
+    this.#openings = openings;
   }
 
   /** Say which version people should use; null takes that back. */
@@ -115,7 +118,7 @@ export class TaskLineageService {
       );
     }
     const base = await this.#versions.get(task, request.fromVersion);
-    const planned = definition.rounds - (await this.#rounds.roundsBehind(base));
+    const planned = definition.rounds - (await this.#openings.roundsBehind(base));
     const finalVersion = latestVersion + (request.rounds ?? Math.max(1, planned));
     if (finalVersion > limits.roundsMax) {
       throw new InputError(

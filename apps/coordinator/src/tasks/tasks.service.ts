@@ -9,11 +9,12 @@ import { KeyedMutex } from '../common/mutex.ts';
 import { libraryName } from '../common/package-info.ts';
 import { OpeningGate } from '../operations/opening-gate.service.ts';
 import { VersionsService } from '../registry/versions.service.ts';
+import { RoundOpeningsService } from '../rounds/round-openings.service.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { RoundsService } from '../rounds/rounds.service.ts';
 import { RoundViewsService } from '../rounds/round-views.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
-import { OpeningsService } from './openings.service.ts';
+import { SchedulesService } from './schedules.service.ts';
 import type { ScheduleRules } from './task-schedule.ts';
 import { finalVersionOf, nextBaseOf, taskShape, TaskStore, type TaskRecord } from './task-store.ts';
 import type { TaskStatus, TaskView } from './tasks.contract.ts';
@@ -32,7 +33,8 @@ export class TasksService {
   readonly #roundStore: RoundStore;
   readonly #views: RoundViewsService;
   readonly #audit: AuditService;
-  readonly #openings: OpeningsService;
+  readonly #schedules: SchedulesService;
+  readonly #openings: RoundOpeningsService;
   readonly #gate: OpeningGate;
   readonly #mutex = new KeyedMutex();
 
@@ -45,7 +47,8 @@ export class TasksService {
     roundStore: RoundStore,
     views: RoundViewsService,
     audit: AuditService,
-    openings: OpeningsService,
+    schedules: SchedulesService,
+    openings: RoundOpeningsService,
     gate: OpeningGate,
   ) {
     this.#environment = environment;
@@ -56,6 +59,7 @@ export class TasksService {
     this.#roundStore = roundStore;
     this.#views = views;
     this.#audit = audit;
+    this.#schedules = schedules;
     this.#openings = openings;
     this.#gate = gate;
   }
@@ -206,7 +210,7 @@ export class TasksService {
 
   /** A repeat finds the change made; what follows from it may still have to be done. */
   async #advanced(task: TaskId): Promise<TaskView> {
-    await this.#rounds.advance(task);
+    await this.#openings.advance(task);
     return this.get(task);
   }
 
@@ -226,7 +230,7 @@ export class TasksService {
       promotedVersion: record.promotedVersion,
       nextBaseVersion: nextBaseOf(record),
       rounds: finalVersionOf(record),
-      schedule: this.#openings.view(record, latest?.openedAtMs ?? null),
+      schedule: this.#schedules.view(record, latest?.openedAtMs ?? null),
       incompleteRounds: [...(await this.#roundStore.incomplete(record.task, record.latestVersion))],
       createdAtMs: record.createdAtMs,
       definition: record.definition,

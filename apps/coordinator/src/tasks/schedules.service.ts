@@ -10,7 +10,7 @@ import type { ScheduleView } from './tasks.contract.ts';
 
 /** Whether the next round of a task may open. */
 @Injectable()
-export class OpeningsService {
+export class SchedulesService {
   readonly #environment: Environment;
   readonly #roster: RosterService;
   readonly #connections: ConnectionsService;
