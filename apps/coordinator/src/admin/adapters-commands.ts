@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { adapterDigest } from '#core/adapter';
 import { InputError, ProtocolError, StateError } from '#core/errors';
 import { registryRoutes, type VersionView } from '../registry/registry.contract.ts';
+import { taskRoutes } from '../tasks/tasks.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -12,7 +13,11 @@ import {
 import type { AdminEnvironment } from './admin-environment.ts';
 import { formatBytes, formatPairs, formatTable, formatTime } from './text.ts';
 
+type PromoteOptions = ConnectionOptions & { readonly none?: true; readonly reason?: string };
 type DownloadOptions = ConnectionOptions & { readonly out?: string; readonly force?: true };
+
+const byDefault =
+  'VERSION is a number, "latest" or "promoted"; by default the promoted one, the latest where none is';
 
 /** Add the commands of adapters to `admin`. */
 export function addAdaptersCommands(admin: Command, environment: AdminEnvironment): void {
@@ -24,13 +29,17 @@ export function addAdaptersCommands(admin: Command, environment: AdminEnvironmen
     (task: string, options: ConnectionOptions) =>
       runAdmin(options, environment, (context) => listVersions(context, task)),
   );
-  add(
-    'show <task> [version]',
-    'show a version: card, digest, lineage; the newest by default',
-  ).action((task: string, version: string | undefined, options: ConnectionOptions) =>
-    runAdmin(options, environment, (context) => showVersion(context, task, version)),
+  add('show <task> [version]', `show a version: card, digest, lineage; ${byDefault}`).action(
+    (task: string, version: string | undefined, options: ConnectionOptions) =>
+      runAdmin(options, environment, (context) => showVersion(context, task, version)),
   );
-  add('download <task> [version]', 'fetch the adapter file; the newest version by default')
+  add('promote <task> [version]', 'say which version people should use')
+    .option('--none', 'take back what was promoted')
+    .option('--reason <text>', 'why; it stays in the record')
+    .action((task: string, version: string | undefined, options: PromoteOptions) =>
+      runAdmin(options, environment, (context) => promoteVersion(context, task, version, options)),
+    );
+  add('download <task> [version]', `fetch the adapter file; ${byDefault}`)
     .option('--out <file>', 'where to write it; TASK-vVERSION.safetensors by default')
     .option('--force', 'write over a file that is there')
     .action((task: string, version: string | undefined, options: DownloadOptions) =>
@@ -47,21 +56,32 @@ async function listVersions(context: AdminContext, task: string): Promise<void> 
     String(version.version),
     version.round === null
       ? 'public seed'
-      : `round ${version.round}, attempt ${version.attempt ?? 1}`,
+      : `version ${version.baseVersion ?? 0} by round ${version.round}, attempt ${version.attempt ?? 1}`,
+    version.isPromoted || version.isLatest ? standingOf(version) : '',
+    describeLeft(version),
     formatTime(version.createdAtMs, nowMs),
     formatBytes(version.adapterBytes),
     version.adapterDigest,
   ]);
-  context.show(answer, formatTable(['VERSION', 'FROM', 'PUBLISHED', 'SIZE', 'DIGEST'], rows));
+  context.show(
+    answer,
+    formatTable(
+      ['VERSION', 'FROM', 'STANDING', 'WITH A SHARE OF', 'PUBLISHED', 'SIZE', 'DIGEST'],
+      rows,
+    ),
+  );
 }
 
 async function showVersion(context: AdminContext, task: string, version: string | undefined) {
-  const number = version ?? String((await newestVersion(context, task)).version);
-  const params = { task, version: number };
+  const number = (await chooseVersion(context, task, version)).version;
+  const params = { task, version: String(number) };
   const detail = await context.client.call(registryRoutes.get, { params });
   const nowMs = context.environment.nowMs();
   const facts = formatPairs([
     ['version', String(detail.version)],
+    ['standing', standingOf(detail)],
+    ['has a share of', describeLeft(detail)],
+    ['starts from', detail.baseVersion === null ? 'public seed' : `version ${detail.baseVersion}`],
     ['published', formatTime(detail.createdAtMs, nowMs)],
     ['size', formatBytes(detail.adapterBytes)],
     ['digest', detail.adapterDigest],
@@ -97,27 +117,64 @@ async function downloadVersion(
   }
   await environment.writeWhole(out, bytes);
   context.show(
-    { file: out, version: chosen.version, digest, bytes: bytes.length },
-    `${out}: version ${chosen.version}, ${formatBytes(bytes.length)}, digest ${digest} (checked)`,
+    {
+      ...{ file: out, version: chosen.version, digest, bytes: bytes.length },
+      ...{ isPromoted: chosen.isPromoted, isLatest: chosen.isLatest, leftSites: chosen.leftSites },
+    },
+    `${out}: version ${chosen.version} (${standingOf(chosen)}), ${formatBytes(bytes.length)}, digest ${digest} (checked)`,
   );
+  if (chosen.leftSites.length > 0) {
+    context.hint(`note: it has a share of ${describeLeft(chosen)}`);
+  }
   context.hint(`next: melo adapter show ${out}`);
 }
 
+async function promoteVersion(
+  context: AdminContext,
+  task: string,
+  version: string | undefined,
+  { none, reason }: PromoteOptions,
+): Promise<void> {
+  if ((version === undefined) !== (none === true)) {
+    throw new InputError('USAGE', 'adapters promote: expected a version, or --none; see --help');
+  }
+  const number =
+    version === undefined ? null : (await chooseVersion(context, task, version)).version;
+  const view = await context.client.call(taskRoutes.promote, {
+    params: { task },
+    body: { version: number, ...(reason === undefined ? {} : { reason }) },
+  });
+  const { promotedVersion, latestVersion } = view;
+  const promoted = promotedVersion === null ? 'no version' : `version ${promotedVersion}`;
+  context.show(view, `${task}: ${promoted} is promoted, version ${latestVersion} is the latest`);
+}
+
+function standingOf({ isPromoted, isLatest }: VersionView): string {
+  if (isPromoted) return isLatest ? 'promoted, latest' : 'promoted';
+  return isLatest ? 'latest' : 'neither promoted nor latest';
+}
+
+function describeLeft({ leftSites }: VersionView): string {
+  return leftSites.length === 0 ? '' : `${leftSites.join(', ')}, which left`;
+}
+
+/** Find a version by its number or its standing; the promoted one where nothing is said, else the latest. */
 async function chooseVersion(
   context: AdminContext,
   task: string,
   version: string | undefined,
 ): Promise<VersionView> {
-  if (version === undefined) return newestVersion(context, task);
-  return context.client.call(registryRoutes.get, { params: { task, version } });
-}
-
-async function newestVersion(context: AdminContext, task: string): Promise<VersionView> {
+  if (version !== undefined && version !== 'latest' && version !== 'promoted') {
+    return context.client.call(registryRoutes.get, { params: { task, version } });
+  }
   const { versions } = await context.client.call(registryRoutes.list, { params: { task } });
-  const newest = versions.at(-1);
-  if (newest !== undefined) return newest;
+  const promoted = versions.find(({ isPromoted }) => isPromoted);
+  const latest = versions.find(({ isLatest }) => isLatest);
+  const found =
+    version === 'promoted' ? promoted : version === 'latest' ? latest : (promoted ?? latest);
+  if (found !== undefined) return found;
   throw new InputError(
     'NOT_FOUND',
-    `${task}: expected a version, there is none; see melo admin tasks show ${task}`,
+    `${task}: expected a ${version ?? 'latest'} version, there is none; see melo admin adapters list ${task}`,
   );
 }

@@ -9,7 +9,8 @@ import { addTasksCommands } from './tasks-commands.ts';
 
 const exitCodeText = `
 Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 token file or definition unusable,
-6 coordinator unreachable, 7 not allowed, 8 no such thing, 9 not possible in the present state.`;
+6 coordinator unreachable, 7 not allowed, 8 no such thing, 9 not possible in the present state,
+11 a round is not what was signed.`;
 
 /** Add `admin` and everything below it to the program. */
 export function registerAdminCommands(

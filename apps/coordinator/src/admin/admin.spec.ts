@@ -293,7 +293,7 @@ describe('melo admin adapters download', () => {
     baseVersion: 1,
     isPromoted: false,
     isLatest: true,
-    leftSites: [],
+    leftSites: [] as string[],
   });
   const worldWith = (served: Uint8Array) =>
     new World({
@@ -333,4 +333,82 @@ describe('melo admin adapters download', () => {
     await world.run('adapters', 'download', 'chest', '--force');
     expect(world.written.size).toBe(1);
   });
+
+  test('the promoted version comes first, and what is written says what it is', async () => {
+    const first = { ...versionOf(file), version: 1, isPromoted: true, isLatest: false };
+    const versions = [{ ...first, leftSites: ['west'] }, versionOf(file)];
+    const world = new World({
+      'GET /v1/tasks/chest/versions': () => ({ body: { versions } }),
+      'GET /v1/tasks/chest/versions/1/adapter': () => ({ body: file }),
+      'GET /v1/tasks/chest/versions/2/adapter': () => ({ body: file }),
+    });
+    await world.run('adapters', 'download', 'chest');
+    expect(world.printed).toContain('chest-v1.safetensors: version 1 (promoted)');
+    expect(world.told).toContain('note: it has a share of west, which left');
+    await world.run('adapters', 'download', 'chest', 'latest');
+    expect(world.printed).toContain('chest-v2.safetensors: version 2 (latest)');
+  });
+});
+
+describe('melo admin verify-round', () => {
+  const digestView = { signedDigest: digest, recomputedDigest: null };
+  const worldWith = (scope: string, isGood: boolean) =>
+    new World({
+      'GET /v1/tasks/chest/rounds/2/verification': () => ({
+        body: {
+          ...{ task: 'chest', round: 2, attempt: 1, scope, isGood, ...digestView },
+          checks: [{ name: 'chain', isGood, detail: 'version 2: expected another file' }],
+        },
+      }),
+    });
+
+  test.each([
+    ['recomputed', true, [], 0, 'byte for byte'],
+    ['recomputed', false, [], 11, 'DIFFERS'],
+    ['chain', true, [], 0, 'only the signed chain was checked'],
+    ['chain', true, ['--recompute'], 9, ''],
+  ] as const)('%s, holds: %s, %j: exit code %d', async (scope, isGood, options, code, said) => {
+    for (const command of [['verify-round'], ['rounds', 'verify']]) {
+      const world = worldWith(scope, isGood);
+      await world.run(...command, 'chest', '2', ...options);
+      expect(world.exitCode).toBe(code);
+      expect(world.printed).toContain(said);
+      expect(world.told.includes('ROUND_UNVERIFIABLE')).toBe(code === 9);
+    }
+  });
+});
+
+describe('melo admin tasks schedule', () => {
+  test.each([
+    [['--cron', 'at night'], 'cron expected five fields'],
+    [['--time-zone', 'Europe/Berlin'], 'expected cron or sitesReady'],
+    [['--none', '--sites-ready', '2'], '--none alone'],
+    [['--sites-ready', 'all'], 'expected a whole number'],
+  ])('%j is refused before anything is sent', async (options, said) => {
+    const world = new World({});
+    await world.run('tasks', 'schedule', 'chest', ...options);
+    expect(world.exitCode).toBe(2);
+    expect(world.told).toContain(said);
+    expect(world.requests).toEqual([]);
+  });
+});
+
+test('melo admin sites leave names the versions and what to do next', async () => {
+  const world = new World({
+    'POST /v1/sites/west/leave': (_request, body) => {
+      expect(body).toEqual({ reason: 'the study ended', rerun: false });
+      const left = { status: 'left', reason: 'the study ended', isConnected: false };
+      const task = { task: 'chest', versions: [2, 3], lastWithout: 1 };
+      return {
+        body: {
+          site: site({ site: 'west', ...left }),
+          tasks: [{ ...task, isPromotedAffected: true, isRerunDue: true }],
+        },
+      };
+    },
+  });
+  await world.run('sites', 'leave', 'west', '--reason', 'the study ended');
+  expect(world.printed).toMatch(/chest\s+2, 3\s+1/);
+  expect(world.told).toContain('melo admin tasks rerun chest --from 1');
+  expect(world.told).toContain('melo admin adapters promote chest 1');
 });

@@ -12,6 +12,7 @@ export const adminExitCodes = {
   notFound: 8,
   conflict: 9,
   timeout: 10,
+  differs: 11,
 } as const;
 
 /** The exit code that goes with a failure. */

@@ -1,6 +1,7 @@
 /** `melo admin rounds`: every attempt, every member, what happened in order. */
 import type { Command } from 'commander';
-import { roundRoutes } from '../rounds/rounds.contract.ts';
+import { StateError } from '#core/errors';
+import { roundRoutes, type VerificationView } from '../rounds/rounds.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -8,13 +9,20 @@ import {
   withConnection,
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { adminExitCodes } from './exit-codes.ts';
 import { describeRound, formatMembers } from './rounds-text.ts';
 import { formatPairs, formatTable, formatTime } from './text.ts';
 
 type ShowOptions = ConnectionOptions & { readonly attempt?: string };
+type VerifyOptions = ConnectionOptions & { readonly recompute?: true };
 type AbandonOptions = ConnectionOptions & { readonly reason: string };
 
-/** Add the commands of rounds to `admin`. */
+const verifyHelp = `
+While the uploads are kept (7 days by default) the version is computed again from the sealed updates, opened with the
+round's key, and the weights that the coordinator signed; later the signed chain alone is checked, which is said.
+Exit codes: 0 everything that was checked holds, 9 with --recompute where the uploads are no longer kept, 11 something differs.`;
+
+/** Add the commands of rounds to `admin`, one of them under a name of its own too. */
 export function addRoundsCommands(admin: Command, environment: AdminEnvironment): void {
   const rounds = admin.command('rounds').description('attempts at rounds and their members');
   const add = (name: string, description: string) =>
@@ -31,6 +39,19 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
         showRound(context, { task, round }, options.attempt),
       ),
     );
+  const addVerify = (parent: Command, name: string): void => {
+    const what = 'compute the version of a round again and compare it with what was signed';
+    withConnection(parent.command(`${name} <task> <round>`).description(what), environment)
+      .option('--recompute', 'fail where the chain alone can be checked')
+      .addHelpText('after', verifyHelp)
+      .action((task: string, round: string, { recompute, ...options }: VerifyOptions) =>
+        runAdmin(options, environment, (context) =>
+          verifyRound(context, { task, round }, recompute === true),
+        ),
+      );
+  };
+  addVerify(rounds, 'verify');
+  addVerify(admin, 'verify-round');
   add('abandon <task> <round>', 'abandon the open attempt at a round')
     .requiredOption('--reason <text>', 'why; it stays in the record')
     .action((task: string, round: string, { reason, ...options }: AbandonOptions) =>
@@ -42,6 +63,37 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
         context.show(view, `round ${describeRound(view, environment.nowMs())}`);
       }),
     );
+}
+
+async function verifyRound(
+  context: AdminContext,
+  params: { readonly task: string; readonly round: string },
+  isRecomputed: boolean,
+): Promise<void> {
+  const view = await context.client.call(roundRoutes.verify, { params });
+  const isChainAlone = view.scope === 'chain';
+  if (isChainAlone && isRecomputed && view.isGood) {
+    throw new StateError(
+      'ROUND_UNVERIFIABLE',
+      `round ${params.round} of ${params.task}: expected its uploads, they were erased when their retention ended; without --recompute the signed chain is checked`,
+    );
+  }
+  const rows = view.checks.map(({ name, isGood, detail }) => [
+    name,
+    isGood ? 'holds' : 'DIFFERS',
+    detail,
+  ]);
+  context.show(view, `${verdictOf(view)}\n\n${formatTable(['CHECK', '', 'WHAT'], rows)}`);
+  if (!view.isGood) context.environment.setExitCode(adminExitCodes.differs);
+}
+
+function verdictOf({ task, round, scope, isGood, signedDigest }: VerificationView): string {
+  const where = `round ${round} of ${task}`;
+  if (!isGood) return `${where}: something differs from what was signed`;
+  if (scope === 'recomputed') {
+    return `${where}: recomputed, byte for byte the version that was signed (${signedDigest ?? ''})`;
+  }
+  return `${where}: only the signed chain was checked, since the uploads were erased when their retention ended; it holds`;
 }
 
 async function listRounds(context: AdminContext, task: string): Promise<void> {
@@ -86,6 +138,7 @@ async function showRound(
     ['opened', formatTime(detail.openedAtMs, nowMs)],
     ['deadline', formatTime(detail.deadlineAtMs, nowMs)],
     ['settled', formatTime(detail.settledAtMs, nowMs)],
+    ['starts from', `version ${detail.baseVersion}`],
     ['quorum', `${detail.quorumSites} sites`],
     ['open digest', detail.openDigest],
     ['membership', detail.membership === null ? 'not signed yet' : 'signed'],

@@ -1,8 +1,13 @@
-/** `melo admin sites`: invite, compare fingerprints, approve, suspend, resume, revoke. */
+/** `melo admin sites`: invite, compare fingerprints, approve, suspend, resume, revoke, leave. */
 import type { Command } from 'commander';
 import { formatFingerprint } from '#core/crypto';
 import { InputError } from '#core/errors';
-import { siteRoutes, type InvitationView, type SiteView } from '../sites/sites.contract.ts';
+import {
+  siteRoutes,
+  type InvitationView,
+  type LeavingView,
+  type SiteView,
+} from '../sites/sites.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -14,6 +19,7 @@ import { formatDistance, formatPairs, formatShare, formatTable, formatTime } fro
 
 type InviteOptions = ConnectionOptions & { readonly siteUrl?: string; readonly again?: true };
 type ApproveOptions = ConnectionOptions & { readonly fingerprint?: string };
+type LeaveOptions = ConnectionOptions & { readonly reason: string; readonly rerun?: true };
 type ReasonOptions = ConnectionOptions & { readonly reason: string };
 
 /** Add the commands of sites to `admin`. */
@@ -62,6 +68,16 @@ function addStatusCommands(
         }),
       );
   }
+  add('leave <site>', 'let a site leave; say which versions have its share')
+    .requiredOption('--reason <text>', 'why; it stays in the record')
+    .option('--rerun', 'let its tasks go on from the last version without it')
+    .addHelpText('after', leaveHelp)
+    .action((site: string, { reason, rerun, ...options }: LeaveOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const call = { params: { site }, body: { reason, rerun: rerun === true } };
+        showLeaving(context, await context.client.call(siteRoutes.leave, call));
+      }),
+    );
   add('resume <site>', 'let a suspended site take part again').action(
     (site: string, options: ConnectionOptions) =>
       runAdmin(options, environment, async (context) => {
@@ -69,6 +85,32 @@ function addStatusCommands(
         context.show(view, `${site} is ${view.status}`);
       }),
   );
+}
+
+const leaveHelp = `
+The site is cut at once and is a member of no later round; what it sent to open rounds is not used. Published versions
+stay, and those with its share are marked wherever they are shown. Its name comes back only by a new enrolment
+("sites invite SITE --again").`;
+
+function showLeaving(context: AdminContext, view: LeavingView): void {
+  const { site, tasks } = view;
+  const rows = tasks.map(({ task, versions, lastWithout }) => [
+    task,
+    versions.join(', '),
+    String(lastWithout),
+  ]);
+  const table = formatTable(['TASK', 'VERSIONS WITH ITS SHARE', 'LAST WITHOUT'], rows);
+  const text = tasks.length === 0 ? 'no version has its share' : `\n${table}`;
+  context.show(view, `${site.site} is ${site.status}: ${site.reason ?? ''}\n${text}`);
+  for (const { task, lastWithout, isRerunDue, isPromotedAffected } of tasks) {
+    const why = `--reason '${site.site} left'`;
+    if (isRerunDue) {
+      context.hint(`next: melo admin tasks rerun ${task} --from ${lastWithout} ${why}`);
+    }
+    if (isPromotedAffected) {
+      context.hint(`next: melo admin adapters promote ${task} ${lastWithout} ${why}`);
+    }
+  }
 }
 
 async function listSites(context: AdminContext): Promise<void> {

@@ -16,8 +16,10 @@ import {
 import type { AdminEnvironment } from './admin-environment.ts';
 import { describeRound, formatMembers } from './rounds-text.ts';
 import { taskExample } from './task-example.ts';
+import { addTaskLineageCommands, describeSchedule } from './task-lineage-commands.ts';
 import { formatFigure, formatPairs, formatTable, formatTime } from './text.ts';
 
+type MaybeReasonOptions = ConnectionOptions & { readonly reason?: string };
 type CreateOptions = ConnectionOptions & { readonly start: boolean };
 
 /** Add the commands of tasks to `admin`. */
@@ -52,6 +54,7 @@ export function addTasksCommands(admin: Command, environment: AdminEnvironment):
       }
     });
   addCommands(add, environment);
+  addTaskLineageCommands(add, environment);
 }
 
 const commandSummaries = {
@@ -60,13 +63,12 @@ const commandSummaries = {
   resume: 'go on with a paused or failed task',
   cancel: 'abandon the open round and end the task',
 } as const;
-const commandNames = ['start', 'pause', 'resume', 'cancel'] as const;
 
 function addCommands(
   add: (name: string, description: string) => Command,
   environment: AdminEnvironment,
 ): void {
-  for (const name of commandNames) {
+  for (const name of ['start', 'resume'] as const) {
     add(`${name} <task>`, commandSummaries[name]).action(
       (task: string, options: ConnectionOptions) =>
         runAdmin(options, environment, async (context) => {
@@ -74,6 +76,17 @@ function addCommands(
           context.show(view, `${task} is ${view.status}`);
         }),
     );
+  }
+  for (const name of ['pause', 'cancel'] as const) {
+    add(`${name} <task>`, commandSummaries[name])
+      .option('--reason <text>', 'why; it stays in the record')
+      .action((task: string, { reason, ...options }: MaybeReasonOptions) =>
+        runAdmin(options, environment, async (context) => {
+          const body = reason === undefined ? {} : { reason };
+          const view = await context.client.call(taskRoutes[name], { params: { task }, body });
+          context.show(view, `${task} is ${view.status}`);
+        }),
+      );
   }
 }
 
@@ -155,6 +168,11 @@ function describeProgress({ latestVersion, rounds, incompleteRounds }: TaskView)
   return `version ${latestVersion} of ${rounds}${lacking}`;
 }
 
+/** Said only where it is not what everybody expects. */
+function describeNextBase({ nextBaseVersion, latestVersion }: TaskView): string {
+  return nextBaseVersion === latestVersion ? '' : `starts from version ${nextBaseVersion}`;
+}
+
 function describeIncomplete({ task, incompleteRounds }: TaskView): string {
   if (incompleteRounds.length === 0) return '';
   const numbers = incompleteRounds.slice(0, 20).join(', ');
@@ -176,6 +194,9 @@ async function showTask(context: AdminContext, task: string): Promise<void> {
     ['opening', view.openingRefusal?.message ?? ''],
     ['version', describeProgress(view)],
     ['incomplete', describeIncomplete(view)],
+    ['promoted', view.promotedVersion === null ? '' : `version ${view.promotedVersion}`],
+    ['next round', describeNextBase(view)],
+    ['schedule', describeSchedule(view.schedule, nowMs)],
     ['created', formatTime(view.createdAtMs, nowMs)],
     ['backbone', `${definition.backbone.name} ${definition.backbone.fingerprint}`],
     ['classes', definition.classes.join(', ')],

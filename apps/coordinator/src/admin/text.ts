@@ -1,4 +1,5 @@
-/** How the admin commands write figures for people: tables, times, sizes. */
+/** How the admin commands write figures for people: tables, times, sizes; and how they read a number. */
+import { InputError } from '#core/errors';
 
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;
@@ -52,6 +53,12 @@ export function formatDuration(durationMs: number): string {
   if (durationMs >= hourMs) return `${Math.floor(durationMs / hourMs)} h`;
   if (durationMs >= minuteMs) return `${Math.floor(durationMs / minuteMs)} min`;
   return `${Math.floor(durationMs / secondMs)} s`;
+}
+
+/** Read a whole number that a person typed. */
+export function parseNumber(where: string, text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InputError('USAGE', `${where}: expected a whole number, got ${JSON.stringify(text)}`);
 }
 
 /** A size in bytes, grouped by thousands. */

@@ -35,7 +35,6 @@ export const scheduleRulesSchema = z
     /** Minute, hour, day of month, month, day of week. */
     cron: z
       .string()
-      .min(9)
       .max(patternLengthMax)
       .refine(isPattern, "expected five fields that name a time, e.g. '0 1 * * *' for one at night")
       .exactOptional(),
