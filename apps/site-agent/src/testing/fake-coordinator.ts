@@ -1,5 +1,6 @@
 /** A coordinator for specs: the real handshake over a real socket, and answers that a spec can change. */
-import { createServer, type Server as HttpServer } from 'node:http';
+import { createServer, type RequestListener, type Server as HttpServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { Server, type Socket } from 'socket.io';
 import { z } from 'zod';
 import { fromHex, toHex } from '#core/bytes';
@@ -56,6 +57,10 @@ export class FakeCoordinator {
   /** Nonces given out, and nonces a connection came with, in order. */
   readonly issuedNonces: string[] = [];
   readonly presentedNonces: string[] = [];
+  /** Transports of the sites' connections, in order. */
+  readonly transports: string[] = [];
+  /** TCP connections that came. */
+  connections = 0;
   /** Every command with its request, in order. */
   readonly log: { readonly name: string; readonly request: unknown }[] = [];
   /** Answers `POST /v1/enrollments`. */
@@ -64,13 +69,22 @@ export class FakeCoordinator {
   refuseWith: ErrorCode | null = null;
   /** Where set, the nonce's answer echoes this instead of the challenge. */
   echoInstead: string | null = null;
+  readonly #tls: { readonly cert: string; readonly key: string } | null;
   #http: HttpServer | null = null;
   #io: Server | null = null;
   #port = 0;
 
+  constructor(tls: { readonly cert: string; readonly key: string } | null = null) {
+    this.#tls = tls;
+  }
+
   /** Where it listens. */
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#tls === null ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
+  }
+
+  get port(): number {
+    return this.#port;
   }
 
   /** What enrolment pins. */
@@ -80,16 +94,18 @@ export class FakeCoordinator {
 
   /** Listen, on the same port as before where it is a restart. */
   async start(): Promise<void> {
-    const http = createServer((request, response) => {
+    const answer: RequestListener = (request, response) => {
       let body = '';
       request.setEncoding('utf8').on('data', (text: string) => (body += text));
       request.on('end', () => {
         response.setHeader('content-type', 'application/json');
         const isEnrollment = request.url === '/v1/enrollments';
-        const answer = isEnrollment ? this.onEnrollment(JSON.parse(body)) : this.#nonce(body);
-        response.end(JSON.stringify(answer));
+        const value = isEnrollment ? this.onEnrollment(JSON.parse(body)) : this.#nonce(body);
+        response.end(JSON.stringify(value));
       });
-    });
+    };
+    const http = this.#tls === null ? createServer(answer) : createTlsServer(this.#tls, answer);
+    http.on('connection', () => (this.connections += 1));
     const io = new Server(http, { serveClient: false });
     io.of('/sites').use((socket, next) => {
       const fault = this.#authenticate(socket.handshake.auth);
@@ -98,6 +114,7 @@ export class FakeCoordinator {
       );
     });
     io.of('/sites').on('connection', (socket) => {
+      this.transports.push(socket.conn.transport.name);
       this.#serve(socket);
     });
     await new Promise<void>((resolve) => http.listen(this.#port, '127.0.0.1', resolve));

@@ -107,6 +107,9 @@ export function isLinkError(error: unknown): boolean {
   );
 }
 
+const failureText = (error: unknown): string =>
+  error instanceof MeloError ? error.message : String(error);
+
 /** Binary bytes that a command's answer brings. */
 function answerBytes(request: object): number {
   const parsed = z.object({ length: z.number() }).safeParse(request);
@@ -292,7 +295,7 @@ export class CoordinatorConnection implements CoordinatorCommands {
       if (error instanceof TransportFailure) {
         this.#choice.failed();
         const next = this.#choice.next();
-        options.logger.warn({ transport, next, reason: String(error.cause) }, error.message);
+        options.logger.warn({ transport, next }, error.message);
       }
       throw error;
     }
@@ -306,7 +309,7 @@ export class CoordinatorConnection implements CoordinatorCommands {
       : error instanceof MeloError
         ? error.code
         : null;
-    const message = refused.success ? refused.data.data.message : String(error);
+    const message = refused.success ? refused.data.data.message : failureText(error);
     const isSlow = code !== null && slowCodes.has(code);
     const delayMs = isSlow ? options.slowRetryMs : backoffDelayMs(failures, options.backoff);
     if (this.#lastRefusal !== code && code !== null && code !== 'NONCE_UNKNOWN') {

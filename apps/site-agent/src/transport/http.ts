@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { InputError, isErrorCode, UnavailableError, type ErrorCode } from '#core/errors';
 import { isLoopback } from '../common/proxy-settings.ts';
 import { certificateCode, certificateUntrusted, proxyRefused } from './network-errors.ts';
-import { linkAgent, tlsOptions, type NetworkOptions } from './network.ts';
+import { linkAgent, type NetworkOptions } from './network.ts';
 import { RefusedError } from './refused-error.ts';
 
 const answerBytesMax = 1_000_000;
@@ -66,7 +66,6 @@ async function send(url: URL, body: string, options: HttpOptions): Promise<RawAn
       method: 'POST',
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
       agent: link.agent,
-      ...tlsOptions(options),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     request.on('proxyConnect', (answer: unknown) => {

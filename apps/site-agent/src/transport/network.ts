@@ -2,7 +2,7 @@
 import { Agent as HttpAgent, type ClientRequestArgs } from 'node:http';
 import { Agent as HttpsAgent, type RequestOptions } from 'node:https';
 import { Socket } from 'node:net';
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import type { ProxyChoice } from '../common/proxy-settings.ts';
 
@@ -14,16 +14,23 @@ export interface NetworkOptions {
   readonly proxy?: ProxyChoice;
 }
 
-/** The options of TLS that a network asks for. */
-export function tlsOptions({ certificateAuthority }: NetworkOptions): { ca?: string[] } {
-  if (certificateAuthority === null) return {};
-  return { ca: [...rootCertificates, certificateAuthority] };
+let lastContext: { readonly pem: string; readonly secureContext: SecureContext } | null = null;
+
+/** The authorities that count, parsed once: there are a hundred and more, and long polling connects again and again. */
+function tlsOptions({ certificateAuthority: pem }: NetworkOptions): {
+  readonly secureContext?: SecureContext;
+} {
+  if (pem === null) return {};
+  if (lastContext?.pem !== pem)
+    lastContext = { pem, secureContext: createSecureContext({ ca: [...rootCertificates, pem] }) };
+  return { secureContext: lastContext.secureContext };
 }
 
 /** The sockets of one connection, and what came in over all of them: also while a large message is still on its way. */
 class Sockets {
   readonly #open = new Set<Socket>();
   #closedBytes = 0;
+  #isDestroyed = false;
 
   get bytesReceived(): number {
     return [...this.#open].reduce((sum, { bytesRead }) => sum + bytesRead, this.#closedBytes);
@@ -36,11 +43,14 @@ class Sockets {
         this.#closedBytes += stream.bytesRead;
         this.#open.delete(stream);
       });
+      // What was being connected when the link was given up.
+      if (this.#isDestroyed) stream.destroy();
     }
     return stream;
   }
 
   destroy(): void {
+    this.#isDestroyed = true;
     for (const socket of this.#open) socket.destroy();
   }
 }
@@ -64,8 +74,13 @@ class DirectTlsAgent extends HttpsAgent {
 /** Every request goes through a tunnel of the proxy, plain http too, as a websocket must. */
 class TunnelAgent extends HttpsProxyAgent<string> {
   readonly counted = new Sockets();
-  override async connect(...request: Parameters<HttpsProxyAgent<string>['connect']>) {
-    return this.counted.add(await super.connect(...request));
+  readonly #tls: ReturnType<typeof tlsOptions>;
+  constructor(proxy: URL, tls: ReturnType<typeof tlsOptions>) {
+    super(proxy, tls);
+    this.#tls = tls;
+  }
+  override async connect(...[request, options]: Parameters<HttpsProxyAgent<string>['connect']>) {
+    return this.counted.add(await super.connect(request, { ...options, ...this.#tls }));
   }
 }
 
@@ -80,16 +95,21 @@ export interface LinkAgent {
   destroy(): void;
 }
 
-/** Make the agent for one connection to an address; a kept socket serves the next request of long polling. */
+/**
+ * Make the agent for one connection to an address.
+ *
+ * No socket is kept for the next request: where a kept one breaks, the library of long polling repeats the request but
+ * never sends it off, and the connection would stand still until its ping times out.
+ */
 export function linkAgent(url: URL, options: NetworkOptions): LinkAgent {
   const proxy = options.proxy?.(url) ?? null;
-  const settings = { keepAlive: true, ...tlsOptions(options) };
+  const tls = tlsOptions(options);
   const agent =
     proxy !== null
-      ? new TunnelAgent(proxy, settings)
+      ? new TunnelAgent(proxy, tls)
       : url.protocol === 'https:'
-        ? new DirectTlsAgent(settings)
-        : new DirectAgent(settings);
+        ? new DirectTlsAgent(tls)
+        : new DirectAgent();
   return {
     agent,
     proxy,

@@ -1,8 +1,9 @@
 /** One attempt at a socket over one transport: it stands, or it failed and nothing of it is left. */
 import { io, type Socket } from 'socket.io-client';
+import { z } from 'zod';
 import type { SocketAuth } from '#core/protocol';
 import { UnavailableError } from '#core/errors';
-import { linkAgent, tlsOptions, type LinkAgent, type NetworkOptions } from './network.ts';
+import { linkAgent, type LinkAgent, type NetworkOptions } from './network.ts';
 import type { TransportName } from './transport-choice.ts';
 
 /** A connection that stands. */
@@ -58,7 +59,6 @@ export async function connectSocket(options: {
     reconnection: false,
     forceNew: true,
     timeout: timeoutMs,
-    ...tlsOptions(network),
   });
   options.prepare(socket);
   let endReason: string | null = null;
@@ -81,6 +81,16 @@ export async function connectSocket(options: {
     throw error;
   }
   return { socket, link, ended, end };
+}
+
+const describedSchema = z.object({ description: z.object({ message: z.string().max(500) }) });
+
+/** What engine.io keeps beside its own words, e.g. the status that a proxy answered the upgrade with. */
+function whyOf(error: Error): string {
+  const described = describedSchema.safeParse(error);
+  return described.success
+    ? `${error.message} (${described.data.description.message})`
+    : error.message;
 }
 
 function established(
@@ -114,7 +124,7 @@ function established(
     });
     socket.once('connect_error', (error) => {
       const isRefusal = 'data' in error && error.data !== undefined;
-      fail(isRefusal ? error : new TransportFailure(transport, error.message, error));
+      fail(isRefusal ? error : new TransportFailure(transport, whyOf(error), error));
     });
     socket.once('disconnect', giveUp);
   });
