@@ -140,6 +140,42 @@ describe('a federation of three sites', () => {
     expect(detail.members.map(({ status }) => status)).toEqual(Array(3).fill('reported'));
   });
 
+  test('two tasks at once: a site that stalls and one that sends rubbish in one do not touch the other', async () => {
+    await harness.createTask({ task: 'stalled', rounds: 1, rules: { quorumSites: 3 } });
+    await harness.createTask({ task: 'lively', rounds: 2, rules: { quorumSites: 3 } });
+    const { layout } = decodeAdapterFile(await harness.download('lively', 0));
+    const [north, south, west] = [...harness.sites.values()];
+    if (north === undefined || south === undefined || west === undefined) throw new Error('sites');
+    const stalled = await south.assignment('stalled');
+    const { open, assignment } = stalled;
+    await south.ask('round:accept', { decision: south.decision(open, assignment.open.payload) });
+    const half = south.seal(open, assignment.open.payload, { delta: filled(layout.size, 1) });
+    await south.begin(half);
+    const decision = north.decision(open, assignment.open.payload);
+    await north.ask('round:accept', { decision });
+    const rubbish = north.seal(open, assignment.open.payload, { plaintext: new Uint8Array(99) });
+    await north.begin(rubbish);
+    await north.sendRanges(rubbish);
+    await north.refusedCode('upload:commit', { uploadId: rubbish.uploadId });
+    for (const round of [1, 2]) {
+      for (const site of [north, south, west])
+        await site.takePart('lively', filled(layout.size, 2));
+      await harness.untilVersion('lively', round);
+    }
+    const { values, card } = decodeAdapterFile(await harness.download('lively', 2));
+    expect(values[layout.size - 1]).toBeCloseTo(4, 5);
+    expect(card.lineage.members.map(({ site }) => site)).toEqual(['north', 'south', 'west']);
+    expect((await harness.task('stalled')).currentRound).toMatchObject({
+      ...{ attempt: 1, phase: 'training' },
+      members: [
+        { site: 'north', status: 'rejected' },
+        { site: 'south', status: 'uploading' },
+        { site: 'west', status: 'invited' },
+      ],
+    });
+    await harness.request('POST', '/v1/tasks/stalled/cancel');
+  });
+
   test('six orders of arrival give the same bytes', async () => {
     const orders = [
       ['north', 'south', 'west'],
