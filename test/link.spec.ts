@@ -1,4 +1,5 @@
 /** The agent's link through what hospitals have: proxies, authorities of their own, blocked websockets, dead lines, sleep. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '#core/bytes';
 import { blake2b256, generateSigningKeyPair } from '#core/crypto';
 import { limits, siteIdSchema } from '#core/protocol';
@@ -35,6 +36,9 @@ beforeEach(() => {
 afterEach(async () => {
   for (const end of endings.reverse()) await end();
 });
+
+// engine.io's polling says good-bye once more after its connection has gone; let it before the environment goes.
+afterAll(() => sleep(500));
 
 async function startCoordinator(
   ...tls: ConstructorParameters<typeof FakeCoordinator>

@@ -26,6 +26,8 @@ export class ConnectProxy {
   private constructor(options: ConnectProxyOptions) {
     this.#options = options;
     this.#server = createServer((_request, response) => response.writeHead(405).end());
+    // One that has not asked for a tunnel yet would keep the server from closing.
+    this.#server.on('connection', (socket) => this.#keep(socket));
     this.#server.on('connect', (request, client: Duplex) => this.#tunnel(request, client));
   }
 
@@ -63,7 +65,6 @@ export class ConnectProxy {
   }
 
   #tunnel(request: IncomingMessage, client: Duplex): void {
-    this.#keep(client);
     const { credentials, refuseWith } = this.#options;
     const given = request.headers['proxy-authorization'];
     const wanted = `Basic ${Buffer.from(credentials ?? '').toString('base64')}`;

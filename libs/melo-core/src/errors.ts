@@ -55,8 +55,6 @@ export const errorCatalog = {
   ),
   BACKBONE_UNSUPPORTED: entry('input', 422, 'The backbone cannot be run exactly and is refused.'),
   HUB_ANSWER_INVALID: entry('input', 422, 'The hub or a mirror does not serve the file properly.'),
-  BACKUP_INVALID: entry('input', 422, 'The backup is not whole or not one of this software.'),
-  AUDIT_INVALID: entry('input', 422, 'The audit log is not whole.'),
   QUOTA_EXCEEDED: entry('input', 413, 'The quota for stored uploads is used up.', true),
   BACKBONE_MISMATCH: entry('input', 409, 'The backbone is not the one this adapter was made for.'),
   ADAPTER_INVALID: entry('input', 422, 'The adapter file is not valid.'),
@@ -121,7 +119,6 @@ export const errorCatalog = {
   ),
   TASK_WITHDRAWN: entry('state', 409, 'The site has withdrawn from this task.'),
   ROUND_UNVERIFIABLE: entry('state', 409, 'What the round was made of is no longer stored.'),
-  AUDIT_FORK: entry('state', 409, 'The audit log does not continue what this site remembers.'),
 
   // A peer broke the protocol.
   PROTOCOL_VERSION_MISMATCH: entry('protocol', 400, 'The protocol versions do not match.'),
@@ -153,10 +150,10 @@ export const errorCatalog = {
     'The coordinator finishes what runs and starts nothing.',
     true,
   ),
-  PROXY_REFUSED: entry('unavailable', 502, 'The proxy refuses the connection.', true),
+  PROXY_REFUSED: entry('unavailable', 503, 'The proxy refuses the connection.', true),
   CERTIFICATE_UNTRUSTED: entry(
     'unavailable',
-    502,
+    503,
     'The certificate of the peer is not trusted.',
     true,
   ),
