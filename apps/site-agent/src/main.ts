@@ -19,6 +19,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration or not
 const configOptions = z.object({ config: z.string() });
 const runOptions = configOptions.extend({ json: z.boolean().default(false) });
 const enrollOptions = configOptions.extend({ codeFile: z.string().optional() });
+const withdrawOptions = configOptions.extend({ reason: z.string() });
 const showOptions = z.object({ json: z.boolean().default(false) });
 const doctorOptions = showOptions.extend({
   config: z.string().optional(),
@@ -69,7 +70,30 @@ function agentCommand(): Command {
       const { showStatus } = await import('./commands/agent-setup.ts');
       await showStatus(configOptions.parse(options));
     });
+  addWithdrawalCommands(agent);
   return agent;
+}
+
+function addWithdrawalCommands(agent: Command): void {
+  agent
+    .command('withdraw')
+    .description('take this site out of a task: its training stops, no further round is taken')
+    .argument('<task>', 'a task of the configuration')
+    .requiredOption('--config <file>', 'configuration of the agent')
+    .requiredOption('--reason <text>', 'why; it leaves this site and stays in the record')
+    .action(async (task: string, options: unknown) => {
+      const { withdrawFromTask } = await import('./commands/agent-withdraw.ts');
+      await withdrawFromTask(task, withdrawOptions.parse(options));
+    });
+  agent
+    .command('rejoin')
+    .description('take part in a task again, from its next round on')
+    .argument('<task>', 'a task that this site has withdrawn from')
+    .requiredOption('--config <file>', 'configuration of the agent')
+    .action(async (task: string, options: unknown) => {
+      const { rejoinTask } = await import('./commands/agent-withdraw.ts');
+      await rejoinTask(task, configOptions.parse(options));
+    });
 }
 
 function adapterCommand(): Command {

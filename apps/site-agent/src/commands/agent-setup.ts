@@ -10,7 +10,8 @@ import { loadAgentConfig, type AgentConfig } from '../config/agent-config.ts';
 import { enrollSite } from '../identity/enroll.ts';
 import { loadCoordinator, loadSiteKeys } from '../identity/identity.ts';
 import { Outbox } from '../outbox/outbox.ts';
-import { TaskJournal } from '../rounds/task-journal.ts';
+import { TaskJournal, type RoundState } from '../rounds/task-journal.ts';
+import { Withdrawals } from '../rounds/withdrawals.ts';
 import { createTrainer, inspectBackbones, networkOf } from './agent-run.ts';
 import { join } from 'node:path';
 
@@ -84,6 +85,13 @@ async function showBackbones(config: AgentConfig): Promise<void> {
   }
 }
 
+function roundText(round: RoundState | null): string {
+  if (round === null) return 'no round yet';
+  const { key, phase, because } = round;
+  const reason = because === undefined ? '' : ` (${because.code}: ${because.reason})`;
+  return `round ${key.round} attempt ${key.attempt}: ${phase}${reason}`;
+}
+
 /** Print what this machine knows of the site: enrolment, backbones, tasks, what waits to leave. */
 export async function showStatus(options: { readonly config: string }): Promise<void> {
   const config = await loadAgentConfig(options.config);
@@ -96,13 +104,18 @@ export async function showStatus(options: { readonly config: string }): Promise<
   }
   await showBackbones(config);
   const journal = await TaskJournal.open(join(config.dataDirectory, 'journal'));
+  const withdrawals = await Withdrawals.open(config.dataDirectory);
   for (const task of config.tasks.keys()) {
     const { known, round } = journal.get(task);
-    const roundText =
-      round === null
-        ? 'no round yet'
-        : `round ${round.key.round} attempt ${round.key.attempt}: ${round.phase}`;
-    say(`task: ${task}, version ${known.version}${known.isFinal ? ' (final)' : ''}, ${roundText}`);
+    say(
+      `task: ${task}, version ${known.version}${known.isFinal ? ' (final)' : ''}, ${roundText(round)}`,
+    );
+    const withdrawal = withdrawals.of(task);
+    if (withdrawal === undefined) continue;
+    const since = new Date(withdrawal.requestedAtMs).toISOString();
+    say(
+      `  withdrawn since ${since}: ${withdrawal.reason}; to take part again: melo agent rejoin ${task}`,
+    );
   }
   const outbox = await Outbox.open(join(config.dataDirectory, 'outbox'), silentLogger);
   say(`outbox: ${(await outbox.names()).length} waiting`);

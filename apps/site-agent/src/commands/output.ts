@@ -34,6 +34,14 @@ export function eventText(event: AgentEvent): string {
       return `${roundText(event.task, event.round)}: accepted with ${event.samples} training images`;
     case 'round-declined':
       return `${roundText(event.task, event.round)}: declined, ${event.code}: ${event.reason}`;
+    case 'round-held-back':
+      return `${roundText(event.task, event.round)}: held back, ${event.code}: ${event.reason}`;
+    case 'round-withdrawn':
+      return `${roundText(event.task, event.round)}: withdrawn, ${event.code}: ${event.reason}`;
+    case 'task-withdrawn':
+      return `${event.task}: withdrawn from the task (${event.reason}); \`melo agent rejoin ${event.task}\` takes part again`;
+    case 'task-rejoined':
+      return `${event.task}: takes part again from the next round on`;
     case 'preparing':
     case 'training':
     case 'evaluating':
@@ -47,7 +55,7 @@ export function eventText(event: AgentEvent): string {
     case 'evaluated':
       return `${event.task}: ${event.subject} version ${event.version} evaluated on the held-out images`;
     case 'version':
-      return `${event.task}: version ${event.version} published${event.isFinal ? ', the last one' : ''}`;
+      return `${event.task}: version ${event.version}${event.isFinal ? ', the last one' : ''}: ${event.summary}`;
     case 'trainer-failed':
       return `${roundText(event.task, event.round)}: training failed, ${event.code}: ${event.message}`;
     case 'round-dropped':

@@ -63,6 +63,8 @@ export type AgentEvent =
       readonly version: number;
       readonly digest: string;
       readonly isFinal: boolean;
+      /** What became of its round, with every planned site that is not in it and why. */
+      readonly summary: string;
     }
   | {
       readonly event: 'trainer-failed';
@@ -80,19 +82,22 @@ export type AgentEvent =
 
 type RoundDecisionEvent =
   | {
-      readonly event: 'round-accepted';
-      readonly task: string;
-      readonly round: number;
-      readonly attempt: number;
-      readonly samples: number;
-    }
-  | {
-      readonly event: 'round-declined';
+      /** `round-held-back`: the site may take part once it mends what the reason names. */
+      readonly event: 'round-declined' | 'round-held-back' | 'round-withdrawn';
       readonly task: string;
       readonly round: number;
       readonly attempt: number;
       readonly code: string;
       readonly reason: string;
+    }
+  | { readonly event: 'task-withdrawn'; readonly task: string; readonly reason: string }
+  | { readonly event: 'task-rejoined'; readonly task: string }
+  | {
+      readonly event: 'round-accepted';
+      readonly task: string;
+      readonly round: number;
+      readonly attempt: number;
+      readonly samples: number;
     };
 
 /** Takes events. */

@@ -79,6 +79,8 @@ const trainerSchema = z.strictObject({
   attempts: z.number().int().min(1).max(20).default(3),
   restartDelayMs: durationMs(2000),
   longRetryMs: durationMs(300_000),
+  /** Tries of a round's work after the first, a long wait apart; then the site withdraws from the round, with the reason. */
+  retriesMax: z.number().int().min(0).max(1000).default(3),
   checkpointIntervalMs: durationMs(10_000),
   /** A trainer that says nothing for so long is killed. */
   silenceMaxMs: durationMs(300_000),

@@ -57,6 +57,7 @@ tasks:
 #   attempts: 3
 #   restartDelayMs: 2000
 #   longRetryMs: 300000
+#   retriesMax: 3           # then the site withdraws from the round, with the reason
 #   checkpointIntervalMs: 10000
 #   silenceMaxMs: 300000
 #   idleMaxMs: 60000         # then the trainer's memory is given back

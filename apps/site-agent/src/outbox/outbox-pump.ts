@@ -26,6 +26,12 @@ export class OutboxPump {
   readonly #crashPoints: CrashPoints;
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
+  /** The entry under way. */
+  #active: {
+    readonly task: string;
+    readonly abort: AbortController;
+    readonly ended: Promise<boolean>;
+  } | null = null;
   #isKicked = false;
 
   constructor(options: {
@@ -59,6 +65,13 @@ export class OutboxPump {
     await this.#running;
   }
 
+  /** Stop sending what is of a task, and wait until nothing of it is under way; its entries were removed before. */
+  async callOff(task: string): Promise<void> {
+    if (this.#active?.task !== task) return;
+    this.#active.abort.abort();
+    await this.#active.ended;
+  }
+
   /** A method, since the answer changes while others wait. */
   #isStopped(): boolean {
     return this.#stop.signal.aborted;
@@ -84,10 +97,25 @@ export class OutboxPump {
   async #send(name: string): Promise<boolean> {
     const entry = await this.#outbox.read(name);
     if (entry === null) return true;
+    const abort = new AbortController();
+    const task = entry.kind === 'update' ? entry.key.task : entry.task;
+    const ended = this.#sendEntry(entry, AbortSignal.any([this.#stop.signal, abort.signal]));
+    this.#active = { task, abort, ended };
     try {
-      await (entry.kind === 'update' ? this.#sendUpdate(entry) : this.#sendEvaluation(entry));
+      return await ended;
+    } finally {
+      this.#active = null;
+    }
+  }
+
+  async #sendEntry(entry: OutboxEntry, signal: AbortSignal): Promise<boolean> {
+    const { name } = entry;
+    try {
+      await (entry.kind === 'update'
+        ? this.#sendUpdate(entry, signal)
+        : this.#sendEvaluation(entry, signal));
     } catch (error) {
-      if (this.#isStopped()) return false;
+      if (signal.aborted) return false;
       if (!(error instanceof RefusedError) || error.isRetryable || error.code === 'INTERNAL') {
         this.#logger.warn({ entry: name, error: String(error) }, 'outbox: sent again later');
         return false;
@@ -98,9 +126,9 @@ export class OutboxPump {
     return true;
   }
 
-  async #sendUpdate(entry: UpdateEntry): Promise<void> {
+  async #sendUpdate(entry: UpdateEntry, signal: AbortSignal): Promise<void> {
     const outcome = await uploadSealed(this.#commands, entry, {
-      signal: this.#stop.signal,
+      signal,
       retryDelayMs: this.#backoff.minimumMs,
       onProgress: (progress) => {
         this.#crashPoints.reach('agent.range-acknowledged');
@@ -110,14 +138,14 @@ export class OutboxPump {
     await this.#events.onUploaded(entry, outcome);
   }
 
-  async #sendEvaluation(entry: EvaluationEntry): Promise<void> {
+  async #sendEvaluation(entry: EvaluationEntry, signal: AbortSignal): Promise<void> {
     for (;;) {
-      await this.#commands.whenConnected(this.#stop.signal);
+      await this.#commands.whenConnected(signal);
       try {
         await this.#commands.command('evaluation', { evaluation: entry.evaluation });
         return;
       } catch (error) {
-        if (!isLinkError(error) || this.#isStopped()) throw error;
+        if (!isLinkError(error) || signal.aborted) throw error;
       }
     }
   }

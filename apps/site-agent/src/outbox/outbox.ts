@@ -179,6 +179,11 @@ export class Outbox {
     }
   }
 
+  /** Remove everything of a task that the site has withdrawn from. */
+  async removeTask(task: string): Promise<void> {
+    for (const name of await this.names()) if (name.startsWith(`${task}.`)) await this.remove(name);
+  }
+
   /** Remove an entry that the coordinator has, or will never take. */
   async remove(name: string): Promise<void> {
     await rm(join(this.#directory, name), { force: true });

@@ -11,6 +11,7 @@ import type { Trainer } from '../trainer/trainer.ts';
 import type { SiteId, RoundKey } from '#core/protocol';
 import type { Heartbeat } from './heartbeat.ts';
 import type { TaskJournal } from './task-journal.ts';
+import type { Withdrawals } from './withdrawals.ts';
 import type { VersionStore } from './version-store.ts';
 
 /** Everything a round needs at this site. */
@@ -24,6 +25,7 @@ export interface AgentContext {
   readonly commands: CoordinatorCommands;
   readonly trainer: Trainer;
   readonly journal: TaskJournal;
+  readonly withdrawals: Withdrawals;
   readonly outbox: Outbox;
   readonly pump: OutboxPump;
   readonly versions: VersionStore;

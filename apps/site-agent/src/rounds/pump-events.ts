@@ -25,7 +25,8 @@ export function pumpEvents(options: {
   const settle = async (key: RoundKey, phase: RoundState['phase']): Promise<void> => {
     await journal.update(key.task, ({ round }) => {
       const isPresent = round?.key.round === key.round && round.key.attempt === key.attempt;
-      return isPresent ? { round: { ...round, phase } } : {}; // a newer round is not touched
+      // A newer round is not touched, nor one that the site has withdrawn from meanwhile.
+      return isPresent && round.phase !== 'withdrawn' ? { round: { ...round, phase } } : {};
     });
     const name = `round-${key.round}-attempt-${key.attempt}`;
     await new WorkFiles(join(options.dataDirectory, 'work', key.task, name)).removeAll();

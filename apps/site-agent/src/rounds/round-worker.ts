@@ -156,7 +156,8 @@ export class RoundWorker {
     const isRecorded =
       round !== null &&
       round.roundOpenDigest === roundOpenDigest &&
-      (round.phase === 'sealed' || round.phase === 'uploaded' || round.phase === 'dropped');
+      round.phase !== 'accepted' &&
+      round.phase !== 'declined';
     return isRecorded || (await this.#context.outbox.hasUpdate(key));
   }
 

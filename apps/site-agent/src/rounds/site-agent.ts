@@ -4,7 +4,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { fromHex } from '#core/bytes';
 import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { MeloError } from '#core/errors';
-import { taskIdSchema, type SiteId } from '#core/protocol';
+import { describeRound, taskIdSchema, type SiteId } from '#core/protocol';
 import { agentVersion } from '../common/agent-version.ts';
 import { makePrivateDirectory, removeHalfWritten } from '../common/durable-file.ts';
 import type { EmitEvent, Logger } from '../common/events.ts';
@@ -12,7 +12,7 @@ import type { AgentConfig } from '../config/agent-config.ts';
 import type { CoordinatorRecord, SiteKeys } from '../identity/identity.ts';
 import { Outbox } from '../outbox/outbox.ts';
 import { OutboxPump } from '../outbox/outbox-pump.ts';
-import type { KnownBackbone } from '../policy/policy.ts';
+import { declineForError, type KnownBackbone } from '../policy/policy.ts';
 import { isLinkError, type CoordinatorCommands } from '../transport/connection.ts';
 import type { Trainer } from '../trainer/trainer.ts';
 import { roundName, type AgentContext } from './context.ts';
@@ -24,6 +24,8 @@ import { failureOf, RoundWorker, type AcceptedRound } from './round-worker.ts';
 import { Synchroniser, type NewVersion } from './synchroniser.ts';
 import { TaskJournal } from './task-journal.ts';
 import { VersionStore } from './version-store.ts';
+import { WithdrawalWatch } from './withdrawal-watch.ts';
+import { Withdrawals } from './withdrawals.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /** What the agent is made of; a spec hands in a fake connection and a fake trainer. */
@@ -74,6 +76,7 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
     commands: connection,
     trainer: options.trainer,
     journal,
+    withdrawals: await Withdrawals.open(directory),
     outbox,
     pump: new OutboxPump({
       outbox,
@@ -103,6 +106,9 @@ export class SiteAgent {
   readonly #stop = new AbortController();
   /** Failed rounds wait here until their time: monotonic milliseconds by name. */
   readonly #notBeforeMs = new Map<string, number>();
+  /** Failures of a round's work in this process, by name. */
+  readonly #failures = new Map<string, number>();
+  readonly #withdrawals: WithdrawalWatch;
   #isWanted = false;
   #isHelloDue = true;
   #isWaitingSaid = false;
@@ -114,11 +120,17 @@ export class SiteAgent {
     this.#queue.onIdle = () => {
       this.#sayWaiting();
     };
+    this.#withdrawals = new WithdrawalWatch(context, this.#queue, () => {
+      this.#isHelloDue = true; // it names the approved tasks
+      this.synchronise();
+    });
   }
 
   /** Make an agent from what its data folder remembers; nothing is sent yet. */
   static async create(options: SiteAgentOptions): Promise<SiteAgent> {
-    return new SiteAgent(await createContext(options));
+    const agent = new SiteAgent(await createContext(options));
+    await agent.#withdrawals.start();
+    return agent;
   }
 
   /** A connection stands: introduce this site, then pull. */
@@ -142,6 +154,7 @@ export class SiteAgent {
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#context.heartbeat.stop();
+    await this.#withdrawals.stop();
     await this.#queue.stop();
     await this.#context.pump.stop();
     await this.#running;
@@ -191,7 +204,7 @@ export class SiteAgent {
   }
 
   async #hello(): Promise<void> {
-    const { commands, policy, config } = this.#context;
+    const { commands, policy, config, withdrawals } = this.#context;
     await commands.command('hello', {
       agentVersion,
       node: process.version,
@@ -199,7 +212,9 @@ export class SiteAgent {
       backbones: policy.backbones.map(({ fingerprint }) => fingerprint),
       memoryBytes: totalmem(),
       cores: availableParallelism(),
-      approvedTasks: [...policy.tasks.keys()].map((task) => taskIdSchema.parse(task)),
+      approvedTasks: [...policy.tasks.keys()]
+        .filter((task) => withdrawals.of(task) === undefined)
+        .map((task) => taskIdSchema.parse(task)),
     });
     this.#isHelloDue = false;
     this.#context.heartbeat.beat();
@@ -218,7 +233,7 @@ export class SiteAgent {
   }
 
   async #work(round: AcceptedRound, signal: AbortSignal): Promise<void> {
-    const { emit, logger, config, heartbeat } = this.#context;
+    const { emit, logger, heartbeat } = this.#context;
     try {
       await new RoundWorker(this.#context, round).run(signal);
     } catch (error) {
@@ -229,9 +244,7 @@ export class SiteAgent {
         const { task, round: number } = round.key;
         emit({ event: 'trainer-failed', task, round: number, code, message });
         logger.error({ code, round: roundName(round.key) }, message);
-        const delayMs = config.trainer.longRetryMs;
-        this.#notBeforeMs.set(roundName(round.key), performance.now() + delayMs);
-        this.#later(delayMs);
+        await this.#afterFailedWork(round, error);
       }
     }
     heartbeat.set({
@@ -242,9 +255,28 @@ export class SiteAgent {
     });
   }
 
+  /** Try again after a long wait; after too many tries withdraw, so that nobody waits for this site until the deadline. */
+  async #afterFailedWork({ key, roundOpenDigest }: AcceptedRound, error: unknown): Promise<void> {
+    const { config, journal } = this.#context;
+    const { longRetryMs, retriesMax } = config.trainer;
+    const name = roundName(key);
+    const failures = (this.#failures.get(name) ?? 0) + 1;
+    this.#failures.set(name, failures);
+    if (failures > retriesMax) {
+      const because = declineForError(error);
+      await journal.update(key.task, {
+        round: { key, roundOpenDigest, phase: 'withdrawn', because },
+      });
+      this.synchronise();
+      return;
+    }
+    this.#notBeforeMs.set(name, performance.now() + longRetryMs);
+    this.#later(longRetryMs);
+  }
+
   async #keepVersion({ result, notice }: NewVersion): Promise<void> {
-    const { policy, versions, emit, logger } = this.#context;
-    const { task, version, adapterDigest: digest, isFinal } = result;
+    const { policy, versions, emit, logger, site } = this.#context;
+    const { task, version, adapterDigest: digest, isFinal, members } = result;
     if (policy.tasks.has(task)) {
       try {
         const { adapter: reference } = notice;
@@ -257,13 +289,17 @@ export class SiteAgent {
         logger.error({ code: error.code, task, version }, error.message);
       }
     }
-    emit({ event: 'version', task, version, digest, isFinal });
+    const round = { phase: 'published', reason: null, quorumSites: 1, members } as const;
+    const summary = describeRound(round);
+    if (members.some((member) => member.site === site && member.status !== 'reported'))
+      logger.warn({ task, version }, `this site is not in it: ${summary}`);
+    emit({ event: 'version', task, version, digest, isFinal, summary });
   }
 
   #evaluateFinalVersions(): void {
     for (const state of this.#context.journal.list()) {
       const evaluation = new FinalEvaluation(this.#context, state);
-      if (!evaluation.isDue) continue;
+      if (!evaluation.isDue || this.#context.withdrawals.of(state.task) !== undefined) continue;
       const key = `final/${state.task}/${state.known.version}`;
       if ((this.#notBeforeMs.get(key) ?? 0) > performance.now()) continue;
       this.#queue.add({

@@ -1,28 +1,19 @@
 /** Pulls what the coordinator has for this site: results along the chain, open rounds to decide and to work on. */
-import { envelopeDigest, signDomains, signPayload, verifyPayload } from '#core/crypto';
+import { envelopeDigest, signDomains, verifyPayload } from '#core/crypto';
 import { MeloError } from '#core/errors';
 import {
   activationOfLoss,
-  decisionSchema,
   decodePayload,
-  encodePayload,
-  protocolVersion,
   roundOpenSchema,
   type Assignment,
   type MemberStatus,
   type ResultNotice,
-  type RoundKey,
   type RoundOpen,
 } from '#core/protocol';
 import { findDataset } from '../data/dataset.ts';
-import {
-  declineForError,
-  judgeRoundOpen,
-  type ApprovedRound,
-  type Decline,
-} from '../policy/policy.ts';
-import { isLinkError } from '../transport/connection.ts';
+import { declineForError, judgeRoundOpen, type ApprovedRound } from '../policy/policy.ts';
 import { roundName, type AgentContext } from './context.ts';
+import { sendDecision, type SiteDecision, type VerifiedAssignment } from './decision-sender.ts';
 import { ChainReplays, followChain, verifyResult, type VerifiedResult } from './result-chain.ts';
 import type { AcceptedRound } from './round-worker.ts';
 import type { KnownState } from './task-journal.ts';
@@ -44,18 +35,18 @@ export interface SyncOutcome {
 }
 
 const workStatuses: ReadonlySet<MemberStatus> = new Set(['accepted', 'training', 'uploading']);
+/** What a site can still take back. */
+const takenBackStatuses: ReadonlySet<MemberStatus> = new Set([...workStatuses, 'reported']);
 
-interface VerifiedAssignment {
-  readonly assignment: Assignment;
-  readonly open: RoundOpen;
-  readonly key: RoundKey;
-  readonly roundOpenDigest: string;
-}
+/** Why a site takes no part, in words that may leave it. */
+type Withdrawn = Pick<SiteDecision & { decision: 'withdraw' }, 'code' | 'reason'>;
 
 /** Pulls and decides. */
 export class Synchroniser {
   readonly #context: AgentContext;
   readonly #replays = new ChainReplays();
+  /** Rounds that this site was told it may not take part in yet: said once. */
+  readonly #heldBack = new Set<string>();
 
   constructor(context: AgentContext) {
     this.#context = context;
@@ -136,6 +127,11 @@ export class Synchroniser {
 
   async #handle(verified: VerifiedAssignment): Promise<AcceptedRound | null> {
     const { open, key, assignment, roundOpenDigest } = verified;
+    const withdrawal = this.#withdrawalFrom(verified);
+    if (withdrawal !== null) {
+      await this.#takeBack(verified, withdrawal);
+      return null;
+    }
     const isOpenToUs = assignment.status === 'invited' || workStatuses.has(assignment.status);
     if (!isOpenToUs) return null;
     const { known } = this.#context.journal.get(open.task);
@@ -171,8 +167,12 @@ export class Synchroniser {
       await this.#decline(verified, declineForError(error));
       return false;
     }
-    const status = await this.#send(verified, { decision: 'accept', samples });
-    if (status === null || !workStatuses.has(status)) return false;
+    const answer = await sendDecision(this.#context, verified, { decision: 'accept', samples });
+    if (answer.status === null) {
+      await this.#notAccepted(verified, answer);
+      return false;
+    }
+    if (!workStatuses.has(answer.status)) return false;
     crashPoints.reach('agent.decision-acknowledged');
     await journal.update(key.task, ({ known }) => ({
       round: { key, roundOpenDigest, phase: 'accepted' },
@@ -183,50 +183,68 @@ export class Synchroniser {
     return true;
   }
 
-  async #decline(verified: VerifiedAssignment, { code, reason }: Decline): Promise<void> {
+  /** The rules of the task keep this site out: for this attempt, or until it mends what they name. */
+  async #notAccepted(
+    { key, roundOpenDigest }: VerifiedAssignment,
+    { code, message: reason }: { readonly code: string; readonly message: string },
+  ): Promise<void> {
+    const { journal, emit } = this.#context;
+    if (code === 'SAMPLES_TOO_FEW') {
+      await journal.update(key.task, { round: { key, roundOpenDigest, phase: 'declined' } });
+      emit({ event: 'round-declined', ...key, code, reason });
+    }
+    if (code === 'AGENT_VERSION_TOO_OLD' && !this.#heldBack.has(roundOpenDigest)) {
+      this.#heldBack.add(roundOpenDigest);
+      emit({ event: 'round-held-back', ...key, code, reason });
+    }
+  }
+
+  /** Why this site takes no part in a round any more, where it does not: a person said so, or its work failed for good. */
+  #withdrawalFrom({ key, roundOpenDigest }: VerifiedAssignment): Withdrawn | null {
+    const { journal, withdrawals } = this.#context;
+    const { round } = journal.get(key.task);
+    if (round?.roundOpenDigest === roundOpenDigest && round.because !== undefined)
+      return round.because;
+    const withdrawal = withdrawals.of(key.task);
+    return withdrawal === undefined ? null : { code: 'TASK_WITHDRAWN', reason: withdrawal.reason };
+  }
+
+  /** Tell the coordinator once that this site takes no part; what it cannot take back any more stays as it is. */
+  async #takeBack(verified: VerifiedAssignment, because: Withdrawn): Promise<void> {
+    const { key, roundOpenDigest, assignment } = verified;
+    const { journal, emit } = this.#context;
+    if (assignment.status === 'invited') {
+      await this.#decline(verified, because);
+      return;
+    }
+    const { round } = journal.get(key.task);
+    const isRefused = round?.roundOpenDigest === roundOpenDigest && round.phase === 'dropped';
+    if (!takenBackStatuses.has(assignment.status) || isRefused) return;
+    const answer = await sendDecision(this.#context, verified, {
+      decision: 'withdraw',
+      ...because,
+    });
+    const phase = answer.status === null ? 'dropped' : 'withdrawn';
+    await journal.update(key.task, { round: { key, roundOpenDigest, phase, because } });
+    if (answer.status !== null) emit({ event: 'round-withdrawn', ...key, ...because });
+    else {
+      const reason = `the withdrawal was not taken, ${answer.code}: ${answer.message}`;
+      emit({ event: 'round-dropped', task: key.task, round: key.round, reason });
+    }
+  }
+
+  async #decline(verified: VerifiedAssignment, { code, reason }: Withdrawn): Promise<void> {
     const { key, roundOpenDigest, assignment } = verified;
     const { journal, emit, logger } = this.#context;
     if (code === 'VERSION_FORK') logger.error({ code, round: roundName(key) }, reason);
     if (assignment.status !== 'invited') {
-      logger.warn(
-        { code, round: roundName(key) },
-        `accepted earlier, not worked on now: ${reason}`,
-      );
+      logger.warn({ code, round: roundName(key) }, `accepted earlier, taken back: ${reason}`);
+      await this.#takeBack(verified, { code, reason });
       return;
     }
-    await this.#send(verified, { decision: 'decline', code, reason });
+    await sendDecision(this.#context, verified, { decision: 'decline', code, reason });
     await journal.update(key.task, { round: { key, roundOpenDigest, phase: 'declined' } });
     emit({ event: 'round-declined', ...key, code, reason });
-  }
-
-  /** Sign and send a decision; null where the round does not take it any more. */
-  async #send(
-    { key, roundOpenDigest }: VerifiedAssignment,
-    decision:
-      | { readonly decision: 'accept'; readonly samples: number }
-      | { readonly decision: 'decline'; readonly code: string; readonly reason: string },
-  ): Promise<MemberStatus | null> {
-    const { site, federation, keys, commands, logger } = this.#context;
-    const payload = encodePayload(decisionSchema, {
-      type: 'decision',
-      protocol: protocolVersion,
-      federation,
-      ...key,
-      site,
-      roundOpenDigest,
-      ...decision,
-    });
-    const envelope = signPayload(signDomains.decision, payload, keys.signing.secretKey);
-    const command = decision.decision === 'accept' ? 'round:accept' : 'round:decline';
-    this.#context.crashPoints.reach('agent.decision-signed');
-    try {
-      return (await commands.command(command, { decision: envelope })).status;
-    } catch (error) {
-      if (isLinkError(error) || !(error instanceof MeloError)) throw error;
-      logger.warn({ code: error.code, round: roundName(key) }, error.message);
-      if (error.catalogEntry.retryable) throw error;
-      return null;
-    }
   }
 }
 

@@ -50,7 +50,11 @@ export function remembersAll({ version, adapterDigests }: KnownState): boolean {
 const roundStateSchema = z.strictObject({
   key: roundKeySchema,
   roundOpenDigest: digestSchema,
-  phase: z.enum(['accepted', 'declined', 'sealed', 'uploaded', 'dropped']),
+  phase: z.enum(['accepted', 'declined', 'sealed', 'uploaded', 'dropped', 'withdrawn']),
+  /** Of phase `withdrawn`: why, in words that may leave the site. Nothing of this attempt goes out any more but that. */
+  because: z
+    .strictObject({ code: z.string().min(1).max(64), reason: z.string().min(1).max(500) })
+    .exactOptional(),
 });
 /** Where the newest round of a task stands at this site. */
 export type RoundState = z.infer<typeof roundStateSchema>;

@@ -11,7 +11,11 @@ export interface WorkItem {
 /** A queue with one consumer. */
 export class WorkQueue {
   readonly #waiting: WorkItem[] = [];
-  #active: { readonly key: string; readonly abort: AbortController } | null = null;
+  #active: {
+    readonly key: string;
+    readonly abort: AbortController;
+    readonly ended: Promise<void>;
+  } | null = null;
   #running: Promise<void> | null = null;
   #isStopped = false;
   /** Called whenever nothing is left to do. */
@@ -41,6 +45,12 @@ export class WorkQueue {
     if (this.#active !== null && !isWanted(this.#active.key)) this.#active.abort.abort();
   }
 
+  /** Call off every item that `isUnwanted` names, and wait until none of them runs. */
+  async callOff(isUnwanted: (key: string) => boolean): Promise<void> {
+    this.keepOnly((key) => !isUnwanted(key));
+    if (this.#active !== null && isUnwanted(this.#active.key)) await this.#active.ended;
+  }
+
   /** Call off everything and take nothing more. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -51,8 +61,9 @@ export class WorkQueue {
   async #consume(): Promise<void> {
     for (let item = this.#waiting.shift(); item !== undefined; item = this.#waiting.shift()) {
       const abort = new AbortController();
-      this.#active = { key: item.key, abort };
-      await item.run(abort.signal);
+      const ended = item.run(abort.signal);
+      this.#active = { key: item.key, abort, ended };
+      await ended;
       this.#active = null;
     }
     this.#running = null;

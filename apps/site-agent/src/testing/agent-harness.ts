@@ -123,7 +123,7 @@ export class AgentHarness {
 
   /** What the site decided, in order for each kind. */
   decisions(): Decision[] {
-    return ['round:accept', 'round:decline'].flatMap((name) =>
+    return ['round:accept', 'round:decline', 'round:withdraw'].flatMap((name) =>
       this.coordinator.requestsOf(name).map((raw) => {
         const { decision } = siteCommands['round:accept'].request.parse(raw);
         const payload = verifyPayload(signDomains.decision, decision, this.keys.signing.publicKey);

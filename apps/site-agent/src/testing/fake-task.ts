@@ -110,6 +110,10 @@ export class FakeTask {
       ok: true,
       status: (this.status = 'declined'),
     }));
+    coordinator.handlers.set('round:withdraw', () => ({
+      ok: true,
+      status: (this.status = 'withdrawn'),
+    }));
     coordinator.handlers.set('evaluation', () => ({ ok: true }));
     coordinator.handlers.set('blob:get', (raw) => {
       const { digest, offset, length } = siteCommands['blob:get'].request.parse(raw);

@@ -28,6 +28,14 @@ export interface UploadProgress {
   readonly bytesStored: number;
 }
 
+/** How an upload is carried out. */
+export interface UploadOptions {
+  /** Calls it off: nothing more is sent, and never the commit. */
+  readonly signal?: AbortSignal;
+  readonly retryDelayMs?: number;
+  readonly onProgress?: (progress: UploadProgress) => void;
+}
+
 /** How an upload ended. */
 export interface UploadOutcome extends UploadProgress {
   readonly status: MemberStatus | null;
@@ -66,13 +74,9 @@ const beginAgainCodes: ReadonlySet<string> = new Set([
 export async function uploadSealed(
   commands: CoordinatorCommands,
   upload: SealedUpload,
-  options: {
-    readonly signal?: AbortSignal;
-    readonly retryDelayMs?: number;
-    readonly onProgress?: (progress: UploadProgress) => void;
-  } = {},
+  options: UploadOptions = {},
 ): Promise<UploadOutcome> {
-  const session = new UploadSession(commands, upload, options.onProgress ?? (() => undefined));
+  const session = new UploadSession(commands, upload, options);
   for (let fruitless = 0; ;) {
     await commands.whenConnected(options.signal);
     const storedBefore = session.rangesStored;
@@ -92,7 +96,7 @@ export async function uploadSealed(
 class UploadSession {
   readonly #commands: CoordinatorCommands;
   readonly #upload: SealedUpload;
-  readonly #onProgress: (progress: UploadProgress) => void;
+  readonly #options: UploadOptions;
   readonly #window = new RangeWindow();
   #resumedFromRange = 0;
   #bytesStored = 0;
@@ -100,14 +104,10 @@ class UploadSession {
   /** Ranges that the coordinator acknowledged: what is sent but refused is no progress. */
   rangesStored = 0;
 
-  constructor(
-    commands: CoordinatorCommands,
-    upload: SealedUpload,
-    onProgress: (progress: UploadProgress) => void,
-  ) {
+  constructor(commands: CoordinatorCommands, upload: SealedUpload, options: UploadOptions) {
     this.#commands = commands;
     this.#upload = upload;
-    this.#onProgress = onProgress;
+    this.#options = options;
   }
 
   async attempt(): Promise<UploadOutcome> {
@@ -123,6 +123,7 @@ class UploadSession {
     this.#resumedFromRange = missing[0] ?? 0;
     for (const index of missing) this.#bytesStored -= this.#range(index).length;
     await this.#window.run(missing, (index) => this.#sendRange(index));
+    this.#options.signal?.throwIfAborted(); // called off: what was sent so far is never committed
     const { status } = await this.#commands.command('upload:commit', { uploadId });
     return this.#outcome(status);
   }
@@ -134,12 +135,13 @@ class UploadSession {
 
   async #sendRange(index: number): Promise<void> {
     const { uploadId } = this.#upload;
+    this.#options.signal?.throwIfAborted();
     const bytes = this.#range(index);
     this.bytesSent += bytes.length;
     await this.#commands.command('upload:range', { uploadId, index, bytes });
     this.rangesStored += 1;
     this.#bytesStored += bytes.length;
-    this.#onProgress(this.#progress());
+    this.#options.onProgress?.(this.#progress());
   }
 
   #progress(): UploadProgress {
