@@ -33,6 +33,8 @@ export class OutboxPump {
     readonly ended: Promise<boolean>;
   } | null = null;
   #isKicked = false;
+  /** Tasks of which nothing goes out. */
+  readonly #held = new Set<string>();
 
   constructor(options: {
     readonly outbox: Outbox;
@@ -65,11 +67,17 @@ export class OutboxPump {
     await this.#running;
   }
 
-  /** Stop sending what is of a task, and wait until nothing of it is under way; its entries were removed before. */
-  async callOff(task: string): Promise<void> {
+  /** Send nothing of a task from now on, and return once nothing of it is under way. */
+  async hold(task: string): Promise<void> {
+    this.#held.add(task);
     if (this.#active?.task !== task) return;
     this.#active.abort.abort();
     await this.#active.ended;
+  }
+
+  /** Send what is of a task again. */
+  release(task: string): void {
+    this.#held.delete(task);
   }
 
   /** A method, since the answer changes while others wait. */
@@ -97,8 +105,9 @@ export class OutboxPump {
   async #send(name: string): Promise<boolean> {
     const entry = await this.#outbox.read(name);
     if (entry === null) return true;
-    const abort = new AbortController();
     const task = entry.kind === 'update' ? entry.key.task : entry.task;
+    if (this.#held.has(task)) return true; // about to be removed
+    const abort = new AbortController();
     const ended = this.#sendEntry(entry, AbortSignal.any([this.#stop.signal, abort.signal]));
     this.#active = { task, abort, ended };
     try {

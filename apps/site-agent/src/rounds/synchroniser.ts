@@ -45,8 +45,8 @@ type Withdrawn = Pick<SiteDecision & { decision: 'withdraw' }, 'code' | 'reason'
 export class Synchroniser {
   readonly #context: AgentContext;
   readonly #replays = new ChainReplays();
-  /** Rounds that this site was told it may not take part in yet: said once. */
-  readonly #heldBack = new Set<string>();
+  /** Rounds that this site was told it may not take part in, or not yet: said once. */
+  readonly #told = new Set<string>();
 
   constructor(context: AgentContext) {
     this.#context = context;
@@ -189,14 +189,14 @@ export class Synchroniser {
     { code, message: reason }: { readonly code: string; readonly message: string },
   ): Promise<void> {
     const { journal, emit } = this.#context;
+    const isTold = this.#told.has(roundOpenDigest);
+    this.#told.add(roundOpenDigest);
     if (code === 'SAMPLES_TOO_FEW') {
       await journal.update(key.task, { round: { key, roundOpenDigest, phase: 'declined' } });
-      emit({ event: 'round-declined', ...key, code, reason });
+      if (!isTold) emit({ event: 'round-declined', ...key, code, reason });
     }
-    if (code === 'AGENT_VERSION_TOO_OLD' && !this.#heldBack.has(roundOpenDigest)) {
-      this.#heldBack.add(roundOpenDigest);
+    if (code === 'AGENT_VERSION_TOO_OLD' && !isTold)
       emit({ event: 'round-held-back', ...key, code, reason });
-    }
   }
 
   /** Why this site takes no part in a round any more, where it does not: a person said so, or its work failed for good. */

@@ -46,8 +46,10 @@ export class WithdrawalWatch {
       const changed = await withdrawals.refresh();
       for (const task of changed) {
         const withdrawal = withdrawals.of(task);
-        if (withdrawal === undefined) emit({ event: 'task-rejoined', task });
-        else {
+        if (withdrawal === undefined) {
+          this.#context.pump.release(task);
+          emit({ event: 'task-rejoined', task });
+        } else {
           emit({ event: 'task-withdrawn', task, reason: withdrawal.reason });
           await this.#stopTask(task);
         }
@@ -58,9 +60,10 @@ export class WithdrawalWatch {
     }
   }
 
-  /** The journal says it first: after a crash nothing of this attempt goes out any more. */
+  /** The upload under way ends first, then the journal says so: after a crash nothing of this attempt goes out any more. */
   async #stopTask(task: string): Promise<void> {
     const { journal, outbox, pump, withdrawals } = this.#context;
+    const held = pump.hold(task);
     await this.#queue.callOff((key) => isFor(key, task));
     const reason = withdrawals.of(task)?.reason ?? 'the site has withdrawn';
     await journal.update(task, ({ round }) =>
@@ -69,6 +72,7 @@ export class WithdrawalWatch {
         : { round: { ...round, phase: 'withdrawn', because: { code: 'TASK_WITHDRAWN', reason } } },
     );
     await outbox.removeTask(task);
-    await pump.callOff(task);
+    await held;
+    pump.release(task);
   }
 }

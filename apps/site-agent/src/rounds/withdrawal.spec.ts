@@ -124,7 +124,7 @@ test('a withdrawal that comes too late is tried once, and said to have been refu
 });
 
 test('work that fails for good is taken back with the public reason, without a word of this machine', async () => {
-  agent.trainer.failure = new UnavailableError('TRAINER_FAILED', '/home/dr-smith/images: gone');
+  agent.trainer.failure = new UnavailableError('TRAINER_FAILED', 'images/dr-smith: gone');
   agent.task.openRound();
   await agent.start();
   await waitUntil(() => hasEvent('round-withdrawn'), 'withdrawal');
