@@ -39,10 +39,7 @@ export async function claimKey(
 }
 
 /** Find a key that is not forgotten; those that are go. */
-export async function findKey(
-  environment: Environment,
-  claim: KeyClaim,
-): Promise<KnownKey | null> {
+export async function findKey(environment: Environment, claim: KeyClaim): Promise<KnownKey | null> {
   const { queries, clock, keys } = environment;
   await queries
     .delete(idempotencyKeys)
