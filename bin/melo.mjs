@@ -20,6 +20,7 @@ const commands = new Map([
   ['agent', { app: siteAgentApp, summary: 'enrol a hospital and train at it' }],
   ['doctor', { app: siteAgentApp, summary: 'say whether this machine can train' }],
   ['backbone', { app: siteAgentApp, summary: 'pull a frozen backbone, check it, look at it' }],
+  ['audit', { app: siteAgentApp, summary: "check an export of the coordinator's audit log" }],
   ['adapter', { app: siteAgentApp, summary: 'look at an adapter, convert it, use it on images' }],
 ]);
 

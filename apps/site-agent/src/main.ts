@@ -1,4 +1,4 @@
-/** Entry of `melo agent ...`, `melo adapter ...`, `melo backbone ...` and `melo doctor`: parses the command line, maps errors to exit codes. */
+/** Entry of `melo agent|adapter|backbone|audit ...` and `melo doctor`: parses the command line, maps errors to exit codes. */
 import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { InputError, MeloError } from '#core/errors';
@@ -25,6 +25,10 @@ const doctorOptions = showOptions.extend({
   config: z.string().optional(),
   profile: z.boolean().default(false),
   backbone: z.string().optional(),
+});
+const auditOptions = showOptions.extend({
+  key: z.string().nullable().default(null),
+  head: z.string().nullable().default(null),
 });
 const predictOptions = showOptions.extend({
   backbone: z.string(),
@@ -71,6 +75,7 @@ function agentCommand(): Command {
       await showStatus(configOptions.parse(options));
     });
   addWithdrawalCommands(agent);
+  addAuditCommands(agent);
   return agent;
 }
 
@@ -93,6 +98,28 @@ function addWithdrawalCommands(agent: Command): void {
     .action(async (task: string, options: unknown) => {
       const { rejoinTask } = await import('./commands/agent-withdraw.ts');
       await rejoinTask(task, configOptions.parse(options));
+    });
+}
+
+function addAuditCommands(agent: Command): void {
+  const audit = agent
+    .command('audit')
+    .description("what this site remembers of the coordinator's audit log");
+  audit
+    .command('head')
+    .description('print the newest signed head as JSON, for `melo audit verify --head`')
+    .requiredOption('--config <file>', 'configuration of the agent')
+    .action(async (options: unknown) => {
+      const { printAuditHead } = await import('./commands/agent-audit.ts');
+      await printAuditHead(configOptions.parse(options).config);
+    });
+  audit
+    .command('accept')
+    .description('after AUDIT_FORK and a word with the administrator: take the log as it is now')
+    .requiredOption('--config <file>', 'configuration of the agent')
+    .action(async (options: unknown) => {
+      const { acceptAudit } = await import('./commands/agent-audit.ts');
+      await acceptAudit(configOptions.parse(options).config);
     });
 }
 
@@ -127,6 +154,24 @@ function adapterCommand(): Command {
       if (failed > 0) process.exitCode = exitCodes.other;
     });
   return adapter;
+}
+
+function auditCommand(): Command {
+  const audit = new Command('audit').description("check an export of the coordinator's audit log");
+  audit
+    .command('verify')
+    .description('check every entry, every link and the signed head, without any connection')
+    .argument('<file>', 'what `melo admin audit export` wrote')
+    .option('--key <fingerprint>', "of the coordinator's signing key, as the site has pinned it")
+    .option('--head <file>', 'what `melo agent audit head` printed: it must lie on the chain')
+    .option('--json', 'what was found as one line of JSON')
+    .action(async (file: string, options: unknown) => {
+      const { printVerifiedAudit } = await import('./commands/audit-verify.ts');
+      const { key, head, json } = auditOptions.parse(options);
+      const plainKey = key?.replaceAll(' ', '') ?? null; // as people copy it, in groups
+      await printVerifiedAudit(file, { key: plainKey, headFile: head, isJson: json });
+    });
+  return audit;
 }
 
 function doctorCommand(): Command {
@@ -176,6 +221,7 @@ export async function main(argumentsGiven: readonly string[]): Promise<void> {
     .addCommand(agentCommand())
     .addCommand(adapterCommand())
     .addCommand(backboneCommand())
+    .addCommand(auditCommand())
     .addCommand(doctorCommand());
   withExitOverride(program);
   try {

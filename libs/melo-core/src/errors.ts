@@ -53,6 +53,7 @@ export const errorCatalog = {
     422,
     'A tensor has a number type that is not supported.',
   ),
+  AUDIT_INVALID: entry('input', 422, 'The audit log is not whole.'),
   BACKBONE_UNSUPPORTED: entry('input', 422, 'The backbone cannot be run exactly and is refused.'),
   HUB_ANSWER_INVALID: entry('input', 422, 'The hub or a mirror does not serve the file properly.'),
   QUOTA_EXCEEDED: entry('input', 413, 'The quota for stored uploads is used up.', true),
@@ -119,6 +120,7 @@ export const errorCatalog = {
   ),
   TASK_WITHDRAWN: entry('state', 409, 'The site has withdrawn from this task.'),
   ROUND_UNVERIFIABLE: entry('state', 409, 'What the round was made of is no longer stored.'),
+  AUDIT_FORK: entry('state', 409, 'The audit log does not continue what this site remembers.'),
 
   // A peer broke the protocol.
   PROTOCOL_VERSION_MISMATCH: entry('protocol', 400, 'The protocol versions do not match.'),

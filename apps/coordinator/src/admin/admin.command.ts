@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { addAdaptersCommands } from './adapters-commands.ts';
 import { type AdminEnvironment, nodeEnvironment } from './admin-environment.ts';
+import { addAuditCommands } from './audit-commands.ts';
 import { addDashboardCommand } from './dashboard-command.ts';
 import { addRoundsCommands } from './rounds-commands.ts';
 import { addSitesCommands } from './sites-commands.ts';
@@ -25,5 +26,6 @@ export function registerAdminCommands(
   addTasksCommands(admin, environment);
   addRoundsCommands(admin, environment);
   addAdaptersCommands(admin, environment);
+  addAuditCommands(admin, environment);
   addDashboardCommand(admin, environment);
 }

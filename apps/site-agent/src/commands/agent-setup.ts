@@ -3,6 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { formatFingerprint } from '#core/crypto';
 import { InputError, StateError } from '#core/errors';
+import { readAuditMemory } from '../audit/audit-memory.ts';
+import { describeAudit } from './agent-audit.ts';
 import { systemErrorCode } from '../common/durable-file.ts';
 import { silentLogger } from '../common/events.ts';
 import { exampleConfig } from '../config/example-config.ts';
@@ -117,6 +119,8 @@ export async function showStatus(options: { readonly config: string }): Promise<
       `  withdrawn since ${since}: ${withdrawal.reason}; to take part again: melo agent rejoin ${task}`,
     );
   }
+  const memory = await readAuditMemory(config.dataDirectory);
+  for (const line of describeAudit(config.dataDirectory, memory)) say(line);
   const outbox = await Outbox.open(join(config.dataDirectory, 'outbox'), silentLogger);
   say(`outbox: ${(await outbox.names()).length} waiting`);
 }

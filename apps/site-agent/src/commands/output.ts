@@ -30,6 +30,8 @@ export function eventText(event: AgentEvent): string {
       return `not connected: ${event.code}: ${event.message} Trying again every ${Math.ceil(event.retryInMs / 1000)} s.`;
     case 'waiting':
       return `waiting ${event.reason}`;
+    case 'audit-fork':
+      return `AUDIT_FORK, rounds are declined: ${event.reason}; the proof is ${event.proof}`;
     case 'round-accepted':
       return `${roundText(event.task, event.round)}: accepted with ${event.samples} training images`;
     case 'round-declined':

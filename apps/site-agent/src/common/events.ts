@@ -11,6 +11,7 @@ export type AgentEvent =
       readonly retryInMs: number;
     }
   | { readonly event: 'waiting'; readonly reason: string }
+  | { readonly event: 'audit-fork'; readonly reason: string; readonly proof: string }
   | RoundDecisionEvent
   | {
       readonly event: 'preparing' | 'training' | 'evaluating';

@@ -1,5 +1,6 @@
 /** What the parts of the agent share while it runs. */
 import type { CrashPoints } from '#core/crash-points';
+import type { AuditWatch } from '../audit/audit-watch.ts';
 import type { SiteKeys } from '../identity/identity.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { EmitEvent, Logger } from '../common/events.ts';
@@ -26,6 +27,7 @@ export interface AgentContext {
   readonly trainer: Trainer;
   readonly journal: TaskJournal;
   readonly withdrawals: Withdrawals;
+  readonly audit: AuditWatch;
   readonly outbox: Outbox;
   readonly pump: OutboxPump;
   readonly versions: VersionStore;

@@ -5,6 +5,7 @@ import { fromHex } from '#core/bytes';
 import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { MeloError } from '#core/errors';
 import { describeRound, taskIdSchema, type SiteId } from '#core/protocol';
+import { AuditWatch } from '../audit/audit-watch.ts';
 import { agentVersion } from '../common/agent-version.ts';
 import { makePrivateDirectory, removeHalfWritten } from '../common/durable-file.ts';
 import type { EmitEvent, Logger } from '../common/events.ts';
@@ -61,15 +62,17 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
   });
   const { backoffMinimumMs: minimumMs, backoffMaximumMs: maximumMs } = config.connection;
   const backoff = { minimumMs, maximumMs };
+  const { federation } = coordinator;
+  const coordinatorPublicKey = fromHex(coordinator.signingPublicKey);
   return {
     site: coordinator.site,
-    federation: coordinator.federation,
-    coordinatorPublicKey: fromHex(coordinator.signingPublicKey),
+    federation,
+    coordinatorPublicKey,
     keys,
     config,
     policy: {
       site: coordinator.site,
-      federation: coordinator.federation,
+      federation,
       tasks: config.tasks,
       backbones: options.backbones,
     },
@@ -77,6 +80,14 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
     trainer: options.trainer,
     journal,
     withdrawals: await Withdrawals.open(directory),
+    audit: await AuditWatch.open({
+      dataDirectory: directory,
+      federation,
+      coordinatorPublicKey,
+      commands: connection,
+      emit,
+      logger,
+    }),
     outbox,
     pump: new OutboxPump({
       outbox,
@@ -112,6 +123,7 @@ export class SiteAgent {
   #isWanted = false;
   #isHelloDue = true;
   #isWaitingSaid = false;
+  #isForkLookDue = false;
   #running: Promise<void> | null = null;
 
   private constructor(context: AgentContext) {
@@ -164,7 +176,10 @@ export class SiteAgent {
     while (this.#isWanted && !this.#stop.signal.aborted) {
       this.#isWanted = false;
       try {
+        const isNewConnection = this.#isHelloDue;
         if (this.#isHelloDue) await this.#hello();
+        await this.#context.audit.compare(isNewConnection);
+        this.#lookAtForkLater();
         const { accepted, newVersions } = await this.#synchroniser.synchronise();
         this.#arrange(accepted);
         for (const found of newVersions) await this.#keepVersion(found);
@@ -194,12 +209,22 @@ export class SiteAgent {
     } else if (code === 'TIMEOUT') this.#later(backoffMaximumMs); // the link may stand all the same
   }
 
-  #later(delayMs: number): void {
+  #later(delayMs: number, before: () => void = () => undefined): void {
     const timer = setTimeout(() => {
+      before();
       this.synchronise();
     }, delayMs);
     this.#stop.signal.addEventListener('abort', () => {
       clearTimeout(timer);
+    });
+  }
+
+  /** After a fork a person's word comes without any announcement. */
+  #lookAtForkLater(): void {
+    if (this.#context.audit.fork === null || this.#isForkLookDue) return;
+    this.#isForkLookDue = true;
+    this.#later(this.#context.config.connection.slowRetryMs, () => {
+      this.#isForkLookDue = false;
     });
   }
 

@@ -1,6 +1,6 @@
 /** Pulls what the coordinator has for this site: results along the chain, open rounds to decide and to work on. */
 import { envelopeDigest, signDomains, verifyPayload } from '#core/crypto';
-import { MeloError } from '#core/errors';
+import { errorCatalog, MeloError } from '#core/errors';
 import {
   activationOfLoss,
   decodePayload,
@@ -33,6 +33,12 @@ export interface SyncOutcome {
   /** The newest version of each task that got a new one. */
   readonly newVersions: readonly NewVersion[];
 }
+
+/** What leaves the site says nothing of what it remembers. */
+const auditDecline: Withdrawn = {
+  code: 'AUDIT_FORK',
+  reason: `${errorCatalog.AUDIT_FORK.publicMessage} The log of the site's agent says more.`,
+};
 
 const workStatuses: ReadonlySet<MemberStatus> = new Set(['accepted', 'training', 'uploading']);
 /** What a site can still take back. */
@@ -134,6 +140,10 @@ export class Synchroniser {
     }
     const isOpenToUs = assignment.status === 'invited' || workStatuses.has(assignment.status);
     if (!isOpenToUs) return null;
+    if (this.#context.audit.fork !== null) {
+      await this.#decline(verified, auditDecline);
+      return null;
+    }
     const { known } = this.#context.journal.get(open.task);
     const judgement = judgeRoundOpen(open, this.#context.policy, known);
     if (!judgement.isApproved) {

@@ -1,0 +1,99 @@
+/** `melo admin audit`: what happened, and the whole log as a file that anybody can verify. */
+import type { Command } from 'commander';
+import { StateError } from '#core/errors';
+import { auditRoutes } from '../audit/audit.contract.ts';
+import {
+  type AdminContext,
+  type ConnectionOptions,
+  runAdmin,
+  withConnection,
+} from './admin-command.ts';
+import type { AdminEnvironment } from './admin-environment.ts';
+import { formatBytes, formatTable, formatTime } from './text.ts';
+
+/** An export is held in memory on its way: about a million entries. */
+const exportBytesMax = 1_000_000_000;
+
+type ListOptions = ConnectionOptions & {
+  readonly actor?: string;
+  readonly action?: string;
+  readonly target?: string;
+  readonly limit: string;
+  readonly oldest?: true;
+};
+type ExportOptions = ConnectionOptions & { readonly force?: true };
+
+/** Add the commands of the audit log to `admin`. */
+export function addAuditCommands(admin: Command, environment: AdminEnvironment): void {
+  const audit = admin.command('audit').description('what happened, by whom, in one hash chain');
+  const add = (name: string, description: string) =>
+    withConnection(audit.command(name).description(description), environment);
+
+  add('list', 'list what happened, newest first; a last * stands for anything')
+    .option('--actor <text>', 'who, e.g. site:north')
+    .option('--action <text>', 'what, e.g. round.*')
+    .option('--target <text>', 'to what, e.g. task:breast')
+    .option('--limit <number>', 'entries at most, 1 to 1000', '50')
+    .option('--oldest', 'oldest first')
+    .action((options: ListOptions) =>
+      runAdmin(options, environment, (context) => listEntries(context, options)),
+    );
+  add('head', 'tell how far the chained log goes and its last link').action(
+    (options: ConnectionOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const head = await context.client.call(auditRoutes.head, {});
+        context.show(head, `entry ${head.sequence}, link ${head.linkDigest}`);
+      }),
+  );
+  add('export <file>', 'write the whole log to a file, for `melo audit verify`')
+    .option('--force', 'replace a file that is there')
+    .action((file: string, options: ExportOptions) =>
+      runAdmin(options, environment, (context) => exportLog(context, file, options)),
+    );
+}
+
+async function listEntries(context: AdminContext, options: ListOptions): Promise<void> {
+  const { actor, action, target, limit } = options;
+  const answer = await context.client.call(auditRoutes.list, {
+    query: {
+      limit,
+      order: options.oldest === true ? 'oldest' : 'newest',
+      ...(actor === undefined ? {} : { actor }),
+      ...(action === undefined ? {} : { action }),
+      ...(target === undefined ? {} : { target }),
+    },
+  });
+  if (answer.entries.length === 0) {
+    context.show(answer, 'nothing of that kind has happened yet');
+    return;
+  }
+  const nowMs = context.environment.nowMs();
+  const rows = answer.entries.map((entry) => [
+    entry.sequence === null ? 'soon' : String(entry.sequence),
+    formatTime(entry.atMs, nowMs),
+    entry.actor,
+    entry.action,
+    entry.target,
+    JSON.stringify(entry.details),
+  ]);
+  context.show(answer, formatTable(['ENTRY', 'AT', 'WHO', 'WHAT', 'TO WHAT', 'DETAILS'], rows));
+  if (answer.hasMore) context.hint('there are more: a larger --limit, or the filters');
+}
+
+async function exportLog(
+  context: AdminContext,
+  file: string,
+  { force }: ExportOptions,
+): Promise<void> {
+  const { environment, client } = context;
+  if (force !== true && (await environment.doesExist(file))) {
+    throw new StateError(
+      'ALREADY_EXISTS',
+      `audit export: expected a new file, got ${file}, which is there; name another or add --force`,
+    );
+  }
+  const bytes = await client.download(auditRoutes.export, {}, exportBytesMax);
+  await environment.writeWhole(file, bytes);
+  context.show({ file, bytes: bytes.length }, `${file}: ${formatBytes(bytes.length)}`);
+  context.hint(`next: melo audit verify ${file} --key FINGERPRINT`);
+}
