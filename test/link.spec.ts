@@ -1,8 +1,14 @@
 /** The agent's link through what hospitals have: proxies, authorities of their own, blocked websockets, dead lines, sleep. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '#core/bytes';
 import { blake2b256, generateSigningKeyPair } from '#core/crypto';
 import { limits, siteIdSchema } from '#core/protocol';
+import { checkConnection } from '../apps/site-agent/src/commands/doctor-connection.ts';
+import { parseAgentConfig } from '../apps/site-agent/src/config/agent-config.ts';
+import { ensureSiteKeys, storeCoordinator } from '../apps/site-agent/src/identity/identity.ts';
 import type { AgentEvent } from '../apps/site-agent/src/common/events.ts';
 import { systemClock } from '../apps/site-agent/src/common/clock.ts';
 import { proxyChoice } from '../apps/site-agent/src/common/proxy-settings.ts';
@@ -297,5 +303,69 @@ describe('a machine that slept', () => {
     await new Promise((wake) => setTimeout(wake, 200));
     await expectUploads(coordinator, connection);
     expect(coordinator.transports).toHaveLength(1);
+  });
+});
+
+describe('melo doctor', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'melo-doctor-link-'));
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  async function findings(coordinator: FakeCoordinator, connection: string) {
+    await ensureSiteKeys(join(directory, 'data'));
+    await storeCoordinator(join(directory, 'data'), {
+      version: 1,
+      url: coordinator.url,
+      federation: coordinator.federation,
+      site,
+      signingPublicKey: toHex(coordinator.signing.publicKey),
+      agreementPublicKey: toHex(coordinator.agreement.publicKey),
+    });
+    const text = `dataDirectory: data\nbackbones: [vit]\nconnection: { connectTimeoutMs: 3000, ${connection} }\n`;
+    const found = await checkConnection(parseAgentConfig(text, join(directory, 'agent.yaml')));
+    expect(JSON.stringify(found)).not.toContain('hunter2');
+    return found.map(({ check, status, message }) => [`${check} ${status}`, message]);
+  }
+
+  test('says that every way is open, through the proxy too, and disturbs no connection', async () => {
+    const coordinator = await startCoordinator();
+    const proxy = await openProxy({ credentials: 'a:hunter2' });
+    const connection = connect(coordinator);
+    await connection.whenConnected();
+    const found = await findings(coordinator, `proxy: '${proxy.url('a:hunter2')}'`);
+    expect(found.map(([status]) => status)).toEqual([
+      'coordinator ok',
+      'websocket ok',
+      'polling ok',
+    ]);
+    expect(found[0]?.[1]).toContain(`through the proxy ${proxy.url()}`);
+    expect(coordinator.transports).toHaveLength(1);
+    expect(connection.isConnected).toBe(true);
+  });
+
+  test('says that polling works where websockets do not, and what saves the failures', async () => {
+    const coordinator = await startCoordinator();
+    const proxy = await openProxy({ websockets: 'refuse' });
+    const found = await findings(coordinator, `proxy: '${proxy.url()}'`);
+    expect(found.map(([status]) => status)).toEqual([
+      ...['coordinator ok', 'websocket warning', 'polling ok'],
+    ]);
+    expect(found[1]?.[1]).toContain('403');
+    expect(found[1]?.[1]).toContain('connection.transports: [polling]');
+    const forced = await findings(coordinator, `proxy: '${proxy.url()}', transports: [websocket]`);
+    expect(forced.map(([status]) => status)).toEqual([
+      ...['coordinator ok', 'websocket failed', 'polling ok'],
+    ]);
+  });
+
+  test('says that the proxy refuses, and that the way without it is open', async () => {
+    const coordinator = await startCoordinator();
+    const proxy = await openProxy({ credentials: 'a:hunter2' });
+    const found = await findings(coordinator, `proxy: '${proxy.url()}'`);
+    expect(found).toEqual([
+      ['coordinator failed', expect.stringContaining('connection.proxy: none')],
+    ]);
   });
 });

@@ -3,15 +3,11 @@ import { readdir } from 'node:fs/promises';
 import { fingerprintBackbone } from '#core/backbone';
 import { finding } from '#core/evaluation';
 import { loadBackbone } from '#core/engine';
-import { fingerprint } from '#core/crypto';
-import { fromHex } from '#core/bytes';
 import type { AgentConfig, TaskConfig } from '../config/agent-config.ts';
 import { findDataset } from '../data/dataset.ts';
 import { scanFolders } from '../data/folders.ts';
 import { findingColumns } from '../data/manifest.ts';
-import { loadCoordinator } from '../identity/identity.ts';
-import { fetchNonce } from '../transport/handshake.ts';
-import { networkOf } from './agent-run.ts';
+import { checkConnection } from './doctor-connection.ts';
 import type { Finding } from './doctor-finding.ts';
 
 /** Turn whatever a check throws into a finding; the message of an error of ours says what to do. */
@@ -83,19 +79,14 @@ async function checkBackbone(path: string, pinned: string | null): Promise<Omit<
   }
 }
 
-/** Ask the pinned coordinator for a nonce: address, TLS and its key are then all right. */
-async function checkCoordinator(config: AgentConfig): Promise<Omit<Finding, 'check'>> {
-  const coordinator = await loadCoordinator(config.dataDirectory);
-  if (coordinator === null) {
-    const message = `this site is not enrolled yet; run melo agent enroll --config ${config.file}`;
-    return { status: 'warning', message };
-  }
-  await fetchNonce(coordinator.url, fingerprint(fromHex(coordinator.signingPublicKey)), {
-    ...(await networkOf(config)),
-    timeoutMs: config.connection.acknowledgementTimeoutMs,
+/** A caFile or a proxy that cannot be used is a finding too. */
+async function connectionFindings(config: AgentConfig): Promise<Finding[]> {
+  let findings: Finding[] = [];
+  const whole = await found('coordinator', async () => {
+    findings = await checkConnection(config);
+    return { status: 'ok', message: '' };
   });
-  const message = `${coordinator.url} answers with the pinned key; this is site ${coordinator.site}`;
-  return { status: 'ok', message };
+  return whole.status === 'failed' ? [whole] : findings;
 }
 
 /** Look at everything that a configuration points at. */
@@ -105,6 +96,6 @@ export async function checkSite(config: AgentConfig): Promise<Finding[]> {
     findings.push(await found(`images of ${name}`, () => checkImages(task)));
   for (const { path, fingerprint: pinned } of config.backbones)
     findings.push(await found('backbone', () => checkBackbone(path, pinned)));
-  findings.push(await found('coordinator', () => checkCoordinator(config)));
+  findings.push(...(await connectionFindings(config)));
   return findings;
 }

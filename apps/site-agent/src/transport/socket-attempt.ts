@@ -86,7 +86,7 @@ export async function connectSocket(options: {
 const describedSchema = z.object({ description: z.object({ message: z.string().max(500) }) });
 
 /** What engine.io keeps beside its own words, e.g. the status that a proxy answered the upgrade with. */
-function whyOf(error: Error): string {
+export function whyOf(error: Error): string {
   const described = describedSchema.safeParse(error);
   return described.success
     ? `${error.message} (${described.data.description.message})`
