@@ -1,8 +1,8 @@
 /**
  * The heavy work on adapters: making version 0, opening and checking an update, aggregating a round.
  *
- * Pure functions of data and of files that are only read, so that they run in a worker thread as well as in this one. An
- * aggregate opens the sealed updates again: nothing decrypted is ever stored.
+ * Pure functions of data and of files that are only read, so that they run in a worker thread as well as in this one. Nothing
+ * decrypted is ever stored: an aggregate takes what was opened at the commit from memory, or opens it again.
  */
 import { readFile } from 'node:fs/promises';
 import {
@@ -21,6 +21,7 @@ import { toHex } from '#core/bytes';
 import { blake2b256, decryptAdapter, encryptAdapter, openUpdate } from '#core/crypto';
 import { InputError, MeloError, ProtocolError, type ErrorCode } from '#core/errors';
 import type { TaskDefinition } from '#core/protocol';
+import { OpenedUpdates } from './opened-updates.ts';
 
 /** A version that was made: the file itself travels only encrypted. */
 export interface MadeVersion {
@@ -162,10 +163,17 @@ async function openSealedUpdate(seal: RoundSeal, update: SealedUpdate): Promise<
   return decodeUpdate({ bytes, layout, trainedTensors: seal.trainedTensors, site: update.site });
 }
 
-/** Check one update; only what the site is to blame for is a rejection. */
-export async function verifyUpdate(job: VerifyJob): Promise<UpdateRejection | null> {
+const openedKey = (seal: RoundSeal, update: SealedUpdate): string =>
+  `${seal.openDigest}/${update.ciphertextDigest}`;
+
+/** Check one update and hold what it says; only what the site is to blame for is a rejection. */
+export async function verifyUpdate(
+  job: VerifyJob,
+  opened: OpenedUpdates,
+): Promise<UpdateRejection | null> {
+  const { seal, update } = job;
   try {
-    await openSealedUpdate(job.seal, job.update);
+    opened.hold(openedKey(seal, update), await openSealedUpdate(seal, update));
     return null;
   } catch (error) {
     if (!(error instanceof MeloError)) throw error;
@@ -176,7 +184,7 @@ export async function verifyUpdate(job: VerifyJob): Promise<UpdateRejection | nu
 }
 
 /** Aggregate a round: the same bytes of the file whatever the order of `updates`. */
-export async function aggregate(job: AggregateJob): Promise<MadeVersion> {
+export async function aggregate(job: AggregateJob, opened: OpenedUpdates): Promise<MadeVersion> {
   const { seal, global, library } = job;
   const plaintext = decryptAdapter({
     ciphertext: new Uint8Array(await readFile(global.path)),
@@ -186,7 +194,7 @@ export async function aggregate(job: AggregateJob): Promise<MadeVersion> {
   const { specification, values } = decodeAdapterFile(plaintext);
   const updates = [];
   for (const update of job.updates) {
-    const delta = await openSealedUpdate(seal, update);
+    const delta = opened.take(openedKey(seal, update)) ?? (await openSealedUpdate(seal, update));
     updates.push({ site: update.site, weight: update.weight, delta });
   }
   const { definition, round } = seal;
@@ -204,9 +212,12 @@ export async function aggregate(job: AggregateJob): Promise<MadeVersion> {
 }
 
 /** The heavy work done in this thread: for tests and for layouts that are small. */
-export const inProcessWork: AdapterWork = {
-  makeInitial: (job) => Promise.resolve(makeInitial(job)),
-  verifyUpdate,
-  aggregate,
-  close: () => Promise.resolve(),
+export const inProcessWork = (): AdapterWork => {
+  const opened = new OpenedUpdates();
+  return {
+    makeInitial: (job) => Promise.resolve(makeInitial(job)),
+    verifyUpdate: (job) => verifyUpdate(job, opened),
+    aggregate: (job) => aggregate(job, opened),
+    close: () => Promise.resolve(),
+  };
 };

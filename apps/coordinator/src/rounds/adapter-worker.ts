@@ -3,6 +3,9 @@ import { parentPort } from 'node:worker_threads';
 import { MeloError } from '#core/errors';
 import type { WorkRequest, WorkResponse } from './adapter-work.messages.ts';
 import { aggregate, makeInitial, verifyUpdate } from './adapter-work.ts';
+import { OpenedUpdates } from './opened-updates.ts';
+
+const opened = new OpenedUpdates();
 
 async function answer(request: WorkRequest): Promise<WorkResponse> {
   const { id } = request;
@@ -11,9 +14,9 @@ async function answer(request: WorkRequest): Promise<WorkResponse> {
       case 'initial':
         return { id, kind: 'made', version: makeInitial(request.job) };
       case 'verify':
-        return { id, kind: 'verified', rejection: await verifyUpdate(request.job) };
+        return { id, kind: 'verified', rejection: await verifyUpdate(request.job, opened) };
       case 'aggregate':
-        return { id, kind: 'made', version: await aggregate(request.job) };
+        return { id, kind: 'made', version: await aggregate(request.job, opened) };
     }
   } catch (error) {
     const isOurs = error instanceof MeloError;

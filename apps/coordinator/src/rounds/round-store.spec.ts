@@ -27,7 +27,7 @@ async function openEnvironment(path: string): Promise<Environment> {
     clock: systemClock,
     logger: new Logger('silent'),
     settings: defaultSettings,
-    work: inProcessWork,
+    work: inProcessWork(),
     freeBytes: async () => Infinity,
   });
 }

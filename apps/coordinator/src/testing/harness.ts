@@ -49,7 +49,7 @@ export class Harness {
       host: '127.0.0.1',
       port: 0,
       logger: new Logger(process.env['MELO_TEST_LOG'] ?? 'silent'),
-      work: inProcessWork,
+      work: inProcessWork(),
       ...options,
     });
   }

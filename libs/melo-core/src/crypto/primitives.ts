@@ -12,7 +12,9 @@ await sodium.ready;
 
 /** Hash the concatenation of the parts with unkeyed BLAKE2b-256 (RFC 7693): 32 bytes. */
 export function blake2b256(...parts: readonly Uint8Array[]): Uint8Array {
-  return sodium.crypto_generichash(32, concatBytes(...parts), null);
+  const [only] = parts;
+  const whole = parts.length === 1 && only !== undefined ? only : concatBytes(...parts);
+  return sodium.crypto_generichash(32, whole, null);
 }
 
 /** Authenticate `message` with BLAKE2b-256 under a 32-byte key (RFC 7693, section 2.5): 32 bytes. */
