@@ -4,7 +4,7 @@
  * The reducer and the aggregation are the project's own; the rest says in a few lines what the services around them do.
  */
 import { createHash } from 'node:crypto';
-import { fedavg, type SiteUpdate } from '#core/aggregation';
+import { averageUpdates, type SiteUpdate } from '#core/aggregation';
 import {
   effectsAfterRestart,
   reduceRound,
@@ -102,7 +102,7 @@ export function rangesInOrder(upload: StoredUpload): string[] {
 export const rightPorts: Ports = {
   reduce: reduceRound,
   restart: effectsAfterRestart,
-  aggregate: (global, updates) => fedavg.aggregate({ global, updates }),
+  aggregate: averageUpdates,
   selectUploads: (state, uploads) => {
     const reported = new Map(
       state.members

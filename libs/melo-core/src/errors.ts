@@ -68,6 +68,12 @@ export const errorCatalog = {
   LAYOUT_MISMATCH: entry('input', 409, 'The tensors do not have the layout of this task.'),
   NON_FINITE_UPDATE: entry('input', 422, 'The update has a value that is not finite.'),
   UPDATE_SHAPE_MISMATCH: entry('input', 422, 'The update does not have the size of this task.'),
+  WEIGHTS_ALL_ZERO: entry('input', 422, 'No site of the round has a weight above zero.'),
+  AGGREGATION_STATE_INVALID: entry(
+    'input',
+    422,
+    'The stored state of the aggregation is not valid.',
+  ),
   UPDATE_NORM_EXCEEDED: entry('input', 422, 'The norm of the update is over the bound.'),
   IMAGE_UNREADABLE: entry('input', 422, 'An image could not be read.'),
   DATASET_INVALID: entry('input', 422, 'The local dataset does not fit the task.'),

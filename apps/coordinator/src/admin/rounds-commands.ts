@@ -10,7 +10,13 @@ import {
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
 import { adminExitCodes } from './exit-codes.ts';
-import { describeRound, formatMembers } from './rounds-text.ts';
+import {
+  describeOutliers,
+  describeRound,
+  formatMembers,
+  formatRoundFigures,
+  formatSmall,
+} from './rounds-text.ts';
 import { formatPairs, formatTable, formatTime } from './text.ts';
 
 type ShowOptions = ConnectionOptions & { readonly attempt?: string };
@@ -133,6 +139,7 @@ async function showRound(
   const query = attempt === undefined ? {} : { attempt };
   const detail = await context.client.call(roundRoutes.get, { params, query });
   const nowMs = context.environment.nowMs();
+  const { figures } = detail;
   const facts = formatPairs([
     ['round', describeRound(detail, nowMs)],
     ['opened', formatTime(detail.openedAtMs, nowMs)],
@@ -140,6 +147,8 @@ async function showRound(
     ['settled', formatTime(detail.settledAtMs, nowMs)],
     ['starts from', `version ${detail.baseVersion}`],
     ['quorum', `${detail.quorumSites} sites`],
+    ['aggregation gap', figures === null ? '' : formatSmall(figures.aggregationGap)],
+    ['change norm', figures === null ? '' : formatSmall(figures.changeNorm)],
     ['open digest', detail.openDigest],
     ['membership', detail.membership === null ? 'not signed yet' : 'signed'],
   ]);
@@ -151,5 +160,9 @@ async function showRound(
     'reason' in event ? event.reason : '',
   ]);
   const history = formatTable(['EVENT', 'AT', 'WHAT', 'SITE', 'REASON'], events);
-  context.show(detail, [facts, formatMembers(detail.members), history].join('\n\n'));
+  const parts = [facts, formatMembers(detail.members)];
+  if (figures !== null) {
+    parts.push(formatRoundFigures(figures), describeOutliers(figures).join('\n'));
+  }
+  context.show(detail, [...parts, history].filter((part) => part !== '').join('\n\n'));
 }

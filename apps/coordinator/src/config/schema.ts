@@ -106,6 +106,8 @@ export const rounds = pgTable(
     settledAtMs: timeMs('settled_at_ms'),
     membershipPayload: bytes('membership_payload'),
     membershipSignature: bytes('membership_signature'),
+    /** What the aggregate told of the sites; null before, and in rows of before it was recorded. */
+    figures: jsonb('figures'),
   },
   (table) => [
     uniqueIndex('rounds_task_round_attempt').on(table.task, table.round, table.attempt),
@@ -174,6 +176,9 @@ export const versions = pgTable(
     resultSignature: bytes('result_signature'),
     resultDigest: text('result_digest'),
     createdAtMs: timeMs('created_at_ms').notNull(),
+    /** Digest of what the aggregation remembers after this version, and of its blob; null where it remembers nothing. */
+    stateDigest: text('state_digest'),
+    stateCiphertextDigest: text('state_ciphertext_digest'),
     /** Sites that left the federation and whose share is in this version, directly or through an ancestor. */
     leftSites: jsonb('left_sites').notNull().default([]),
   },

@@ -1,6 +1,6 @@
 /** Signed score reports of sites: kept as they came, summed for the pooled figures. */
 import { Injectable } from '@nestjs/common';
-import { asc, eq, ne } from 'drizzle-orm';
+import { and, asc, eq, inArray, ne } from 'drizzle-orm';
 import { z } from 'zod';
 import { signDomains, type SignedEnvelope } from '#core/crypto';
 import { InputError, ProtocolError, StateError } from '#core/errors';
@@ -43,6 +43,12 @@ const rowSchema = z.object({
   receivedAtMs: z.number(),
 });
 type Row = z.infer<typeof rowSchema> & { readonly report: ScoreReport };
+
+/** A site's losses around one round; null where there is no report, or no image behind it. */
+export interface RoundLosses {
+  readonly before: number | null;
+  readonly after: number | null;
+}
 
 type Summary = VersionEvaluation['sites'][number]['summary'];
 
@@ -192,6 +198,32 @@ export class EvaluationsService {
         versionFigures(version, found, activation),
       ),
     };
+  }
+
+  /** Each site's mean loss on its held-out images before and after it trained in a round; null where it reported none. */
+  async lossesOf(round: {
+    readonly task: string;
+    readonly round: number;
+    readonly baseVersion: number;
+  }): Promise<ReadonlyMap<string, RoundLosses>> {
+    const rows = await this.#environment.queries
+      .select()
+      .from(evaluations)
+      .where(
+        and(
+          eq(evaluations.task, round.task),
+          eq(evaluations.version, round.baseVersion),
+          inArray(evaluations.round, [0, round.round]),
+        ),
+      );
+    const found = new Map<string, RoundLosses>();
+    for (const row of rows) {
+      const { site, subject, report } = await this.#withReport(rowSchema.parse(row));
+      const known = found.get(site) ?? { before: null, after: null };
+      const { loss } = summarizeScores(report);
+      found.set(site, { ...known, [subject === 'global' ? 'before' : 'after']: loss });
+    }
+    return found;
   }
 
   async #withReport(row: z.infer<typeof rowSchema>): Promise<Row> {

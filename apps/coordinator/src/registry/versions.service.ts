@@ -2,7 +2,8 @@
 import { Injectable } from '@nestjs/common';
 import { and, asc, between, eq } from 'drizzle-orm';
 import { z } from 'zod';
-import { decodeAdapterFile } from '#core/adapter';
+import { decodeAdapterFile, type AdapterLayout } from '#core/adapter';
+import { decodeState, type AggregationState } from '#core/aggregation';
 import {
   decryptAdapter,
   randomBytes,
@@ -27,7 +28,7 @@ import { toJsonEnvelope } from '../common/json-envelope.ts';
 import type { Queries } from '../config/database.ts';
 import { rounds, tasks, versions } from '../config/schema.ts';
 import type { TaskRecord } from '../tasks/task-store.ts';
-import type { MadeVersion } from '../rounds/adapter-work.ts';
+import type { MadeVersion, StoredFile } from '../rounds/adapter-work.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { BlobStore } from './blob-store.ts';
 import type { registryRoutes, VersionView } from './registry.contract.ts';
@@ -46,6 +47,8 @@ const versionRowSchema = z.object({
   resultSignature: z.instanceof(Uint8Array).nullable(),
   resultDigest: digestSchema.nullable(),
   createdAtMs: z.number(),
+  stateDigest: digestSchema.nullable(),
+  stateCiphertextDigest: digestSchema.nullable(),
   leftSites: z.array(siteIdSchema),
 });
 /** A version as it is stored. */
@@ -149,6 +152,8 @@ export class VersionsService {
   > {
     const { task, version, made, contentKey } = options;
     const ciphertextDigest = await this.#blobs.put(made.ciphertext);
+    const { state } = made;
+    const stateCiphertextDigest = state === null ? null : await this.#blobs.put(state.ciphertext);
     const wrappedContentKey = wrapSecret({
       secret: contentKey,
       wrappingKey: this.#environment.keys.wrappingKey,
@@ -167,6 +172,8 @@ export class VersionsService {
         resultPayload: published?.result.payload ?? null,
         resultSignature: published?.result.signature ?? null,
         resultDigest: published?.resultDigest ?? null,
+        stateDigest: state?.digest ?? null,
+        stateCiphertextDigest,
         leftSites: published?.leftSites ?? [],
         createdAtMs: this.#environment.clock.wallTimeMs(),
       });
@@ -229,6 +236,32 @@ export class VersionsService {
       wrappingKey: this.#environment.keys.wrappingKey,
       purpose: contentKeyPurpose(record.task, record.version),
     });
+  }
+
+  /** Where a version's file is, for work that opens it. */
+  stored(record: VersionRecord): StoredFile {
+    return {
+      path: this.#blobs.path(record.ciphertextDigest),
+      digest: record.adapterDigest,
+      contentKey: this.contentKey(record),
+    };
+  }
+
+  /** Where the aggregation's state after a version is; null where it remembers nothing. */
+  storedState(record: VersionRecord): StoredFile | null {
+    const { stateDigest: digest, stateCiphertextDigest } = record;
+    if (digest === null || stateCiphertextDigest === null) return null;
+    const path = this.#blobs.path(stateCiphertextDigest);
+    return { path, digest, contentKey: this.contentKey(record) };
+  }
+
+  /** The aggregation's state after a version, decrypted and checked; null where it remembers nothing. */
+  async state(record: VersionRecord, layout: AdapterLayout): Promise<AggregationState | null> {
+    const { stateDigest: digest, stateCiphertextDigest } = record;
+    if (digest === null || stateCiphertextDigest === null) return null;
+    const ciphertext = await this.#blobs.get(stateCiphertextDigest);
+    const file = decryptAdapter({ ciphertext, contentKey: this.contentKey(record), digest });
+    return decodeState(layout, file);
   }
 
   /** Where a version's ciphertext is, and its content key sealed to one site. */

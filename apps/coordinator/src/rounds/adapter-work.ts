@@ -15,13 +15,29 @@ import {
   initialAdapter,
   specificationOf,
   type AdapterCard,
+  type AdapterLayout,
 } from '#core/adapter';
-import { aggregationMethod } from '#core/aggregation';
+import {
+  aggregateRound,
+  decodeState,
+  encodeState,
+  roundFigures,
+  stateDigest,
+  type AggregationState,
+  type RoundFigures,
+} from '#core/aggregation';
 import { toHex } from '#core/bytes';
 import { blake2b256, decryptAdapter, encryptAdapter, openUpdate } from '#core/crypto';
 import { InputError, MeloError, ProtocolError, type ErrorCode } from '#core/errors';
 import type { TaskDefinition } from '#core/protocol';
 import { OpenedUpdates } from './opened-updates.ts';
+
+/** What the aggregation remembers after a version: encrypted like it, under the same content key. */
+export interface MadeState {
+  /** BLAKE2b-256 of the plaintext file. */
+  readonly digest: string;
+  readonly ciphertext: Uint8Array;
+}
 
 /** A version that was made: the file itself travels only encrypted. */
 export interface MadeVersion {
@@ -29,6 +45,10 @@ export interface MadeVersion {
   readonly adapterDigest: string;
   readonly adapterBytes: number;
   readonly ciphertext: Uint8Array;
+  /** Null where the task's aggregation remembers nothing, and for version 0. */
+  readonly state: MadeState | null;
+  /** What the round tells of its sites; null where it was not asked for, and for version 0. */
+  readonly figures: RoundFigures | null;
 }
 
 /** What makes version 0. */
@@ -73,6 +93,13 @@ export interface UpdateRejection {
   readonly message: string;
 }
 
+/** A stored file: where its ciphertext lies, the digest of its plaintext, and its key. */
+export interface StoredFile {
+  readonly path: string;
+  readonly digest: string;
+  readonly contentKey: Uint8Array;
+}
+
 /** What makes version k from version k - 1 and the members' updates. */
 export interface AggregateJob {
   readonly seal: RoundSeal;
@@ -81,11 +108,11 @@ export interface AggregateJob {
     readonly weight: number;
     readonly samples: number;
   })[];
-  readonly global: {
-    readonly path: string;
-    readonly digest: string;
-    readonly contentKey: Uint8Array;
-  };
+  readonly global: StoredFile;
+  /** What the aggregation remembers after the version that the round starts from; null where that is nothing. */
+  readonly state: StoredFile | null;
+  /** Whether the figures of the round are wanted. */
+  readonly isMeasured: boolean;
   /** Fresh key of the new version. */
   readonly contentKey: Uint8Array;
 }
@@ -101,12 +128,21 @@ export interface AdapterWork {
 
 const aggregationArithmetic = 'float64 sums in site order';
 
-function finish(file: Uint8Array, contentKey: Uint8Array): MadeVersion {
+function finish(
+  file: Uint8Array,
+  contentKey: Uint8Array,
+  aggregated: Pick<MadeVersion, 'state' | 'figures'> = { state: null, figures: null },
+): MadeVersion {
   return {
     adapterDigest: adapterDigest(file),
     adapterBytes: file.length,
     ciphertext: encryptAdapter({ plaintext: file, contentKey }),
+    ...aggregated,
   };
+}
+
+async function readStored({ path, contentKey, digest }: StoredFile): Promise<Uint8Array> {
+  return decryptAdapter({ ciphertext: new Uint8Array(await readFile(path)), contentKey, digest });
 }
 
 /** Make version 0: A from the public seed, B and head zero. */
@@ -185,21 +221,19 @@ export async function verifyUpdate(
 
 /** Aggregate a round: the same bytes of the file whatever the order of `updates`. */
 export async function aggregate(job: AggregateJob, opened: OpenedUpdates): Promise<MadeVersion> {
-  const { seal, global, library } = job;
-  const plaintext = decryptAdapter({
-    ciphertext: new Uint8Array(await readFile(global.path)),
-    contentKey: global.contentKey,
-    digest: global.digest,
-  });
-  const { specification, values } = decodeAdapterFile(plaintext);
+  const { seal, global, library, contentKey } = job;
+  const { specification, values, layout } = decodeAdapterFile(await readStored(global));
+  const state = job.state === null ? null : decodeState(layout, await readStored(job.state));
   const updates = [];
   for (const update of job.updates) {
     const delta = opened.take(openedKey(seal, update)) ?? (await openSealedUpdate(seal, update));
     updates.push({ site: update.site, weight: update.weight, delta });
   }
   const { definition, round } = seal;
-  const method = aggregationMethod(definition.aggregation.method);
-  const next = method.aggregate({ global: values, updates });
+  const { aggregation: plan } = definition;
+  const { trainedTensors } = seal;
+  const input = { plan, layout, trainedTensors, global: values, updates };
+  const next = aggregateRound({ ...input, state });
   const card: AdapterCard = adapterCard({
     definition,
     version: round,
@@ -208,7 +242,22 @@ export async function aggregate(job: AggregateJob, opened: OpenedUpdates): Promi
     members: job.updates.map(({ site, weight, samples }) => ({ site, weight, samples })),
     software: { library, engine: aggregationArithmetic },
   });
-  return finish(encodeAdapterFile({ specification, values: next, card }), job.contentKey);
+  return finish(encodeAdapterFile({ specification, values: next.values, card }), contentKey, {
+    state: next.state === null ? null : keepState(layout, next.state, contentKey),
+    figures: job.isMeasured ? roundFigures({ ...input, combined: next.combined }) : null,
+  });
+}
+
+function keepState(
+  layout: AdapterLayout,
+  state: AggregationState,
+  contentKey: Uint8Array,
+): MadeState {
+  const file = encodeState(layout, state);
+  return {
+    digest: stateDigest(file),
+    ciphertext: encryptAdapter({ plaintext: file, contentKey }),
+  };
 }
 
 /** The heavy work done in this thread: for tests and for layouts that are small. */

@@ -6,7 +6,6 @@ import { encodePayload, protocolVersion, roundResultSchema, type SiteId } from '
 import { BackgroundWork } from '../common/background-work.ts';
 import { Environment } from '../common/environment.ts';
 import { libraryName } from '../common/package-info.ts';
-import { BlobStore } from '../registry/blob-store.ts';
 import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { finalVersionOf, TaskStore, type TaskRecord } from '../tasks/task-store.ts';
@@ -34,7 +33,6 @@ export class AggregationService {
   readonly #tasks: TaskStore;
   readonly #uploads: UploadStore;
   readonly #versions: VersionsService;
-  readonly #blobs: BlobStore;
   readonly #transitions: RoundTransitionsService;
   readonly #roster: RosterService;
 
@@ -46,7 +44,6 @@ export class AggregationService {
     tasks: TaskStore,
     uploads: UploadStore,
     versions: VersionsService,
-    blobs: BlobStore,
     transitions: RoundTransitionsService,
     roster: RosterService,
   ) {
@@ -57,7 +54,6 @@ export class AggregationService {
     this.#tasks = tasks;
     this.#uploads = uploads;
     this.#versions = versions;
-    this.#blobs = blobs;
     this.#transitions = transitions;
     this.#roster = roster;
   }
@@ -107,6 +103,7 @@ export class AggregationService {
       const { leftSites: before } = await this.#versions.get(round.task, base.version, transaction);
       const leftSites = this.#leftSites(next, before);
       await store(transaction, { roundId, leftSites, ...signed });
+      await this.#store.keepFigures(transaction, roundId, made.figures);
       await this.#tasks.update(transaction, round.task, {
         latestVersion: version,
         attemptsForgiven: 0,
@@ -139,11 +136,9 @@ export class AggregationService {
       seal: await this.#seals.sealOf(round),
       library: libraryName,
       updates,
-      global: {
-        path: this.#blobs.path(base.ciphertextDigest),
-        digest: base.adapterDigest,
-        contentKey: this.#versions.contentKey(base),
-      },
+      global: this.#versions.stored(base),
+      state: this.#versions.storedState(base),
+      isMeasured: true,
       contentKey,
     });
   }
@@ -181,6 +176,7 @@ export class AggregationService {
       backboneFingerprint: definition.backbone.fingerprint,
       layoutHash: this.#tasks.shape(definition).layout.hash,
       method: definition.aggregation.method,
+      ...(link.made.state === null ? {} : { stateDigest: link.made.state.digest }),
       members: membershipEntries(round.state, definition, 'published'),
       previousResultDigest: link.previous.resultDigest,
       isFinal: link.isFinal,

@@ -51,7 +51,7 @@ function link(
   const { open, openDigest } = signOpening({
     ...{ federation, keys, definition, shape, round: version, attempt: 1, rosterEpoch: 0 },
     ...{ baseVersion: change.openBase ?? base, globalAdapterDigest: digestOf(base) },
-    ...{ scheduleOffset: base, openedAtMs: 0 },
+    ...{ scheduleOffset: base, openedAtMs: 0, trainedTensors: shape.trainedTensors },
   });
   const common = {
     protocol: protocolVersion as typeof protocolVersion, // a spread widens it to any text

@@ -26,6 +26,8 @@ export interface OpeningPlan {
   readonly keys: CoordinatorKeys;
   readonly definition: TaskDefinition;
   readonly shape: TaskShape;
+  /** What this round trains and its sites send. */
+  readonly trainedTensors: readonly string[];
   readonly round: number;
   readonly attempt: number;
   readonly rosterEpoch: number;
@@ -84,7 +86,7 @@ export function signOpening(plan: OpeningPlan): SignedOpening {
     layoutHash: shape.layout.hash,
     planDigest: planDigest(definition.plan),
     plan: definition.plan,
-    trainedTensors: [...shape.trainedTensors],
+    trainedTensors: [...plan.trainedTensors],
     scheduleOffset: plan.scheduleOffset,
     classes: definition.classes,
     preprocessingDigest: preprocessingDigest(definition.preprocessing),

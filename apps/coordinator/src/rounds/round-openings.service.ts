@@ -1,5 +1,6 @@
 /** What opens next: the next attempt of a task, from the version it goes on from, when its schedule lets it. */
 import { Injectable } from '@nestjs/common';
+import { aggregationMethod } from '#core/aggregation';
 import { InvariantError } from '#core/errors';
 import {
   decodePayload,
@@ -11,6 +12,7 @@ import {
   type RoundEvent,
   type RoundState,
   type SiteId,
+  type TaskDefinition,
   type TaskId,
 } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
@@ -20,7 +22,14 @@ import { OpeningGate } from '../operations/opening-gate.service.ts';
 import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { SchedulesService } from '../tasks/schedules.service.ts';
-import { finalVersionOf, nextBaseOf, TaskStore, type TaskRecord } from '../tasks/task-store.ts';
+import {
+  finalVersionOf,
+  nextBaseOf,
+  TaskStore,
+  tensorsOfRound,
+  type TaskRecord,
+  type TaskShape,
+} from '../tasks/task-store.ts';
 import { offsetOfRerun, signOpening } from './round-opening.ts';
 import { RoundStore } from './round-store.ts';
 import { RoundTransitionsService } from './round-transitions.service.ts';
@@ -130,11 +139,13 @@ export class RoundOpeningsService {
     const { definition } = task;
     const baseVersion = nextBaseOf(task);
     const base = await this.#versions.get(task.task, baseVersion, transaction);
+    const shape = this.#tasks.shape(definition);
     const opening = signOpening({
       federation: this.#environment.federation,
       keys: this.#environment.keys,
       definition,
-      shape: this.#tasks.shape(definition),
+      shape,
+      trainedTensors: await this.#trainedTensors(definition, shape, base),
       round,
       attempt,
       rosterEpoch: await this.#roster.epoch(transaction),
@@ -159,6 +170,13 @@ export class RoundOpeningsService {
     });
     this.#environment.crashPoints.reach('coordinator.opening-uncommitted');
     return { ...stored, effects };
+  }
+
+  /** Where rounds of a task train one part after the other, the state after the base tells whose turn it is. */
+  async #trainedTensors(definition: TaskDefinition, shape: TaskShape, base: VersionRecord) {
+    const { countsRounds } = aggregationMethod(definition.aggregation.method);
+    const state = countsRounds ? await this.#versions.state(base, shape.layout) : null;
+    return tensorsOfRound(definition, shape, state?.roundsDone ?? 0);
   }
 
   async #scheduleOffset(transaction: Queries, task: TaskRecord, base: VersionRecord) {

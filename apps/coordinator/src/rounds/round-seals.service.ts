@@ -1,10 +1,12 @@
 /** The key of a round, unwrapped for the work that opens its updates. */
 import { Injectable } from '@nestjs/common';
+import { aggregationMethod } from '#core/aggregation';
 import { fromHex } from '#core/bytes';
 import { unwrapSecret } from '#core/crypto';
 import { StateError } from '#core/errors';
+import { decodePayload, roundOpenSchema, type TaskDefinition } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
-import { TaskStore } from '../tasks/task-store.ts';
+import { TaskStore, tensorsOfRound } from '../tasks/task-store.ts';
 import type { RoundSeal } from './adapter-work.ts';
 import { roundKeyPurpose } from './round-opening.ts';
 import type { RoundRecord } from './round-store.ts';
@@ -40,7 +42,7 @@ export class RoundSealsService {
       round: round.round,
       attempt: round.attempt,
       openDigest: round.openDigest,
-      trainedTensors: this.#tasks.shape(definition).trainedTensors,
+      trainedTensors: this.#trainedTensors(round, definition),
       roundPublicKey: fromHex(round.roundPublicKey),
       roundSecretKey: unwrapSecret({
         wrapped: round.wrappedSecretKey,
@@ -48,5 +50,13 @@ export class RoundSealsService {
         purpose: roundKeyPurpose(round.roundPublicKey),
       }),
     };
+  }
+
+  /** As the attempt was signed; read from there only where not every round of the task trains the same. */
+  #trainedTensors(round: RoundRecord, definition: TaskDefinition): readonly string[] {
+    if (!aggregationMethod(definition.aggregation.method).countsRounds) {
+      return tensorsOfRound(definition, this.#tasks.shape(definition), 0);
+    }
+    return decodePayload(roundOpenSchema, round.openPayload, 'stored RoundOpen').trainedTensors;
   }
 }

@@ -16,6 +16,7 @@ import {
   sql,
 } from 'drizzle-orm';
 import { z } from 'zod';
+import type { RoundFigures } from '#core/aggregation';
 import type { SignedEnvelope } from '#core/crypto';
 import { StateError } from '#core/errors';
 import {
@@ -34,6 +35,7 @@ import { Environment } from '../common/environment.ts';
 import { HeldRows } from '../common/held-rows.ts';
 import type { Queries } from '../config/database.ts';
 import { roundEvents, rounds } from '../config/schema.ts';
+import { roundFiguresSchema } from './rounds.contract.ts';
 
 const roundColumnsSchema = z.object({
   id: z.number().int(),
@@ -52,6 +54,7 @@ const roundColumnsSchema = z.object({
   settledAtMs: z.number().nullable(),
   membershipPayload: z.instanceof(Uint8Array).nullable(),
   membershipSignature: z.instanceof(Uint8Array).nullable(),
+  figures: roundFiguresSchema.nullable(),
   /** Events stored so far: the next one has this number and one, so that two writers cannot both store it. */
   eventCount: z.number().int(),
 });
@@ -287,6 +290,11 @@ export class RoundStore {
     // A deadline may have moved while the transaction ran.
     const deadlineAtMs = this.#unsettled.held()?.get(next.id)?.deadlineAtMs ?? next.deadlineAtMs;
     this.#unsettled.set(next.id, { ...next, deadlineAtMs });
+  }
+
+  /** Store what the aggregate of an attempt told of its sites, within a transaction. */
+  async keepFigures(transaction: Queries, id: number, figures: RoundFigures | null): Promise<void> {
+    await transaction.update(rounds).set({ figures }).where(eq(rounds.id, id));
   }
 
   /** Move a deadline: down-time is added back. */

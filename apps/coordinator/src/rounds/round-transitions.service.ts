@@ -6,6 +6,7 @@
  */
 import { Injectable } from '@nestjs/common';
 import { eq, inArray, sql } from 'drizzle-orm';
+import { aggregationMethod } from '#core/aggregation';
 import { signDomains, signPayload, type SignedEnvelope } from '#core/crypto';
 import { RelayedError } from '#core/errors';
 import {
@@ -60,9 +61,10 @@ export function membershipEntries(
   }));
 }
 
-/** Weight of an update in the aggregate, before it is divided by the sum of all. */
-export function updateWeight(definition: TaskDefinition, samples: number): number {
-  return definition.aggregation.weights === 'samples' ? samples : 1;
+/** Weight of an update in the aggregate, before it is divided by the sum of all; 1 where the method counts sites alike. */
+export function updateWeight({ aggregation }: TaskDefinition, samples: number): number {
+  const { isWeighted } = aggregationMethod(aggregation.method);
+  return isWeighted && aggregation.weights === 'samples' ? samples : 1;
 }
 
 function outcomeOf(settled: RoundState): 'published' | 'abandoned' {

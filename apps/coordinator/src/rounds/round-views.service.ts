@@ -1,8 +1,10 @@
 /** Rounds as people see them: nobody is left out silently. */
 import { Injectable } from '@nestjs/common';
+import { findOutliers } from '#core/aggregation';
 import { describeRound, type TaskId } from '#core/protocol';
 import type { RouteOutput } from '../common/contract.ts';
 import { toJson, toJsonEnvelope } from '../common/json-envelope.ts';
+import { EvaluationsService } from '../evaluation/evaluations.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
 import { UploadStore } from '../uploads/upload-store.ts';
@@ -16,17 +18,20 @@ export class RoundViewsService {
   readonly #uploads: UploadStore;
   readonly #tasks: TaskStore;
   readonly #connections: ConnectionsService;
+  readonly #evaluations: EvaluationsService;
 
   constructor(
     store: RoundStore,
     uploads: UploadStore,
     tasks: TaskStore,
     connections: ConnectionsService,
+    evaluations: EvaluationsService,
   ) {
     this.#store = store;
     this.#uploads = uploads;
     this.#tasks = tasks;
     this.#connections = connections;
+    this.#evaluations = evaluations;
   }
 
   /** One attempt. */
@@ -45,6 +50,7 @@ export class RoundViewsService {
       settledAtMs: round.settledAtMs,
       quorumSites: round.state.quorumSites,
       summary: describeRound(round.state),
+      aggregationGap: round.figures?.aggregationGap ?? null,
       members: round.state.members.map((member) => {
         const upload = uploads.find(({ site }) => site === member.site);
         const heartbeat = this.#connections.heartbeatOf(member.site);
@@ -82,9 +88,32 @@ export class RoundViewsService {
       ...(await this.view(record)),
       open: toJson({ payload: record.openPayload, signature: record.openSignature }),
       openDigest: record.openDigest,
+      figures: await this.#figures(record),
       membership: toJsonEnvelope(record.membershipPayload, record.membershipSignature),
       events: await this.#eventsOf(record.id),
     };
+  }
+
+  /** The sites of an aggregate beside each other, with what their signed reports say. */
+  async #figures(round: RoundRecord): Promise<RouteOutput<typeof roundRoutes.get>['figures']> {
+    if (round.figures === null) return null;
+    const uploads = await this.#uploads.ofRound(round.id);
+    const losses = await this.#evaluations.lossesOf(round);
+    const sites = round.figures.sites.map((each) => {
+      const { before = null, after = null } = losses.get(each.site) ?? {};
+      const upload = uploads.find(({ site }) => site === each.site);
+      const trainingLoss = upload?.trainingLoss ?? null;
+      return { ...each, trainingLoss, lossBefore: before, lossAfter: after };
+    });
+    const outliers = findOutliers(
+      sites.map(({ lossBefore, lossAfter, ...each }) => {
+        const lossChange =
+          lossBefore === null || lossAfter === null ? null : lossAfter - lossBefore;
+        return { ...each, lossChange };
+      }),
+    );
+    const named = sites.map((each) => ({ ...each, outlier: [...(outliers.get(each.site) ?? [])] }));
+    return { ...round.figures, sites: named };
   }
 
   async #eventsOf(id: number): Promise<RouteOutput<typeof roundRoutes.get>['events']> {

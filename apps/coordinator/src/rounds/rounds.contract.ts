@@ -39,6 +39,50 @@ export const memberViewSchema = z.strictObject({
   trainingLoss: z.number().nullable(),
 });
 
+const figure = z.number().nullable();
+
+/** What an aggregate told of its sites, as it is stored and shown; null where a figure is not defined. */
+export const roundFiguresSchema = z.strictObject({
+  /** |sum p_k B_k A_k - B A| / |sum p_k B_k A_k|, before a server step. */
+  aggregationGap: figure,
+  /** Length of the combined change. */
+  changeNorm: z.number(),
+  sites: z.array(
+    z.strictObject({
+      site: z.string(),
+      /** Length of the site's update, cosine of its angle to the combined change, and its distance from it. */
+      updateNorm: z.number(),
+      cosine: figure,
+      drift: z.number(),
+    }),
+  ),
+});
+
+/** One site of an aggregate beside the others. */
+export const siteFiguresViewSchema = z.strictObject({
+  ...roundFiguresSchema.shape.sites.element.shape,
+  /** Mean training loss, as its signed manifest states it. */
+  trainingLoss: figure,
+  /** Mean loss on its own held-out images under the version it started from, and under its adapter after training; signed reports. */
+  lossBefore: figure,
+  lossAfter: figure,
+  /** Figures that are unlike those of the other sites (docs/aggregation.md); the site is in the aggregate all the same. */
+  outlier: z.array(
+    z.strictObject({
+      figure: z.enum(['updateNorm', 'cosine', 'drift', 'lossChange']),
+      value: z.number(),
+      median: z.number(),
+      score: z.number(),
+    }),
+  ),
+});
+
+/** What an aggregate told of its sites, as people see it. */
+export const roundFiguresViewSchema = z.strictObject({
+  ...roundFiguresSchema.shape,
+  sites: z.array(siteFiguresViewSchema),
+});
+
 /** One attempt at a round as people see it. */
 export const roundViewSchema = z.strictObject({
   task: taskIdSchema,
@@ -54,6 +98,8 @@ export const roundViewSchema = z.strictObject({
   quorumSites: z.number().int(),
   /** What became of it in one sentence, with every planned site that is not in it and why. */
   summary: z.string(),
+  /** See `figures` of one round; null before the aggregate, and where it is not defined. */
+  aggregationGap: figure,
   members: z.array(memberViewSchema),
 });
 /** One attempt at a round as people see it. */
@@ -67,6 +113,8 @@ export const roundDetailSchema = z.strictObject({
   openDigest: digestSchema,
   /** The signed membership record; null until the round settles. */
   membership: envelopeView.nullable(),
+  /** Null before the aggregate, and of rounds of before it was recorded. */
+  figures: roundFiguresViewSchema.nullable(),
   events: z.array(
     z.strictObject({ sequence: z.number().int(), atMs: timeMs, event: roundEventSchema }),
   ),

@@ -13,7 +13,6 @@ import { decodePayload, manifestSchema, type TaskId } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
 import { libraryName } from '../common/package-info.ts';
 import { rounds, versions } from '../config/schema.ts';
-import { BlobStore } from '../registry/blob-store.ts';
 import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { TaskStore, type TaskRecord } from '../tasks/task-store.ts';
@@ -37,7 +36,6 @@ export class VerificationService {
   readonly #rounds: RoundStore;
   readonly #uploads: UploadStore;
   readonly #versions: VersionsService;
-  readonly #blobs: BlobStore;
   readonly #seals: RoundSealsService;
   readonly #roster: RosterService;
 
@@ -47,7 +45,6 @@ export class VerificationService {
     roundStore: RoundStore,
     uploads: UploadStore,
     versionsService: VersionsService,
-    blobs: BlobStore,
     seals: RoundSealsService,
     roster: RosterService,
   ) {
@@ -56,7 +53,6 @@ export class VerificationService {
     this.#rounds = roundStore;
     this.#uploads = uploads;
     this.#versions = versionsService;
-    this.#blobs = blobs;
     this.#seals = seals;
     this.#roster = roster;
   }
@@ -158,9 +154,10 @@ export class VerificationService {
     }));
   }
 
-  /** Check that the stored file is the one that was signed, and return which release made it. */
+  /** Check that the stored file is the one that was signed, as is the aggregation's state; return which release made it. */
   async #checkFile(version: VersionRecord): Promise<string> {
-    const { card } = decodeAdapterFile(await this.#versions.file(version));
+    const { card, layout } = decodeAdapterFile(await this.#versions.file(version));
+    await this.#versions.state(version, layout);
     return card.software.library;
   }
 
@@ -190,13 +187,18 @@ export class VerificationService {
     });
     const made = await this.#environment.work.aggregate({
       ...{ seal: await this.#seals.sealOf(round), library, updates },
-      global: {
-        path: this.#blobs.path(base.ciphertextDigest),
-        digest: open.globalAdapterDigest,
-        contentKey: this.#versions.contentKey(base),
-      },
+      global: { ...this.#versions.stored(base), digest: open.globalAdapterDigest },
+      state: this.#versions.storedState(base),
+      isMeasured: false,
       contentKey: this.#versions.freshContentKey(),
     });
+    const { stateDigest = null } = result;
+    if ((made.state?.digest ?? null) !== stateDigest) {
+      throw new InputError(
+        'REQUEST_INVALID',
+        `state after version ${result.version}: expected ${stateDigest ?? 'none'} as it was signed, the updates give ${made.state?.digest ?? 'none'}`,
+      );
+    }
     if (made.adapterDigest === result.adapterDigest) return made.adapterDigest;
     throw new InputError(
       'REQUEST_INVALID',

@@ -4,6 +4,7 @@ import { asc, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { adapterLayout, resolveTrainedTensors, specificationOf } from '#core/adapter';
 import type { AdapterLayout } from '#core/adapter';
+import { aggregationMethod } from '#core/aggregation';
 import { InputError } from '#core/errors';
 import { taskDefinitionSchema, taskIdSchema, type TaskDefinition } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
@@ -58,7 +59,7 @@ export type TaskChange = Partial<
 /** What a definition implies. */
 export interface TaskShape {
   readonly layout: AdapterLayout;
-  /** Names in the layout's order. */
+  /** What its rounds train and its sites send, over all rounds together; names in the layout's order. */
   readonly trainedTensors: readonly string[];
 }
 
@@ -66,6 +67,15 @@ export interface TaskShape {
 export function taskShape(definition: TaskDefinition): TaskShape {
   const layout = adapterLayout(specificationOf(definition));
   return { layout, trainedTensors: resolveTrainedTensors(definition.trainedTensors, layout) };
+}
+
+/** What a round of a task trains and its sites send, after so many published rounds of its lineage. */
+export function tensorsOfRound(
+  { aggregation }: TaskDefinition,
+  { trainedTensors }: TaskShape,
+  roundsDone: number,
+): readonly string[] {
+  return aggregationMethod(aggregation.method).tensorsOfRound(trainedTensors, roundsDone);
 }
 
 /** Tasks as they are stored. */

@@ -133,10 +133,12 @@ export function adapterCard(options: {
   const { task, title, classes, rank, alpha, backbone, preprocessing, publicSeed } = definition;
   const specification = specificationOf(definition);
   const layout = adapterLayout(specification);
-  const { trainedTensors, aggregation } = definition;
+  const { trainedTensors } = definition;
+  const { method, weights } = definition.aggregation;
   return adapterCardSchema.parse({
     format: 'melo-adapter/1',
-    ...{ task, title, classes, rank, alpha, backbone, preprocessing, version, aggregation },
+    ...{ task, title, classes, rank, alpha, backbone, preprocessing, version },
+    aggregation: { method, weights },
     scale: specification.scale,
     ...(specification.pooling === undefined ? {} : { pooling: specification.pooling }),
     ...(activationOfLoss(definition.plan.loss) === 'softmax' ? {} : { activation: 'sigmoid' }),

@@ -1,3 +1,7 @@
 export * from './method.ts';
-export { fedavg } from './fedavg.ts';
 export * from './registry.ts';
+export * from './server-step.ts';
+export * from './state.ts';
+export * from './aggregate.ts';
+export * from './diagnostics.ts';
+export * from './outliers.ts';

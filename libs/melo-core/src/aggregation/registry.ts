@@ -1,15 +1,25 @@
-/** Every aggregation method there is: adding one is a file and a line here. */
+/** Every aggregation method there is: adding one is a file, a line here, and its name in the protocol. */
 import { InputError } from '#core/errors';
+import type { AggregationMethodName } from '#core/protocol';
+import { alternating } from './alternating.ts';
 import { fedavg } from './fedavg.ts';
+import { ffa } from './ffa.ts';
+import { median } from './median.ts';
 import type { AggregationMethod } from './method.ts';
+import { normBound } from './norm-bound.ts';
+import { ridge } from './ridge.ts';
+import { trimmedMean } from './trimmed-mean.ts';
 
 /** Methods by the name that a task's definition carries. */
-export const aggregationMethods = {
+export const aggregationMethods: Readonly<Record<AggregationMethodName, AggregationMethod>> = {
   fedavg,
-} as const satisfies Record<string, AggregationMethod>;
-
-/** Name of a method. */
-export type AggregationMethodName = keyof typeof aggregationMethods;
+  alternating,
+  ffa,
+  ridge,
+  median,
+  'trimmed-mean': trimmedMean,
+  'norm-bound': normBound,
+};
 
 /**
  * Look a method up.

@@ -188,6 +188,8 @@ export const roundResultSchema = z.strictObject({
   backboneFingerprint: digestSchema,
   layoutHash: digestSchema,
   method: z.string().min(1).max(64),
+  /** Digest of what the aggregation remembers after this round; left out where it remembers nothing. */
+  stateDigest: digestSchema.exactOptional(),
   members: z.array(membershipEntrySchema).min(1).max(limits.membersMax),
   /** Digest of the previous result's payload; null for the first. */
   previousResultDigest: digestSchema.nullable(),

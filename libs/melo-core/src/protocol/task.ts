@@ -1,5 +1,6 @@
 /** A task as an administrator defines it: what is trained, on which backbone, by whom and under which rules. */
 import { z } from 'zod';
+import { aggregationPlanSchema } from './aggregation-plan.ts';
 import { limits } from './limits.ts';
 import { classesSchema, digestSchema, releaseSchema, siteIdSchema, taskIdSchema } from './names.ts';
 import {
@@ -66,6 +67,9 @@ function lossWeightLists(loss: LossPlan): readonly (readonly number[])[] {
   return [loss.classWeights, ...positive].filter((weights) => weights !== undefined);
 }
 
+/** Methods that treat A and B apart, and so need both. */
+const factorMethods: ReadonlySet<string> = new Set(['alternating', 'ffa', 'ridge']);
+
 /** A task's definition; it never changes once created. */
 export const taskDefinitionSchema = z
   .strictObject({
@@ -84,10 +88,7 @@ export const taskDefinitionSchema = z
     publicSeed: digestSchema,
     trainedTensors: trainedTensorsSchema.default('all'),
     plan: trainingPlanSchema,
-    aggregation: z.strictObject({
-      method: z.enum(['fedavg']).default('fedavg'),
-      weights: z.enum(['samples', 'equal']).default('samples'),
-    }),
+    aggregation: aggregationPlanSchema,
     rounds: z.number().int().min(1).max(limits.roundsMax),
     rules: roundRulesSchema,
     members: z.array(siteIdSchema).min(1).max(limits.membersMax),
@@ -104,6 +105,11 @@ export const taskDefinitionSchema = z
     ({ plan, classes }) =>
       lossWeightLists(plan.loss).every(({ length }) => length === classes.length),
     { path: ['plan', 'loss'], message: 'expected as many weights as there are classes' },
+  )
+  .refine(
+    ({ aggregation: { method }, trainedTensors }) =>
+      trainedTensors === 'all' || !factorMethods.has(method),
+    { path: ['aggregation', 'method'], message: 'expected trainedTensors: all with this method' },
   )
   .refine((task) => task.preprocessing.imageSize === task.backbone.imageSize, {
     path: ['preprocessing', 'imageSize'],

@@ -1,6 +1,6 @@
 /** Vectors of numbers that follow from seeds: version 0, the generator, the aggregate, the backbone's fingerprint. */
 import { encodeFloats, initialAdapter, tensorView } from '#core/adapter';
-import { aggregationMethod } from '#core/aggregation';
+import { averageUpdates } from '#core/aggregation';
 import {
   canonicalNames,
   fingerprintBackbone,
@@ -66,14 +66,11 @@ function aggregateVector(): string {
     delta: new Float32Array(delta),
   });
   return floats(
-    aggregationMethod('fedavg').aggregate({
-      global: new Float32Array([1, -2]),
-      updates: [
-        update('gamma-2', 4, [0.3, 0.25]),
-        update('alpha', 1, [0.1, 3]),
-        update('beta', 2, [0.2, -1]),
-      ],
-    }),
+    averageUpdates(new Float32Array([1, -2]), [
+      update('gamma-2', 4, [0.3, 0.25]),
+      update('alpha', 1, [0.1, 3]),
+      update('beta', 2, [0.2, -1]),
+    ]),
   );
 }
 

@@ -1,0 +1,132 @@
+/**
+ * What an aggregated round tells of its sites: how far the mean of the factors is from the mean of the products, and how each
+ * site's update lies to what came of all. Pure figures; nothing here changes a version.
+ *
+ * P is the number of values of the adapter, D dimension, r rank, K sites. All sums are in float64.
+ */
+import { resolveTrainedTensors, type AdapterLayout } from '#core/adapter';
+import type { AggregationPlan } from '#core/protocol';
+import { sharesOf, sortedBySite } from './aggregate.ts';
+import { factorPairs, type FactorPair } from './factors.ts';
+import type { SiteUpdate } from './method.ts';
+import { squaredNorms, type ProductBlock } from './product-norm.ts';
+import { aggregationMethod } from './registry.ts';
+
+/** How one site's update lies to the combined change. */
+export interface SiteFigures {
+  readonly site: string;
+  /** |delta_k|. */
+  readonly updateNorm: number;
+  /** Cosine of the angle to the combined change; null where either is zero. */
+  readonly cosine: number | null;
+  /** |delta_k - combined change|. */
+  readonly drift: number;
+}
+
+/** What a round tells. */
+export interface RoundFigures {
+  /**
+   * |sum p_k B_k A_k - B A| / |sum p_k B_k A_k| over all adapted matrices, B and A as the method combined them, before a server
+   * step; null where the products are zero or the round trained neither factor.
+   */
+  readonly aggregationGap: number | null;
+  /** |combined change|. */
+  readonly changeNorm: number;
+  /** In ascending order of the sites' names. */
+  readonly sites: readonly SiteFigures[];
+}
+
+/** What the figures are made from. */
+export interface FiguresInput {
+  readonly plan: AggregationPlan;
+  readonly layout: AdapterLayout;
+  readonly trainedTensors: readonly string[];
+  /** (P). */
+  readonly global: Float32Array;
+  readonly updates: readonly SiteUpdate[];
+  /** What the method combined, (P). */
+  readonly combined: Float64Array;
+}
+
+/** Work the figures of a round out; nothing passed in is changed. */
+export function roundFigures(input: FiguresInput): RoundFigures {
+  const updates = sortedBySite(input.updates);
+  const { combined } = input;
+  let square = 0;
+  for (let index = 0; index < combined.length; index++) square += (combined[index] ?? 0) ** 2;
+  const changeNorm = Math.sqrt(square);
+  return {
+    aggregationGap: aggregationGap({ ...input, updates }),
+    changeNorm,
+    sites: updates.map((update) => siteFigures(update, combined, changeNorm)),
+  };
+}
+
+function siteFigures(
+  { site, delta }: SiteUpdate,
+  combined: Float64Array,
+  changeNorm: number,
+): SiteFigures {
+  let [own, product, apart] = [0, 0, 0];
+  for (let index = 0; index < combined.length; index++) {
+    const [value, change] = [delta[index] ?? 0, combined[index] ?? 0];
+    own += value * value;
+    product += value * change;
+    apart += (value - change) * (value - change);
+  }
+  const updateNorm = Math.sqrt(own);
+  const lengths = updateNorm * changeNorm;
+  // Rounding may bring two parallel vectors over 1.
+  const cosine = lengths > 0 ? Math.max(-1, Math.min(1, product / lengths)) : null;
+  return { site, updateNorm, cosine, drift: Math.sqrt(apart) };
+}
+
+/**
+ * The aggregation gap, see {@link RoundFigures}.
+ *
+ * With A_k = A + a_k and B_k = B + b_k, sum p_k B_k A_k - B A = B (sum p_k a_k) + (sum p_k b_k) A + sum p_k b_k a_k: the
+ * difference is made from the differences, so that it is not lost in the rounding of two large products.
+ */
+function aggregationGap(input: FiguresInput): number | null {
+  const { layout, plan } = input;
+  const names = resolveTrainedTensors(input.trainedTensors, layout);
+  if (!names.some((name) => /\.lora_[AB]$/.test(name))) return null;
+  const shares = sharesOf(input.updates, aggregationMethod(plan.method).isWeighted);
+  let [gap, whole] = [0, 0];
+  for (const pair of factorPairs(layout.tensors)) {
+    const { ofAll, ofRest } = squaredNorms(productBlocks(input, pair, shares), pair.dimension);
+    gap += ofRest;
+    whole += ofAll;
+  }
+  return whole > 0 ? Math.sqrt(Math.max(0, gap) / whole) : null;
+}
+
+/** B A first, then the parts of the difference, as rows: B^T (r,D) beside A (r,D). */
+function productBlocks(
+  { global, updates, combined }: FiguresInput,
+  { a, b, rank, dimension }: FactorPair,
+  shares: readonly number[],
+): ProductBlock[] {
+  const size = rank * dimension;
+  const rightOf = (valueAt: (index: number) => number): Float64Array =>
+    Float64Array.from({ length: size }, (_, i) => valueAt(a.offset + i));
+  // B is (D,r): entry (row, column) of B^T stands at column * r + row.
+  const leftOf = (valueAt: (index: number) => number): Float64Array =>
+    Float64Array.from({ length: size }, (_, i) =>
+      valueAt(b.offset + (i % dimension) * rank + Math.floor(i / dimension)),
+    );
+  const result = (index: number): number => (global[index] ?? 0) + (combined[index] ?? 0);
+  const [left, right] = [leftOf(result), rightOf(result)];
+  const [meanLeft, meanRight] = [new Float64Array(size), new Float64Array(size)];
+  const parts = updates.map(({ delta }, k) => {
+    const difference = (index: number): number => (delta[index] ?? 0) - (combined[index] ?? 0);
+    const [own, weighted] = [leftOf(difference), rightOf(difference)];
+    for (let i = 0; i < size; i++) {
+      weighted[i] = (shares[k] ?? 0) * (weighted[i] ?? 0);
+      meanLeft[i] = (meanLeft[i] ?? 0) + (shares[k] ?? 0) * (own[i] ?? 0);
+      meanRight[i] = (meanRight[i] ?? 0) + (weighted[i] ?? 0);
+    }
+    return { left: own, right: weighted };
+  });
+  return [{ left, right }, { left, right: meanRight }, { left: meanLeft, right }, ...parts];
+}
