@@ -5,6 +5,8 @@ import { AuditChainService } from './audit/audit-chain.service.ts';
 import { AuditController } from './audit/audit.controller.ts';
 import { AuditTallyService } from './audit/audit-tally.service.ts';
 import { AuditService } from './audit/audit.service.ts';
+import { BackupController } from './backup/backup.controller.ts';
+import { BackupService } from './backup/backup.service.ts';
 import { AccessGuard } from './common/access.guard.ts';
 import { AnswersInterceptor } from './common/answers.interceptor.ts';
 import { BackgroundWork } from './common/background-work.ts';
@@ -67,6 +69,7 @@ const services = [
   AuditService,
   AuditTallyService,
   BackgroundWork,
+  BackupService,
   BlobStore,
   CallersService,
   Changes,
@@ -147,6 +150,7 @@ export class AppModule implements OnApplicationBootstrap {
       module: AppModule,
       controllers: [
         AuditController,
+        BackupController,
         EvaluationController,
         HealthController,
         OperationsController,

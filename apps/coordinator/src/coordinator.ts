@@ -1,6 +1,6 @@
 /** One running coordinator: data folder, lock, keys, database and application, started and stopped in order. */
 import type { Server as HttpServer } from 'node:http';
-import { readFile, rm, statfs } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { eq } from 'drizzle-orm';
@@ -12,6 +12,8 @@ import { randomBytes } from '#core/crypto';
 import { InputError, UnavailableError } from '#core/errors';
 import { federationIdSchema } from '#core/protocol';
 import { AppModule } from './app.module.ts';
+import { freeBytesOf } from './backup/files.ts';
+import { snapshotFolder } from './backup/snapshot.ts';
 import { systemClock } from './common/clock.ts';
 import { removeHalfWritten, systemErrorCode, writeFileDurably } from './common/durable-files.ts';
 import {
@@ -132,6 +134,7 @@ async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise
     lock.release();
   });
   await removeHalfWritten([folder.blobs, folder.keys]);
+  await rm(snapshotFolder(folder.path), { recursive: true, force: true });
   const keys = await loadKeys(folder);
   const database = await openDatabase({
     folder: folder.database,
@@ -157,11 +160,6 @@ async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise
     crashPoints: options.crashPoints ?? noCrashPoints,
     freeBytes: options.freeBytes ?? freeBytesOf,
   });
-}
-
-async function freeBytesOf(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }
 
 /** Say in the data folder where it listens, for the commands that name the folder alone. */

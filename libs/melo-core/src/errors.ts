@@ -54,6 +54,11 @@ export const errorCatalog = {
     'A tensor has a number type that is not supported.',
   ),
   AUDIT_INVALID: entry('input', 422, 'The audit log is not whole.'),
+  BACKUP_INVALID: entry(
+    'input',
+    422,
+    'The backup is damaged or not one that can be restored here.',
+  ),
   BACKBONE_UNSUPPORTED: entry('input', 422, 'The backbone cannot be run exactly and is refused.'),
   HUB_ANSWER_INVALID: entry('input', 422, 'The hub or a mirror does not serve the file properly.'),
   QUOTA_EXCEEDED: entry('input', 413, 'The quota for stored uploads is used up.', true),

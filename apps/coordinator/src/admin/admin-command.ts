@@ -83,7 +83,8 @@ export function tellFailure(error: unknown, environment: AdminEnvironment, isJso
   environment.setExitCode(adminExitCode(error));
 }
 
-async function connect(
+/** Make a client of the coordinator at an address, with the token of a file. */
+export async function connect(
   { url, tokenFile, insecureHttp }: ConnectionOptions,
   environment: AdminEnvironment,
 ): Promise<CoordinatorClient> {

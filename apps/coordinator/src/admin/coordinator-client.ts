@@ -18,6 +18,8 @@ const timeoutMs = 30_000;
 const attemptsMax = 3;
 const retryDelayMs = 500;
 const jsonBytesMax = 16 * 1024 * 1024;
+/** A stream may be prepared for so long before its first byte, and pause for so long between two pieces. */
+const streamPauseMs = 280_000;
 
 /** What the coordinator refused, under the code that it gave. */
 export class RefusedError extends MeloError {}
@@ -64,6 +66,33 @@ export class CoordinatorClient {
     return this.#send(contract, parts, bytesMax);
   }
 
+  /**
+   * Call a route that answers bytes without a bound, piece by piece; a link that breaks ends it, and it is not tried again.
+   *
+   * @throws UnavailableError COORDINATOR_UNREACHABLE, also in the middle
+   */
+  async *stream(contract: RouteContract): AsyncGenerator<Uint8Array> {
+    const abort = new AbortController();
+    const timer = setTimeout(() => {
+      abort.abort();
+    }, streamPauseMs);
+    try {
+      const response = await this.#fetch(this.#request(contract, {}), { signal: abort.signal });
+      if (!response.ok) throw refusal(response.status, await readBounded(response, jsonBytesMax));
+      const body: AsyncIterable<unknown> | null = response.body;
+      for await (const piece of body ?? []) {
+        assert(piece instanceof Uint8Array, 'the body of an answer is bytes');
+        timer.refresh();
+        yield piece;
+      }
+    } catch (cause) {
+      throw cause instanceof MeloError ? cause : this.#unreachable(cause);
+    } finally {
+      clearTimeout(timer);
+      abort.abort();
+    }
+  }
+
   async #send<Contract extends RouteContract>(
     contract: Contract,
     parts: RequestParts<Contract>,
@@ -92,13 +121,18 @@ export class CoordinatorClient {
     try {
       return await this.#fetch(request, { signal: AbortSignal.timeout(timeoutMs) });
     } catch (cause) {
-      throw new UnavailableError(
-        'COORDINATOR_UNREACHABLE',
-        `coordinator: expected an answer from ${this.#address.url}, got none; check --url and that the coordinator runs`,
-        { url: this.#address.url },
-        { cause },
-      );
+      throw this.#unreachable(cause);
     }
+  }
+
+  #unreachable(cause: unknown): UnavailableError {
+    const { url } = this.#address;
+    return new UnavailableError(
+      'COORDINATOR_UNREACHABLE',
+      `coordinator: expected an answer from ${url}, got none or half of one; check --url and that the coordinator runs`,
+      { url },
+      { cause },
+    );
   }
 
   #request<Contract extends RouteContract>(contract: Contract, parts: RequestParts<Contract>) {

@@ -22,6 +22,7 @@ export function adminExitCode(error: unknown): number {
   if (error.code === 'CONFIG_INVALID' || error.code === 'KEY_FILE_INVALID') {
     return adminExitCodes.configuration;
   }
+  if (error.code === 'BACKUP_INVALID') return adminExitCodes.differs;
   if (error.code === 'TIMEOUT') return adminExitCodes.timeout;
   const { family, httpStatus } = error.catalogEntry;
   if (httpStatus === 404) return adminExitCodes.notFound;

@@ -1,5 +1,6 @@
 /** Every REST route of the coordinator, by area. */
 import { auditRoutes } from '../audit/audit.contract.ts';
+import { backupRoutes } from '../backup/backup.contract.ts';
 import { evaluationRoutes } from '../evaluation/evaluation.contract.ts';
 import { healthRoutes } from '../health/health.contract.ts';
 import { operationsRoutes } from '../operations/operations.contract.ts';
@@ -19,6 +20,7 @@ export const routes = {
   registry: registryRoutes,
   evaluation: evaluationRoutes,
   audit: auditRoutes,
+  backup: backupRoutes,
   operations: operationsRoutes,
   users: userRoutes,
 } as const;

@@ -1,4 +1,5 @@
 /** The data folder: mode 0700, key files 0600; the wrapping key lies outside the database. */
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromHex, toHex } from '#core/bytes';
@@ -9,7 +10,7 @@ import {
   type AgreementKeyPair,
   type SigningKeyPair,
 } from '#core/crypto';
-import { AuthError } from '#core/errors';
+import { AuthError, StateError } from '#core/errors';
 import { systemErrorCode, writeFileDurably } from '../common/durable-files.ts';
 
 /** Where things lie in a data folder. */
@@ -32,8 +33,17 @@ export interface CoordinatorKeys {
   readonly wrappingKey: Uint8Array;
 }
 
+/** Where a restore lays out what it brings; its presence says that one did not end. */
+export const restoringFolder = (path: string): string => join(path, 'restoring');
+
 /** Make the folder and its parts where they are missing. */
 export async function prepareDataFolder(path: string): Promise<DataFolder> {
+  if (existsSync(restoringFolder(path))) {
+    throw new StateError(
+      'STATE_CONFLICT',
+      `data folder: expected a whole one, a restore into ${path} did not end; run melo coordinator restore again with --replace`,
+    );
+  }
   const folder: DataFolder = {
     path,
     database: join(path, 'database'),

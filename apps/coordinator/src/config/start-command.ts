@@ -5,6 +5,8 @@ import { isErrorCode, MeloError, toPublicError } from '#core/errors';
 import { Logger } from '../common/logger.ts';
 import { startOptions } from './start-options.ts';
 import { startText } from './start-text.ts';
+import { addBackupCommand } from '../backup/backup-command.ts';
+import { addRestoreCommand } from '../backup/restore-command.ts';
 import { addDrainCommand } from '../operations/drain-command.ts';
 
 /** Exit codes of `melo coordinator`. */
@@ -126,4 +128,6 @@ Exit codes: 0 stopped or drained, 1 other, 2 usage, 3 configuration, 4 port take
       }
     });
   addDrainCommand(coordinator);
+  addBackupCommand(coordinator);
+  addRestoreCommand(coordinator);
 }

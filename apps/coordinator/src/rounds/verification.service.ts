@@ -4,24 +4,23 @@
  */
 import { setImmediate as breathe } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { and, asc, between, eq } from 'drizzle-orm';
 import { decodeAdapterFile, initialAdapter, specificationOf } from '#core/adapter';
 import { fromHex } from '#core/bytes';
-import { signDomains, verifyPayload, type SignedEnvelope } from '#core/crypto';
+import { signDomains, verifyPayload } from '#core/crypto';
 import { InputError, MeloError, StateError } from '#core/errors';
 import { decodePayload, manifestSchema, type TaskId } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
 import { libraryName } from '../common/package-info.ts';
-import { rounds, versions } from '../config/schema.ts';
 import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { TaskStore, type TaskRecord } from '../tasks/task-store.ts';
 import { UploadStore, type UploadRecord } from '../uploads/upload-store.ts';
-import { ChainCheck, type CheckedLink, type StoredLink } from './chain-check.ts';
+import { ChainCheck, type CheckedLink } from './chain-check.ts';
 import { RoundSealsService } from './round-seals.service.ts';
 import { roundNotFound, RoundStore, type RoundRecord } from './round-store.ts';
 import { updateWeight } from './round-transitions.service.ts';
 import type { VerificationView } from './rounds.contract.ts';
+import { storedLinks } from './stored-links.ts';
 
 type Check = VerificationView['checks'][number];
 
@@ -116,7 +115,8 @@ export class VerificationService {
     });
     let checked: CheckedLink | null = null;
     for (let first = 1; first <= last; first += linksPerPage) {
-      const page = await this.#links(task.task, first, Math.min(last, first + linksPerPage - 1));
+      const end = Math.min(last, first + linksPerPage - 1);
+      const page = await storedLinks(this.#environment.queries, task.task, first, end);
       for (const link of page) checked = chain.next(link);
       await breathe();
     }
@@ -133,25 +133,6 @@ export class VerificationService {
     const expected = initialAdapter(specificationOf(definition), definition.publicSeed);
     if (expected.every((value, index) => Object.is(value, values[index]))) return;
     throw new InputError('REQUEST_INVALID', 'version 0: expected what the public seed gives');
-  }
-
-  async #links(task: string, first: number, last: number): Promise<StoredLink[]> {
-    const rows = await this.#environment.queries
-      .select({ version: versions, round: rounds })
-      .from(versions)
-      .leftJoin(rounds, eq(rounds.id, versions.roundId))
-      .where(and(eq(versions.task, task), between(versions.version, first, last)))
-      .orderBy(asc(versions.version));
-    return rows.map(({ version, round }) => ({
-      version: version.version,
-      adapterDigest: version.adapterDigest,
-      resultDigest: version.resultDigest,
-      result: envelope(version.resultPayload, version.resultSignature),
-      open: round === null ? null : envelope(round.openPayload, round.openSignature),
-      openDigest: round?.openDigest ?? null,
-      membership:
-        round === null ? null : envelope(round.membershipPayload, round.membershipSignature),
-    }));
   }
 
   /** Check that the stored file is the one that was signed, as is the aggregation's state; return which release made it. */
@@ -217,10 +198,6 @@ export class VerificationService {
     }
     return decodePayload(manifestSchema, payload, `manifest of ${upload.site}`).samples;
   }
-}
-
-function envelope(payload: Uint8Array | null, signature: Uint8Array | null): SignedEnvelope | null {
-  return payload === null || signature === null ? null : { payload, signature };
 }
 
 const what: Readonly<Record<Check['name'], string>> = {

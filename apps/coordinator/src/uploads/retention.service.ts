@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { BackgroundWork } from '../common/background-work.ts';
 import { Environment } from '../common/environment.ts';
+import { KeyedMutex } from '../common/mutex.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { UploadStore } from './upload-store.ts';
 
@@ -14,6 +15,7 @@ export class RetentionService {
   readonly #background: BackgroundWork;
   readonly #rounds: RoundStore;
   readonly #uploads: UploadStore;
+  readonly #mutex = new KeyedMutex();
 
   constructor(
     environment: Environment,
@@ -34,8 +36,17 @@ export class RetentionService {
     this.#background.startEvery('retention', intervalMs, () => this.eraseDue());
   }
 
+  /** Do something while nothing is erased. */
+  withoutErasing<T>(work: () => Promise<T>): Promise<T> {
+    return this.#mutex.run('retention', work);
+  }
+
   /** Erase what is due: the files first, since the key alone says that they may still be there. */
-  async eraseDue(): Promise<void> {
+  eraseDue(): Promise<void> {
+    return this.withoutErasing(() => this.#eraseDue());
+  }
+
+  async #eraseDue(): Promise<void> {
     const { clock, settings, logger, crashPoints } = this.#environment;
     for (const round of await this.#rounds.retained(clock.wallTimeMs() - settings.retentionMs)) {
       await this.#uploads.eraseFiles(round.id);

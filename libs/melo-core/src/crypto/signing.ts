@@ -22,6 +22,7 @@ export const signDomains = {
   enrollment: 'melo/1/enrollment',
   taskDefinition: 'melo/1/task',
   auditHead: 'melo/1/audit-head',
+  backup: 'melo/1/backup',
 } as const;
 /** The purpose of a signature. */
 export type SignDomain = (typeof signDomains)[keyof typeof signDomains];
