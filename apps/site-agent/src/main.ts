@@ -115,7 +115,9 @@ function addAuditCommands(agent: Command): void {
     });
   audit
     .command('accept')
-    .description('after AUDIT_FORK and a word with the administrator: take the log as it is now')
+    .description(
+      'after AUDIT_FORK or VERSION_FORK and a word with the administrator: take log and versions as they are now',
+    )
     .requiredOption('--config <file>', 'configuration of the agent')
     .action(async (options: unknown) => {
       const { acceptAudit } = await import('./commands/agent-audit.ts');

@@ -2,6 +2,7 @@
  * What this site remembers of the coordinator's audit log: the newest signed head, and where one did not continue it, both as
  * a proof. A file of its own, so that a person's word is heard by an agent that runs.
  */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { SignedEnvelope } from '#core/crypto';
@@ -67,6 +68,27 @@ export async function rememberFork(
   const memory: AuditMemory = { version: 1, head, fork };
   await writeJsonDurably(memoryFile(dataDirectory), memory);
   return memory;
+}
+
+const acceptanceFile = (dataDirectory: string): string =>
+  join(folder(dataDirectory), 'accepted.json');
+const acceptanceSchema = z.strictObject({ version: z.literal(1), acceptedAtMs: z.number().int() });
+
+/** Leave a person's word for the agent: what it knows of versions and rounds counts no more. */
+export async function leaveAcceptance(dataDirectory: string, acceptedAtMs: number): Promise<void> {
+  await makePrivateDirectory(folder(dataDirectory));
+  await writeJsonDurably(acceptanceFile(dataDirectory), { version: 1, acceptedAtMs });
+}
+
+/** Take up a person's word, where there is one; it is gone once `work` has ended. */
+export async function takeAcceptance(
+  dataDirectory: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  const path = acceptanceFile(dataDirectory);
+  if ((await readJsonIfPresent(path, acceptanceSchema)) === null) return;
+  await work();
+  await rm(path, { force: true });
 }
 
 /** Write a head as it stands in files. */

@@ -1,13 +1,16 @@
 /** `melo agent audit`: what this site remembers of the coordinator's audit log, and a person's word after a fork. */
+import { join } from 'node:path';
 import { loadAgentConfig } from '../config/agent-config.ts';
 import { InputError } from '#core/errors';
 import {
   forkFile,
   headOf,
+  leaveAcceptance,
   readAuditMemory,
   rememberHead,
   type AuditMemory,
 } from '../audit/audit-memory.ts';
+import { TaskJournal } from '../rounds/task-journal.ts';
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -36,16 +39,27 @@ export async function printAuditHead(config: string): Promise<void> {
   say(JSON.stringify(head));
 }
 
-/** Take the coordinator's log as it is now; an agent that runs hears of it. */
+/**
+ * Take the coordinator's log, and its versions, as they are now; an agent that runs hears of it. What did not fit is told
+ * first, and stays as a proof.
+ */
 export async function acceptAudit(config: string): Promise<void> {
   const { dataDirectory } = await loadAgentConfig(config);
   const { fork } = await readAuditMemory(dataDirectory);
-  if (fork === null) {
-    say('audit log: nothing to accept, it continues what this site remembers');
+  const journal = await TaskJournal.open(join(dataDirectory, 'journal'));
+  const forked = journal.list().filter((state) => state.fork !== null);
+  if (fork === null && forked.length === 0) {
+    say('nothing to accept: audit log and versions continue what this site remembers');
     return;
   }
-  const { head } = await rememberHead(dataDirectory, fork.offered);
-  const from = head === null ? 'whatever comes next' : `entry ${headOf(head).sequence}`;
-  say(`audit log: accepted, it goes on from ${from}; rounds are taken again`);
-  say(`the proof stays: ${forkFile(dataDirectory, fork)}`);
+  // First the word that makes the agent forget: it is taken up before rounds are.
+  await leaveAcceptance(dataDirectory, Date.now());
+  if (fork !== null) {
+    const { head } = await rememberHead(dataDirectory, fork.offered);
+    const from = head === null ? 'whatever comes next' : `entry ${headOf(head).sequence}`;
+    say(`audit log: accepted, it goes on from ${from}`);
+    say(`the proof stays: ${forkFile(dataDirectory, fork)}`);
+  }
+  for (const state of forked) say(`${state.task}: accepted, although ${state.fork ?? ''}`);
+  say('versions are pulled again from the first, and rounds are taken again');
 }

@@ -12,7 +12,7 @@ import { loadAgentConfig, type AgentConfig } from '../config/agent-config.ts';
 import { enrollSite } from '../identity/enroll.ts';
 import { loadCoordinator, loadSiteKeys } from '../identity/identity.ts';
 import { Outbox } from '../outbox/outbox.ts';
-import { TaskJournal, type RoundState } from '../rounds/task-journal.ts';
+import { TaskJournal, type RoundState, type TaskState } from '../rounds/task-journal.ts';
 import { Withdrawals } from '../rounds/withdrawals.ts';
 import { createTrainer, inspectBackbones, networkOf } from './agent-run.ts';
 import { join } from 'node:path';
@@ -94,6 +94,23 @@ function roundText(round: RoundState | null): string {
   return `round ${key.round} attempt ${key.attempt}: ${phase}${reason}`;
 }
 
+/** What this site knows of a task, for people. */
+export function describeTask({
+  task,
+  known,
+  round,
+  fork,
+}: Pick<TaskState, 'task' | 'known' | 'round' | 'fork'>): string[] {
+  const version = `version ${known.version}${known.isFinal ? ' (final)' : ''}`;
+  const lines = [`task: ${task}, ${version}, ${roundText(round)}`];
+  if (fork === null) return lines;
+  return [
+    ...lines,
+    `  VERSION_FORK, its rounds are declined: ${fork}`,
+    '  after asking the administrator: melo agent audit accept',
+  ];
+}
+
 /** Print what this machine knows of the site: enrolment, backbones, tasks, what waits to leave. */
 export async function showStatus(options: { readonly config: string }): Promise<void> {
   const config = await loadAgentConfig(options.config);
@@ -108,10 +125,7 @@ export async function showStatus(options: { readonly config: string }): Promise<
   const journal = await TaskJournal.open(join(config.dataDirectory, 'journal'));
   const withdrawals = await Withdrawals.open(config.dataDirectory);
   for (const task of config.tasks.keys()) {
-    const { known, round } = journal.get(task);
-    say(
-      `task: ${task}, version ${known.version}${known.isFinal ? ' (final)' : ''}, ${roundText(round)}`,
-    );
+    for (const line of describeTask(journal.get(task))) say(line);
     const withdrawal = withdrawals.of(task);
     if (withdrawal === undefined) continue;
     const since = new Date(withdrawal.requestedAtMs).toISOString();

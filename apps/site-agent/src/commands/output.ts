@@ -31,7 +31,13 @@ export function eventText(event: AgentEvent): string {
     case 'waiting':
       return `waiting ${event.reason}`;
     case 'audit-fork':
-      return `AUDIT_FORK, rounds are declined: ${event.reason}; the proof is ${event.proof}`;
+      return `AUDIT_FORK, rounds are declined: ${event.reason}; the proof is ${event.proof}; after asking the administrator: melo agent audit accept`;
+    case 'version-fork':
+      return `${event.task}: VERSION_FORK, its rounds are declined: ${event.reason}; after asking the administrator: melo agent audit accept`;
+    case 'fork-accepted':
+      return 'accepted: versions are pulled again from the first, and rounds are taken again';
+    case 'upload-again':
+      return `${roundText(event.task, event.round)}: the coordinator lacks the update that it had acknowledged; the same bytes are sent again`;
     case 'round-accepted':
       return `${roundText(event.task, event.round)}: accepted with ${event.samples} training images`;
     case 'round-declined':

@@ -12,7 +12,16 @@ export type AgentEvent =
     }
   | { readonly event: 'waiting'; readonly reason: string }
   | { readonly event: 'audit-fork'; readonly reason: string; readonly proof: string }
+  | { readonly event: 'version-fork'; readonly task: string; readonly reason: string }
+  | { readonly event: 'fork-accepted' }
   | RoundDecisionEvent
+  | {
+      /** The coordinator asks for an update that it had acknowledged: it was restored from a backup. */
+      readonly event: 'upload-again';
+      readonly task: string;
+      readonly round: number;
+      readonly attempt: number;
+    }
   | {
       readonly event: 'preparing' | 'training' | 'evaluating';
       readonly task: string;

@@ -10,7 +10,7 @@ import type { EvaluationEntry, Outbox, OutboxEntry, UpdateEntry } from './outbox
 /** What the pump tells the agent. */
 export interface PumpEvents {
   onProgress(entry: UpdateEntry, progress: UploadProgress): void;
-  /** The coordinator has the update, or had it before. Called before the entry is removed. */
+  /** The coordinator has the update, or had it before. Called before the entry is put by. */
   onUploaded(entry: UpdateEntry, outcome: UploadOutcome): Promise<void>;
   /** The coordinator will never take the entry. Called before the entry is removed. */
   onDropped(entry: OutboxEntry, refusal: RefusedError): Promise<void>;
@@ -120,9 +120,12 @@ export class OutboxPump {
   async #sendEntry(entry: OutboxEntry, signal: AbortSignal): Promise<boolean> {
     const { name } = entry;
     try {
-      await (entry.kind === 'update'
-        ? this.#sendUpdate(entry, signal)
-        : this.#sendEvaluation(entry, signal));
+      if (entry.kind === 'update') {
+        await this.#sendUpdate(entry, signal);
+        await this.#outbox.keepSent(entry.key);
+        return true;
+      }
+      await this.#sendEvaluation(entry, signal);
     } catch (error) {
       if (signal.aborted) return false;
       if (!(error instanceof RefusedError) || error.isRetryable || error.code === 'INTERNAL') {

@@ -1,5 +1,6 @@
 /**
  * What is ready to leave: each entry one file, complete before a byte of it goes out, removed when the coordinator has it.
+ * An update is kept for longer, until its round is over: a coordinator that was restored from a backup asks for it again.
  *
  * An entry is a header (LE32 length, JSON) and, for an update, the ciphertext. It is never changed: after any crash the
  * same bytes go out again, and an update of the same round and attempt is never sealed a second time.
@@ -10,7 +11,15 @@ import { z } from 'zod';
 import { concatBytes, fromUtf8, toHex, utf8 } from '#core/bytes';
 import { blake2b256, type SignedEnvelope } from '#core/crypto';
 import { StateError } from '#core/errors';
-import { digestSchema, limits, roundKeySchema, taskIdSchema, type RoundKey } from '#core/protocol';
+import {
+  decodePayload,
+  digestSchema,
+  limits,
+  manifestSchema,
+  roundKeySchema,
+  taskIdSchema,
+  type RoundKey,
+} from '#core/protocol';
 import { makePrivateDirectory, systemErrorCode, writeDurably } from '../common/durable-file.ts';
 import type { Logger } from '../common/events.ts';
 
@@ -70,6 +79,9 @@ const unpack = (packed: z.infer<typeof envelopeSchema>): SignedEnvelope => ({
 const updateName = ({ task, round, attempt }: RoundKey): string =>
   `${task}.round-${round}.attempt-${attempt}.update`;
 
+/** Of an update that the coordinator has: no entry any more, but kept. */
+const sentName = (key: RoundKey): string => `${updateName(key)}.sent`;
+
 function encodeEntry(header: Header, body: Uint8Array): Uint8Array {
   const json = utf8(JSON.stringify(headerSchema.parse(header)));
   const length = new Uint8Array(4);
@@ -114,7 +126,8 @@ export class Outbox {
   /** Whether an update of this attempt was sealed already, damaged or not. */
   async hasUpdate(key: RoundKey): Promise<boolean> {
     const names = await readdir(this.#directory);
-    return names.some((name) => name === updateName(key) || name === `${updateName(key)}.damaged`);
+    const own = [updateName(key), sentName(key), `${updateName(key)}.damaged`];
+    return names.some((name) => own.includes(name));
   }
 
   /**
@@ -179,9 +192,44 @@ export class Outbox {
     }
   }
 
+  /** The coordinator has an update: it waits no more, but is kept until {@link removeSent}. */
+  async keepSent(key: RoundKey): Promise<void> {
+    // Where a power cut undoes this, it is sent once more and found to be there.
+    await rename(join(this.#directory, updateName(key)), join(this.#directory, sentName(key)));
+  }
+
+  /** Let an update that was sent wait once more, byte for byte; tells whether there is one. */
+  async sendAgain(key: RoundKey): Promise<boolean> {
+    try {
+      await rename(join(this.#directory, sentName(key)), join(this.#directory, updateName(key)));
+      return true;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  /** Remove what was sent for a task: its round is over. */
+  async removeSent(task: string): Promise<void> {
+    for (const name of await readdir(this.#directory)) {
+      if (name.startsWith(`${task}.`) && name.endsWith('.sent')) await this.remove(name);
+    }
+  }
+
   /** Remove everything of a task that the site has withdrawn from. */
   async removeTask(task: string): Promise<void> {
     for (const name of await this.names()) if (name.startsWith(`${task}.`)) await this.remove(name);
+    await this.removeSent(task);
+  }
+
+  /** Remove an update of an attempt that was sealed for another RoundOpen than this one. */
+  async removeForeign(key: RoundKey, roundOpenDigest: string): Promise<void> {
+    for (const name of [updateName(key), sentName(key)]) {
+      const entry = await this.read(name);
+      if (entry?.kind !== 'update') continue;
+      const manifest = decodePayload(manifestSchema, entry.manifest.payload, 'own manifest');
+      if (manifest.roundOpenDigest !== roundOpenDigest) await this.remove(name);
+    }
   }
 
   /** Remove an entry that the coordinator has, or will never take. */

@@ -132,8 +132,11 @@ export class RoundWorker {
    */
   async run(signal: AbortSignal): Promise<void> {
     const { key } = this.#round;
+    const { outbox, emit, pump } = this.#context;
     if (await this.#isSealed()) {
-      this.#context.pump.kick();
+      // Asked for although it was acknowledged: the coordinator was restored from a backup of before.
+      if (await outbox.sendAgain(key)) emit({ event: 'upload-again', ...key });
+      pump.kick();
       return;
     }
     this.#context.heartbeat.set({
@@ -143,6 +146,7 @@ export class RoundWorker {
       progress: 0,
     });
     await this.#removeOtherRounds();
+    await outbox.removeSent(key.task);
     await this.#fetchGlobal(signal);
     await this.#train(signal);
     signal.throwIfAborted();

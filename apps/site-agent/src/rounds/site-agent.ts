@@ -5,6 +5,7 @@ import { fromHex } from '#core/bytes';
 import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { MeloError } from '#core/errors';
 import { describeRound, taskIdSchema, type SiteId } from '#core/protocol';
+import { takeAcceptance } from '../audit/audit-memory.ts';
 import { AuditWatch } from '../audit/audit-watch.ts';
 import { agentVersion } from '../common/agent-version.ts';
 import { makePrivateDirectory, removeHalfWritten } from '../common/durable-file.ts';
@@ -178,9 +179,10 @@ export class SiteAgent {
       try {
         const isNewConnection = this.#isHelloDue;
         if (this.#isHelloDue) await this.#hello();
+        await this.#takeAcceptance();
         await this.#context.audit.compare(isNewConnection);
-        this.#lookAtForkLater();
         const { accepted, newVersions } = await this.#synchroniser.synchronise();
+        this.#lookAtForkLater();
         this.#arrange(accepted);
         for (const found of newVersions) await this.#keepVersion(found);
         this.#evaluateFinalVersions();
@@ -219,9 +221,20 @@ export class SiteAgent {
     });
   }
 
+  /** Somebody here said that the coordinator may go on from an older backup. */
+  async #takeAcceptance(): Promise<void> {
+    const { config, journal, emit } = this.#context;
+    await takeAcceptance(config.dataDirectory, async () => {
+      await journal.forgetChains();
+      emit({ event: 'fork-accepted' });
+    });
+  }
+
   /** After a fork a person's word comes without any announcement. */
   #lookAtForkLater(): void {
-    if (this.#context.audit.fork === null || this.#isForkLookDue) return;
+    const { audit, journal } = this.#context;
+    const isForked = audit.fork !== null || journal.list().some(({ fork }) => fork !== null);
+    if (!isForked || this.#isForkLookDue) return;
     this.#isForkLookDue = true;
     this.#later(this.#context.config.connection.slowRetryMs, () => {
       this.#isForkLookDue = false;
@@ -300,7 +313,7 @@ export class SiteAgent {
   }
 
   async #keepVersion({ result, notice }: NewVersion): Promise<void> {
-    const { policy, versions, emit, logger, site } = this.#context;
+    const { policy, versions, outbox, emit, logger, site } = this.#context;
     const { task, version, adapterDigest: digest, isFinal, members } = result;
     if (policy.tasks.has(task)) {
       try {
@@ -309,6 +322,7 @@ export class SiteAgent {
         const { signal } = this.#stop;
         await versions.ensure({ task, reference, digest }, { signal, onProgress });
         await versions.removePartial(task);
+        await outbox.removeSent(task);
       } catch (error) {
         if (isLinkError(error) || !(error instanceof MeloError)) throw error;
         logger.error({ code: error.code, task, version }, error.message);

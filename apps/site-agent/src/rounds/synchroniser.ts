@@ -9,13 +9,20 @@ import {
   type MemberStatus,
   type ResultNotice,
   type RoundOpen,
+  type TaskId,
 } from '#core/protocol';
 import { findDataset } from '../data/dataset.ts';
-import { declineForError, judgeRoundOpen, type ApprovedRound } from '../policy/policy.ts';
+import {
+  declineForError,
+  judgeRoundOpen,
+  type ApprovedRound,
+  type Judgement,
+} from '../policy/policy.ts';
+import { WorkFiles } from '../trainer/work-files.ts';
 import { roundName, type AgentContext } from './context.ts';
 import { sendDecision, type SiteDecision, type VerifiedAssignment } from './decision-sender.ts';
 import { ChainReplays, followChain, verifyResult, type VerifiedResult } from './result-chain.ts';
-import type { AcceptedRound } from './round-worker.ts';
+import { workDirectory, type AcceptedRound } from './round-worker.ts';
 import type { KnownState } from './task-journal.ts';
 
 /** Pulls in one synchronisation, at most: each brings at least one new item. */
@@ -38,6 +45,14 @@ export interface SyncOutcome {
 const auditDecline: Withdrawn = {
   code: 'AUDIT_FORK',
   reason: `${errorCatalog.AUDIT_FORK.publicMessage} The log of the site's agent says more.`,
+};
+
+const anotherRoundOpen: Judgement = {
+  isApproved: false,
+  decline: {
+    code: 'VERSION_FORK',
+    reason: 'this site took part in the same attempt of this round under another RoundOpen',
+  },
 };
 
 const workStatuses: ReadonlySet<MemberStatus> = new Set(['accepted', 'training', 'uploading']);
@@ -93,9 +108,10 @@ export class Synchroniser {
   /** Take one result; tells whether it was new. A fork is logged and changes nothing here: its rounds are declined. */
   async #takeResult(notice: ResultNotice, found: Map<string, NewVersion>): Promise<boolean> {
     const { journal, logger, coordinatorPublicKey, federation, crashPoints } = this.#context;
+    let task: TaskId | null = null;
     try {
       const verified = verifyResult(notice.result, coordinatorPublicKey, federation);
-      const { task } = verified.result;
+      ({ task } = verified.result);
       const { known } = journal.get(task);
       if (this.#replays.isDue(task, known)) {
         const { isNew, whole } = this.#replays.take(known, verified);
@@ -112,8 +128,20 @@ export class Synchroniser {
     } catch (error) {
       if (!(error instanceof MeloError)) throw error;
       logger.error({ code: error.code }, error.message);
+      if (error.code === 'VERSION_FORK' && task !== null) {
+        await this.#rememberFork(task, error.message);
+      }
       return false;
     }
+  }
+
+  /** Remember that a task does not continue what this site knows: people are told once, and `agent status` says so. */
+  async #rememberFork(task: string, what: string): Promise<void> {
+    const { journal, emit } = this.#context;
+    if (journal.get(task).fork !== null) return;
+    const reason = what.slice(0, 500);
+    await journal.update(task, { fork: reason });
+    emit({ event: 'version-fork', task, reason });
   }
 
   #verify(assignment: Assignment): VerifiedAssignment | null {
@@ -144,12 +172,15 @@ export class Synchroniser {
       await this.#decline(verified, auditDecline);
       return null;
     }
-    const { known } = this.#context.journal.get(open.task);
-    const judgement = judgeRoundOpen(open, this.#context.policy, known);
+    const { known, fork } = this.#context.journal.get(open.task);
+    const judged = judgeRoundOpen(open, this.#context.policy, known);
+    const judgement =
+      judged.isApproved && this.#isOtherRoundOpen(verified) ? anotherRoundOpen : judged;
     if (!judgement.isApproved) {
       await this.#decline(verified, judgement.decline);
       return null;
     }
+    if (fork !== null) await this.#context.journal.update(open.task, { fork: null }); // it is as it was
     const { round: approved } = judgement;
     if (assignment.adapter.version !== open.globalVersion) {
       await this.#decline(verified, {
@@ -160,6 +191,17 @@ export class Synchroniser {
     }
     if (assignment.status === 'invited' && !(await this.#accept(verified, approved))) return null;
     return { approved, key, roundOpenDigest, reference: assignment.adapter };
+  }
+
+  /** Whether this site took part in the same attempt under another RoundOpen, which an honest coordinator never gives. */
+  #isOtherRoundOpen({ key, roundOpenDigest }: VerifiedAssignment): boolean {
+    const { round } = this.#context.journal.get(key.task);
+    return (
+      round !== null &&
+      roundName(round.key) === roundName(key) &&
+      round.roundOpenDigest !== roundOpenDigest &&
+      round.phase !== 'declined'
+    );
   }
 
   async #accept(verified: VerifiedAssignment, approved: ApprovedRound): Promise<boolean> {
@@ -184,6 +226,11 @@ export class Synchroniser {
     }
     if (!workStatuses.has(answer.status)) return false;
     crashPoints.reach('agent.decision-acknowledged');
+    if (journal.get(key.task).round?.roundOpenDigest !== roundOpenDigest) {
+      // What a round of the same name left, before a person accepted that the coordinator goes on from a backup.
+      await this.#context.outbox.removeForeign(key, roundOpenDigest);
+      await new WorkFiles(workDirectory(this.#context, key)).removeAll();
+    }
     await journal.update(key.task, ({ known }) => ({
       round: { key, roundOpenDigest, phase: 'accepted' },
       ...(open.globalVersion === 0 ? { known: withVersion0(known, open) } : {}),
@@ -246,7 +293,10 @@ export class Synchroniser {
   async #decline(verified: VerifiedAssignment, { code, reason }: Withdrawn): Promise<void> {
     const { key, roundOpenDigest, assignment } = verified;
     const { journal, emit, logger } = this.#context;
-    if (code === 'VERSION_FORK') logger.error({ code, round: roundName(key) }, reason);
+    if (code === 'VERSION_FORK') {
+      logger.error({ code, round: roundName(key) }, reason);
+      await this.#rememberFork(key.task, reason);
+    }
     if (assignment.status !== 'invited') {
       logger.warn({ code, round: roundName(key) }, `accepted earlier, taken back: ${reason}`);
       await this.#takeBack(verified, { code, reason });

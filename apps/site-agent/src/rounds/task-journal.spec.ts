@@ -32,7 +32,7 @@ test('changes made at one time are all kept, also for the next process', async (
     })),
     journal.update('liver', { evaluatedVersion: 3 }),
   ]);
-  const expected = { version: 1, task: 'lung', known, round, evaluatedVersion: 0 };
+  const expected = { version: 1, task: 'lung', known, round, evaluatedVersion: 0, fork: null };
   expect(journal.get('lung')).toEqual(expected);
   const reopened = await TaskJournal.open(directory);
   expect(reopened.get('lung')).toEqual(expected);

@@ -66,12 +66,14 @@ const taskStateSchema = z.strictObject({
   /** Newest version whose evaluation was signed and put into the outbox; -1 for none. */
   evaluatedVersion: z.number().int().min(-1),
   round: roundStateSchema.nullable(),
+  /** Why the task's versions or rounds do not continue what this site knows; its rounds are declined meanwhile. */
+  fork: z.string().min(1).max(500).nullable().default(null),
 });
 /** What the agent remembers of a task. */
 export type TaskState = z.infer<typeof taskStateSchema>;
 
 /** A change of a task's state; a function of the state where it depends on it. */
-export type TaskChange = Partial<Pick<TaskState, 'known' | 'evaluatedVersion' | 'round'>>;
+export type TaskChange = Partial<Pick<TaskState, 'known' | 'evaluatedVersion' | 'round' | 'fork'>>;
 
 /** The journal: one file a task, written durably before what it says takes effect elsewhere. */
 export class TaskJournal {
@@ -109,8 +111,17 @@ export class TaskJournal {
         known: nothingKnown,
         evaluatedVersion: -1,
         round: null,
+        fork: null,
       }
     );
+  }
+
+  /** Forget versions and rounds of every task: a person said that the coordinator goes on from an older backup. */
+  async forgetChains(): Promise<void> {
+    for (const { task } of this.list()) {
+      const nothing = { known: nothingKnown, evaluatedVersion: -1, round: null, fork: null };
+      await this.update(task, nothing);
+    }
   }
 
   /** Change a task's state: on disk first, then in memory; changes follow each other, so that none undoes another. */

@@ -31,6 +31,7 @@ export class AgentHarness {
   readonly keys: SiteKeys;
   readonly coordinator: FakeCoordinator;
   readonly task: FakeTask;
+  readonly uploads: FakeUploads;
   readonly events: AgentEvent[] = [];
   trainer = new InProcessTrainer();
   #running: { readonly agent: SiteAgent; readonly connection: CoordinatorConnection } | null = null;
@@ -39,9 +40,9 @@ export class AgentHarness {
     this.directory = directory;
     this.keys = keys;
     this.coordinator = coordinator;
-    const uploads = new FakeUploads(coordinator);
+    this.uploads = new FakeUploads(coordinator);
     const definition = fakeDefinition(fingerprint, ['north', 'south']);
-    this.task = new FakeTask(coordinator, uploads, { definition, siteKeys: keys });
+    this.task = new FakeTask(coordinator, this.uploads, { definition, siteKeys: keys });
   }
 
   /** Make the folder, draw images and start the coordinator; the agent starts later. */

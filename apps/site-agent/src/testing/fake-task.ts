@@ -74,6 +74,7 @@ export class FakeTask {
   readonly #siteKeys: SiteKeys;
   readonly #blobs = new Map<string, Uint8Array>();
   readonly #results: object[] = [];
+  readonly #resultDigests: string[] = [];
   /** Where set, rounds start from this version instead of the newest, until one is published. */
   rerunFrom: number | null = null;
   readonly #versions: { readonly values: Float32Array; file: Uint8Array; reference: object }[] = [];
@@ -185,6 +186,21 @@ export class FakeTask {
     this.coordinator.announce(2);
   }
 
+  /** The coordinator was restored from a backup of when this version was the newest, and no round open. */
+  goBackTo(version: number): void {
+    const kept = this.#versions[version];
+    if (kept === undefined) throw new Error(`fake task: no version ${version}`);
+    this.#versions.length = version + 1;
+    this.#results.length = version;
+    this.#resultDigests.length = version;
+    this.#resultDigest = this.#resultDigests.at(-1) ?? null;
+    this.#version = version;
+    this.#values = kept.values;
+    this.#file = kept.file;
+    this.#reference = kept.reference;
+    this.#round = null;
+  }
+
   /** Publish the next version from the last update. */
   publish(isFinal: boolean, previous = this.#resultDigest): void {
     const delta = this.updates.at(-1) ?? new Float32Array(this.#values.length);
@@ -230,6 +246,7 @@ export class FakeTask {
       this.coordinator.signing.secretKey,
     );
     this.#resultDigest = envelopeDigest(signDomains.roundResult, payload);
+    this.#resultDigests.push(this.#resultDigest);
     this.#results.push({ result: this.#wire(result), adapter: this.#reference });
     this.#round = null;
     this.rerunFrom = null;

@@ -16,6 +16,12 @@ export class FakeUploads {
     status: 'reported',
   });
 
+  /** Have nothing of it any more, as after a restore. */
+  forget(): void {
+    this.ranges.clear();
+    this.committed.clear();
+  }
+
   constructor(coordinator: FakeCoordinator) {
     coordinator.handlers.set('upload:begin', (raw) => {
       const { uploadId } = siteCommands['upload:begin'].request.parse(raw);
