@@ -5,7 +5,13 @@ import { LineCounter, parseDocument, type Document } from 'yaml';
 import { z } from 'zod';
 import { defaultThreads } from '#core/engine';
 import { InputError } from '#core/errors';
-import { classNameSchema, digestSchema, limits, taskIdSchema } from '#core/protocol';
+import {
+  adapterVersionSchema,
+  classNameSchema,
+  digestSchema,
+  limits,
+  taskIdSchema,
+} from '#core/protocol';
 import { proxyChoice } from '../common/proxy-settings.ts';
 import { transportNames } from '../transport/transport-choice.ts';
 
@@ -34,6 +40,8 @@ const taskSchema = z
     heldOutShare: z.number().min(0.01).max(0.9).default(0.2),
     splitSeed: z.string().min(1).max(200).default('melo'),
     classFolders: z.record(z.string().min(1).max(500), classNameSchema).optional(),
+    /** Versions that stay in `adapters/` however old they are, e.g. the one in use. */
+    keepVersions: z.array(adapterVersionSchema).max(100).optional(),
   })
   .refine((task) => task.manifest === undefined || task.groupRegex === undefined, {
     path: ['groupRegex'],
@@ -123,6 +131,8 @@ export const agentConfigSchema = z.strictObject({
     .min(0)
     .max(2 ** 50)
     .default(2 * 1024 ** 3),
+  /** So many versions of each task stay in `adapters/`, the newest first; older ones are removed. */
+  keepVersionsLatest: z.number().int().min(1).max(10_000).default(5),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   connection: connectionSchema.prefault({}),
   trainer: trainerSchema.prefault({}),
@@ -145,6 +155,7 @@ export interface AgentConfig {
   readonly engine: EngineConfig;
   readonly tasks: ReadonlyMap<string, TaskConfig>;
   readonly imageCacheBytesMax: number;
+  readonly keepVersionsLatest: number;
   readonly logLevel: ParsedConfig['logLevel'];
   readonly connection: ConnectionConfig;
   readonly trainer: TrainerConfig;

@@ -38,8 +38,10 @@ tasks:
     groupRegex: chest-xray
     # heldOutShare: 0.2     # share of the patients kept for evaluation
     # splitSeed: melo       # another seed gives another split
+    # keepVersions: [3]     # versions that stay in adapters/ for good, e.g. the one in use
 
 # imageCacheBytesMax: 2147483648
+# keepVersionsLatest: 5   # versions of each task that stay in adapters/
 # logLevel: info
 
 # connection:

@@ -25,6 +25,7 @@ import type {
 } from '../trainer/messages.ts';
 import { WorkFiles, type TrainedRecord } from '../trainer/work-files.ts';
 import type { AgentContext } from './context.ts';
+import { pruneVersions } from './kept-versions.ts';
 import { downloadReporter, ProgressReporter } from './progress-reporter.ts';
 import { checkGlobalAdapter } from './version-store.ts';
 
@@ -147,6 +148,7 @@ export class RoundWorker {
     });
     await this.#removeOtherRounds();
     await outbox.removeSent(key.task);
+    await pruneVersions(this.#context, key.task, [this.#round.approved.open.globalVersion]);
     await this.#fetchGlobal(signal);
     await this.#train(signal);
     signal.throwIfAborted();

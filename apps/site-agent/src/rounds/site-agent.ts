@@ -22,6 +22,7 @@ import { FinalEvaluation } from './final-evaluation.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { downloadReporter } from './progress-reporter.ts';
 import { pumpEvents } from './pump-events.ts';
+import { pruneVersions } from './kept-versions.ts';
 import { failureOf, RoundWorker, type AcceptedRound } from './round-worker.ts';
 import { Synchroniser, type NewVersion } from './synchroniser.ts';
 import { TaskJournal } from './task-journal.ts';
@@ -141,7 +142,10 @@ export class SiteAgent {
 
   /** Make an agent from what its data folder remembers; nothing is sent yet. */
   static async create(options: SiteAgentOptions): Promise<SiteAgent> {
-    const agent = new SiteAgent(await createContext(options));
+    const context = await createContext(options);
+    await context.versions.removeStaleDownloads(Date.now());
+    for (const task of context.config.tasks.keys()) await pruneVersions(context, task);
+    const agent = new SiteAgent(context);
     await agent.#withdrawals.start();
     return agent;
   }
@@ -323,6 +327,8 @@ export class SiteAgent {
         await versions.ensure({ task, reference, digest }, { signal, onProgress });
         await versions.removePartial(task);
         await outbox.removeSent(task);
+        // Work under way may read an older one; the next work prunes.
+        if (!this.#queue.isBusy) await pruneVersions(this.#context, task);
       } catch (error) {
         if (isLinkError(error) || !(error instanceof MeloError)) throw error;
         logger.error({ code: error.code, task, version }, error.message);

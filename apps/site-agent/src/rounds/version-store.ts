@@ -1,5 +1,5 @@
 /** Published versions on this machine: fetched once, checked against the digest that was signed. */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeAdapterFile, initialAdapter } from '#core/adapter';
 import { toHex } from '#core/bytes';
@@ -10,6 +10,9 @@ import { makePrivateDirectory, readIfPresent, writeDurably } from '../common/dur
 import type { ApprovedRound } from '../policy/policy.ts';
 import type { CoordinatorCommands } from '../transport/connection.ts';
 import { downloadBlob } from '../transport/download.ts';
+
+/** A download that was broken off for so long is begun anew. */
+const staleAfterMs = 24 * 3_600_000;
 
 /** A version as a round or a result names it. */
 export interface WantedVersion {
@@ -82,6 +85,42 @@ export class VersionStore {
     await writeDurably(path, plaintext);
     await rm(partialPath, { force: true });
     return plaintext;
+  }
+
+  /**
+   * Remove versions that are not kept, and those above the newest that this site knows: what a person accepted away, or a
+   * crash left behind. Whatever is needed once more is fetched once more.
+   *
+   * @returns the numbers that were removed, ascending
+   */
+  async prune(
+    task: string,
+    keep: { readonly newest: number; readonly latest: number; readonly also: readonly number[] },
+  ): Promise<number[]> {
+    const directory = join(this.#directory, task);
+    const removed: number[] = [];
+    for (const name of await readdir(directory).catch(() => [])) {
+      const version = Number(/^version-(\d{1,9})\.safetensors$/.exec(name)?.[1] ?? NaN);
+      const isKept =
+        Number.isNaN(version) ||
+        keep.also.includes(version) ||
+        (version <= keep.newest && version > keep.newest - keep.latest);
+      if (isKept) continue;
+      await rm(join(directory, name), { force: true });
+      removed.push(version);
+    }
+    return removed.sort((a, b) => a - b);
+  }
+
+  /** Remove, at the start, what is left of downloads that were not taken up again for a day. */
+  async removeStaleDownloads(nowMs: number): Promise<void> {
+    for (const task of await readdir(this.#directory)) {
+      for (const name of await readdir(join(this.#directory, task))) {
+        const path = join(this.#directory, task, name);
+        if (!name.endsWith('.part')) continue;
+        if (nowMs - (await stat(path)).mtimeMs > staleAfterMs) await rm(path, { force: true });
+      }
+    }
   }
 
   /** Remove what is left of downloads that nobody takes up any more: of versions before this one, at a new one. */

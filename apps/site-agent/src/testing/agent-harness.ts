@@ -34,6 +34,8 @@ export class AgentHarness {
   readonly uploads: FakeUploads;
   readonly events: AgentEvent[] = [];
   trainer = new InProcessTrainer();
+  /** What a spec changes in the configuration before it starts the agent. */
+  settings = { tasks: '{ lung: { images: images } }', more: '' };
   #running: { readonly agent: SiteAgent; readonly connection: CoordinatorConnection } | null = null;
 
   private constructor(directory: string, keys: SiteKeys, coordinator: FakeCoordinator) {
@@ -65,7 +67,7 @@ export class AgentHarness {
   async start(): Promise<void> {
     const { directory, coordinator, keys } = this;
     const config = parseAgentConfig(
-      'dataDirectory: data\nbackbones: [vit]\ntasks: { lung: { images: images } }\nengine: { threads: 1 }\n' +
+      `dataDirectory: data\nbackbones: [vit]\ntasks: ${this.settings.tasks}\nengine: { threads: 1 }\n${this.settings.more}` +
         'connection: { backoffMinimumMs: 5, backoffMaximumMs: 20, slowRetryMs: 50, heartbeatIntervalMs: 1000 }\n' +
         'trainer: { checkpointIntervalMs: 1, longRetryMs: 30 }\n',
       join(directory, 'agent.yaml'),
