@@ -1,6 +1,7 @@
 /** What the admin commands need of the world: ports, so that specs run them without a network, a terminal or a clock. */
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
+import { receiveFile } from '../common/received-file.ts';
 
 /** The world as the admin commands see it. */
 export interface AdminEnvironment {
@@ -12,6 +13,8 @@ export interface AdminEnvironment {
   doesExist(path: string): Promise<boolean>;
   /** Write a whole file so that nobody ever sees half of it. */
   writeWhole(path: string, bytes: Uint8Array): Promise<void>;
+  /** The same from pieces of any number, which never are in memory all at once; returns the bytes written. */
+  receive(path: string, pieces: AsyncIterable<Uint8Array>): Promise<number>;
   /** Standard output: results. */
   print(line: string): void;
   /** Standard error: hints and failures. */
@@ -30,6 +33,7 @@ export function nodeEnvironment(): AdminEnvironment {
     readText: (path) => readFile(path, 'utf8'),
     doesExist,
     writeWhole,
+    receive: (path, pieces) => receiveFile(path, pieces, countBytes),
     print: (line) => process.stdout.write(`${line}\n`),
     tell: (line) => process.stderr.write(`${line}\n`),
     ask,
@@ -37,6 +41,12 @@ export function nodeEnvironment(): AdminEnvironment {
       process.exitCode = exitCode;
     },
   };
+}
+
+async function countBytes(pieces: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  for await (const piece of pieces) bytes += piece.length;
+  return bytes;
 }
 
 async function doesExist(path: string): Promise<boolean> {

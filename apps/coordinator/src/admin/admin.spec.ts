@@ -1,90 +1,9 @@
-import { Command } from 'commander';
 import { parse, stringify } from 'yaml';
 import { adapterDigest } from '#core/adapter';
 import { utf8 } from '#core/bytes';
 import { taskDefinitionSchema } from '#core/protocol';
-import { registerAdminCommands } from './admin.command.ts';
-import type { AdminEnvironment } from './admin-environment.ts';
+import { digest, nowMs, refusal, token, World } from '../testing/admin-world.ts';
 import { fingerprintPlaceholder, taskExample } from './task-example.ts';
-
-const token = 'a-token-of-thirty-two-characters';
-const digest = '0123456789abcdef'.repeat(4);
-const nowMs = Date.UTC(2026, 2, 1, 12);
-
-interface Answer {
-  readonly status?: number;
-  readonly body: unknown;
-}
-type Handler = (request: Request, body: unknown) => Answer | Promise<Answer>;
-
-/** A coordinator of a few routes and the world around one command. */
-class World {
-  readonly files = new Map<string, string>([['token', `${token}\n`]]);
-  readonly written = new Map<string, Uint8Array>();
-  readonly requests: Request[] = [];
-  printed = '';
-  told = '';
-  exitCode = 0;
-  answer: string | undefined;
-  readonly handlers: Readonly<Record<string, Handler>>;
-
-  constructor(handlers: Readonly<Record<string, Handler>>) {
-    this.handlers = handlers;
-  }
-
-  async run(...commandArguments: string[]): Promise<void> {
-    const program = new Command().exitOverride();
-    registerAdminCommands(program, this.environment());
-    const connection = ['--token-file', 'token'];
-    await program.parseAsync(['node', 'melo', 'admin', ...commandArguments, ...connection]);
-  }
-
-  environment(): AdminEnvironment {
-    return {
-      fetch: async (input) => this.#fetch(new Request(input)),
-      variables: {},
-      nowMs: () => nowMs,
-      readText: async (path) => {
-        const text = this.files.get(path);
-        if (text === undefined) throw new Error('no such file');
-        return text;
-      },
-      doesExist: async (path) => this.files.has(path),
-      writeWhole: async (path, bytes) => {
-        this.written.set(path, bytes);
-      },
-      print: (line) => {
-        this.printed += `${line}\n`;
-      },
-      tell: (line) => {
-        this.told += `${line}\n`;
-      },
-      ask: async () => this.answer,
-      setExitCode: (exitCode) => {
-        this.exitCode = exitCode;
-      },
-    };
-  }
-
-  async #fetch(request: Request): Promise<Response> {
-    this.requests.push(request.clone());
-    const { pathname } = new URL(request.url);
-    const handler = this.handlers[`${request.method} ${pathname}`];
-    if (handler === undefined) throw new Error(`no route ${request.method} ${pathname}`);
-    const text = await request.text();
-    const { status = 200, body } = await handler(
-      request,
-      text === '' ? undefined : JSON.parse(text),
-    );
-    const content = body instanceof Uint8Array ? body : JSON.stringify(body);
-    return new Response(content, { status });
-  }
-}
-
-const refusal = (status: number, code: string, message: string): Answer => ({
-  status,
-  body: { code, message, retryable: false, correlationId: 'c-1' },
-});
 
 const site = (changes: Readonly<Record<string, unknown>> = {}) => ({
   site: 'north',

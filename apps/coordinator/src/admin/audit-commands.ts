@@ -11,9 +11,6 @@ import {
 import type { AdminEnvironment } from './admin-environment.ts';
 import { formatBytes, formatTable, formatTime } from './text.ts';
 
-/** An export is held in memory on its way: about a million entries. */
-const exportBytesMax = 1_000_000_000;
-
 type ListOptions = ConnectionOptions & {
   readonly actor?: string;
   readonly action?: string;
@@ -92,8 +89,7 @@ async function exportLog(
       `audit export: expected a new file, got ${file}, which is there; name another or add --force`,
     );
   }
-  const bytes = await client.download(auditRoutes.export, {}, exportBytesMax);
-  await environment.writeWhole(file, bytes);
-  context.show({ file, bytes: bytes.length }, `${file}: ${formatBytes(bytes.length)}`);
+  const bytes = await environment.receive(file, client.stream(auditRoutes.export));
+  context.show({ file, bytes }, `${file}: ${formatBytes(bytes)}`);
   context.hint(`next: melo audit verify ${file} --key FINGERPRINT`);
 }

@@ -18,6 +18,7 @@ async function run(...commandArguments: string[]) {
     readText: async () => 'a-token-of-thirty-two-characters',
     doesExist: async () => false,
     writeWhole: async () => {},
+    receive: async () => 0,
     print: (line) => {
       seen.printed += line;
     },

@@ -5,6 +5,7 @@ import { InputError, MeloError, StateError } from '#core/errors';
 import { connect, tellFailure } from '../admin/admin-command.ts';
 import { nodeEnvironment, type AdminEnvironment } from '../admin/admin-environment.ts';
 import { formatBytes, formatTime } from '../admin/text.ts';
+import { receiveFile } from '../common/received-file.ts';
 import {
   connectionOf,
   withRunningCoordinator,
@@ -12,7 +13,7 @@ import {
 } from '../operations/running-coordinator.ts';
 import { backupRoutes } from './backup.contract.ts';
 import { announcedBytes, type BackupManifest } from './backup-format.ts';
-import { checkFreeBytes, receiveFile } from './files.ts';
+import { checkFreeBytes } from './files.ts';
 import { checkKeys, readKeys, usableKeys, writeKeysFile, type SecretKeys } from './key-files.ts';
 import { progressReporter } from './progress.ts';
 import { readArchive, type CheckedArchive } from './read-archive.ts';

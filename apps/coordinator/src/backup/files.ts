@@ -1,10 +1,9 @@
-/** Files of backups on this machine: read piece by piece, received whole or not at all, folders made durable. */
-import { randomUUID } from 'node:crypto';
+/** Files of backups on this machine: read piece by piece, folders made durable, room looked for. */
 import { createReadStream } from 'node:fs';
-import { open, readdir, rename, rm, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, readdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { InputError, InvariantError, UnavailableError } from '#core/errors';
-import { onDisk, syncFolder, systemErrorCode } from '../common/durable-files.ts';
+import { syncFolder, systemErrorCode } from '../common/durable-files.ts';
 import type { Pieces } from './tar.ts';
 
 /** Read a file piece by piece. */
@@ -24,42 +23,6 @@ export async function* readPieces(path: string): Pieces {
       {},
       { cause },
     );
-  }
-}
-
-/**
- * Write a file from pieces so that it is there whole and durable, or not at all.
- *
- * @param use - reads the pieces to their end, each of which is written before it is handed on; what it throws leaves no file
- */
-export async function receiveFile<T>(
-  path: string,
-  source: Pieces,
-  use: (pieces: Pieces) => Promise<T>,
-): Promise<T> {
-  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
-  try {
-    const handle = await open(temporary, 'wx', 0o600);
-    let result: T;
-    try {
-      result = await use(
-        (async function* (): Pieces {
-          for await (const piece of source) {
-            await onDisk('backup', () => handle.writeFile(piece));
-            yield piece;
-          }
-        })(),
-      );
-      await onDisk('backup', () => handle.sync());
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-    await syncFolder(dirname(path));
-    return result;
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   }
 }
 
