@@ -18,6 +18,7 @@ import { DashboardGateway } from './dashboard/dashboard.gateway.ts';
 import { EvaluationController } from './evaluation/evaluation.controller.ts';
 import { EvaluationsService } from './evaluation/evaluations.service.ts';
 import { HealthController } from './health/health.controller.ts';
+import { CleaningService } from './operations/cleaning.service.ts';
 import { DiskService } from './operations/disk.service.ts';
 import { DrainService } from './operations/drain.service.ts';
 import { OpeningGate } from './operations/opening-gate.service.ts';
@@ -73,6 +74,7 @@ const services = [
   BlobStore,
   CallersService,
   Changes,
+  CleaningService,
   ConnectionsService,
   DashboardGateway,
   DeadlinesService,
@@ -122,6 +124,7 @@ export class AppModule implements OnApplicationBootstrap {
   readonly #leaving: LeavingService;
   readonly #retention: RetentionService;
   readonly #disk: DiskService;
+  readonly #cleaning: CleaningService;
 
   constructor(
     environment: Environment,
@@ -133,6 +136,7 @@ export class AppModule implements OnApplicationBootstrap {
     leaving: LeavingService,
     retention: RetentionService,
     disk: DiskService,
+    cleaning: CleaningService,
   ) {
     this.#environment = environment;
     this.#audit = audit;
@@ -143,6 +147,7 @@ export class AppModule implements OnApplicationBootstrap {
     this.#leaving = leaving;
     this.#retention = retention;
     this.#disk = disk;
+    this.#cleaning = cleaning;
   }
 
   static with(environment: Environment): DynamicModule {
@@ -176,6 +181,7 @@ export class AppModule implements OnApplicationBootstrap {
     await this.#audit.start();
     await this.#roster.refresh();
     this.#environment.crashPoints.reach('coordinator.resuming');
+    await this.#cleaning.start();
     await this.#rounds.resume();
     await this.#sites.resumeWithdrawals();
     await this.#leaving.resume();

@@ -15,7 +15,8 @@ import { AppModule } from './app.module.ts';
 import { freeBytesOf } from './backup/files.ts';
 import { snapshotFolder } from './backup/snapshot.ts';
 import { systemClock } from './common/clock.ts';
-import { removeHalfWritten, systemErrorCode, writeFileDurably } from './common/durable-files.ts';
+import { throughPort, type CallPort } from './common/calls.ts';
+import { DurableFiles, systemErrorCode } from './common/durable-files.ts';
 import {
   defaultSettings,
   Environment,
@@ -53,6 +54,8 @@ export interface CoordinatorOptions {
   readonly freeBytes?: FreeBytes;
   /** Folder of the built dashboard; the one that the build makes by default. */
   readonly pageFolder?: string;
+  /** What every statement and every durable file passes through; a test lets them fail there. */
+  readonly calls?: CallPort;
 }
 
 /** One running coordinator. */
@@ -63,6 +66,8 @@ export interface Coordinator {
   readonly tokenFile: string;
   /** Resolves once a drain is over: it is time to close. */
   readonly whenDrained: Promise<void>;
+  /** Rejects once it can do nothing but end: its database belongs to another coordinator. */
+  readonly failed: Promise<never>;
   close(): Promise<void>;
 }
 
@@ -74,22 +79,63 @@ class Undo {
     this.#steps.push(step);
   }
 
-  async run(): Promise<void> {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) await step();
+  #running: Promise<void> | null = null;
+
+  /** Undo everything, once; a step that fails keeps none of the others from being done. */
+  run(): Promise<void> {
+    this.#running ??= this.#run();
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const errors: unknown[] = [];
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/** How long requests that are being answered may take once the coordinator stops. */
+const lastAnswersMs = 5000;
+
+/** The end of a server: it waits for answers that are under way, and for nobody who keeps asking. */
+class LastAnswers {
+  isStopping = false;
+  readonly #server: HttpServer;
+
+  constructor(server: HttpServer) {
+    this.#server = server;
+  }
+
+  async during(close: () => Promise<void>): Promise<void> {
+    this.isStopping = true;
+    const timer = setTimeout(() => {
+      this.#server.closeAllConnections();
+    }, lastAnswersMs);
+    try {
+      await close();
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 
 /**
  * Start a coordinator; nothing is left behind where it fails.
  *
- * @throws StateError DATA_FOLDER_LOCKED, UnavailableError PORT_TAKEN
+ * @throws StateError DATA_FOLDER_LOCKED or DATABASE_LOCKED, UnavailableError PORT_TAKEN
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const undo = new Undo();
   try {
     return await start(options, undo);
   } catch (error) {
-    await undo.run();
+    await undo.run().catch(() => undefined); // why it did not start is what counts
     throw error;
   }
 }
@@ -109,48 +155,53 @@ async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinat
     bodyParser: false,
     ...(httpsOptions === undefined ? {} : { httpsOptions }),
   });
-  undo.add(() => app.close());
+  const leave = new LastAnswers(app.getHttpServer());
+  undo.add(() => leave.during(() => app.close()));
   const page = await loadPage(options.pageFolder ?? defaultPageFolder);
-  configure(app, page);
+  configure(app, page, leave);
   const url = await listen(app, options);
   environment.publicUrl = options.publicUrl ?? url;
   await writeAddress(environment, url);
-  undo.add(() => rm(environment.folder.addressFile, { force: true }));
+  undo.add(() => environment.files.remove(environment.folder.addressFile));
   environment.logger.info('listening', { event: 'listening', url });
   return {
     url,
     dashboardUrl: page.html === null ? null : `${environment.publicUrl}/`,
     tokenFile: environment.folder.tokenFile,
     whenDrained: app.get(DrainService).whenDrained,
+    failed: environment.database.failed,
     close: () => undo.run(),
   };
 }
 
 async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise<Environment> {
-  const { clock = systemClock, logger = new Logger('info') } = options;
+  const { clock = systemClock, logger = new Logger('info'), calls = throughPort } = options;
+  const files = new DurableFiles(calls);
   const folder = await prepareDataFolder(options.dataFolder);
   const lock = takePidLock(folder.path);
   undo.add(() => {
     lock.release();
   });
-  await removeHalfWritten([folder.blobs, folder.keys]);
+  await files.removeHalfWritten([folder.blobs, folder.keys]);
   await rm(snapshotFolder(folder.path), { recursive: true, force: true });
-  const keys = await loadKeys(folder);
+  const keys = await loadKeys(folder, files);
   const database = await openDatabase({
     folder: folder.database,
     url: options.databaseUrl,
     onIdleError: (error) => {
       logger.warn('idle database connection lost', { error });
     },
+    calls,
   });
   undo.add(() => database.close());
   const { queries } = database;
-  await ensureAdministratorToken({ path: folder.tokenFile, queries, clock });
+  await ensureAdministratorToken({ path: folder.tokenFile, files, queries, clock });
   const work = options.work ?? new WorkerAdapterWork();
   undo.add(() => work.close());
   return new Environment({
     database,
     folder,
+    files,
     keys,
     federation: await loadFederationId(queries),
     clock,
@@ -163,8 +214,9 @@ async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise
 }
 
 /** Say in the data folder where it listens, for the commands that name the folder alone. */
-async function writeAddress({ folder, publicUrl }: Environment, url: string): Promise<void> {
-  await writeFileDurably(folder.addressFile, `${JSON.stringify({ version: 1, url, publicUrl })}\n`);
+async function writeAddress(environment: Environment, url: string): Promise<void> {
+  const { files, folder, publicUrl } = environment;
+  await files.write(folder.addressFile, `${JSON.stringify({ version: 1, url, publicUrl })}\n`);
 }
 
 /** The federation's own name: made once, at the first start. */
@@ -191,7 +243,7 @@ async function readTlsFile(option: string, path: string): Promise<Buffer> {
 }
 
 /** Limits and headers of HTTP. */
-function configure(app: NestExpressApplication, page: Page): void {
+function configure(app: NestExpressApplication, page: Page, leave: LastAnswers): void {
   app.useWebSocketAdapter(new SitesIoAdapter(app));
   app.useBodyParser('json', { limit: '1mb', strict: true });
   app.disable('x-powered-by');
@@ -206,6 +258,7 @@ function configure(app: NestExpressApplication, page: Page): void {
       response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
       response.setHeader('Referrer-Policy', 'no-referrer');
       response.setHeader('Cache-Control', 'no-store');
+      if (leave.isStopping) response.setHeader('Connection', 'close');
       next();
     },
   );

@@ -121,6 +121,7 @@ export const errorCatalog = {
   ALREADY_EXISTS: entry('state', 409, 'There is one with this name already.'),
   ALREADY_ENROLLED: entry('state', 409, 'This site is enrolled already.'),
   DATA_FOLDER_LOCKED: entry('state', 409, 'Another process uses this data folder.'),
+  DATABASE_LOCKED: entry('state', 409, 'Another coordinator uses this database.'),
   CHECKPOINT_INVALID: entry('state', 409, 'The checkpoint does not fit the round.'),
   VERSION_FORK: entry('state', 409, 'The result does not continue the chain that this site knows.'),
   AGENT_VERSION_TOO_OLD: entry('state', 409, 'The task needs a newer site agent.'),

@@ -83,15 +83,22 @@ export class AuditTallyService implements BeforeApplicationShutdown {
   note(record: AuditRecord): void {
     const admitted = this.admit(record);
     if (admitted.length === 0) return;
-    this.#background.start('audit', () => this.#audit.record(...admitted));
+    this.#background.startUntilDone('audit', () => this.#audit.record(...admitted));
   }
 
   /** Record what was counted and not told yet. */
   async flush(): Promise<void> {
     const counted = [...this.#tallies.values()].filter(({ count }) => count > 0);
     const records = counted.map(({ record, count }) => withCount(record, count));
-    for (const tally of counted) tally.count = 0;
-    if (records.length > 0) await this.#audit.record(...records);
+    if (records.length === 0) return;
+    const taken = counted.map((tally) => ({ tally, count: tally.count }));
+    for (const { tally } of taken) tally.count = 0;
+    try {
+      await this.#audit.record(...records);
+    } catch (error) {
+      for (const { tally, count } of taken) tally.count += count; // told with the next flush
+      throw error;
+    }
   }
 
   #refill(record: AuditRecord): Tally {

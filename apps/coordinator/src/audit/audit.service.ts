@@ -46,8 +46,8 @@ export class AuditService {
     await transaction.insert(auditEntries).values(rows);
     const claim = currentCommand()?.claim ?? null;
     if (claim !== null && records.some(isByPerson)) await claimKey(transaction, claim, atMs);
-    this.#environment.transactions.whenEnded(transaction, (isCommitted) => {
-      if (isCommitted) this.#chain.kick();
+    this.#environment.transactions.whenEnded(transaction, (end) => {
+      if (end !== 'undone') this.#chain.kick();
     });
   }
 

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError, InvariantError, UnavailableError } from '#core/errors';
-import { syncFolder, systemErrorCode } from '../common/durable-files.ts';
+import { DurableFiles, systemErrorCode } from '../common/durable-files.ts';
 import type { Pieces } from './tar.ts';
 
 /** Read a file piece by piece. */
@@ -40,7 +40,7 @@ export async function syncTree(folder: string): Promise<void> {
       }
     }
   }
-  await syncFolder(folder);
+  await new DurableFiles().syncFolder(folder);
 }
 
 /** Free bytes of the disk that a folder lies on. */

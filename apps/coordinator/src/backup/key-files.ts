@@ -14,7 +14,7 @@ import {
 } from '#core/crypto';
 import { AuthError, InputError } from '#core/errors';
 import { federationIdSchema } from '#core/protocol';
-import { systemErrorCode, writeFileDurably } from '../common/durable-files.ts';
+import { DurableFiles, systemErrorCode } from '../common/durable-files.ts';
 import type { CoordinatorKeys } from '../config/data-folder.ts';
 import type { BackupManifest } from './backup-format.ts';
 
@@ -100,13 +100,14 @@ export async function writeKeysFile(
   keys: SecretKeys,
 ): Promise<void> {
   const content = { type: 'melo-coordinator-keys', version: 1, federation, keys };
-  await writeFileDurably(path, `${JSON.stringify(keysFileSchema.parse(content))}\n`);
+  await new DurableFiles().write(path, `${JSON.stringify(keysFileSchema.parse(content))}\n`);
 }
 
 /** Lay the keys out as a coordinator finds them. */
 export async function writeKeysFolder(folder: string, keys: SecretKeys): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const name of names) await writeFileDurably(join(folder, `${name}.key`), `${keys[name]}\n`);
+  const files = new DurableFiles();
+  for (const name of names) await files.write(join(folder, `${name}.key`), `${keys[name]}\n`);
 }
 
 /** What a backup says of the keys it belongs to; the random 256 bits of the wrapping key cannot be guessed from its digest. */

@@ -7,7 +7,7 @@ import { getTableName, is, sql } from 'drizzle-orm';
 import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle as drizzlePostgres } from 'drizzle-orm/node-postgres';
 import { migrate as migratePostgres } from 'drizzle-orm/node-postgres/migrator';
-import { PgTable } from 'drizzle-orm/pg-core';
+import { PgTable, type PgTransactionConfig } from 'drizzle-orm/pg-core';
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
 import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator';
 import pg from 'pg';
@@ -15,7 +15,8 @@ import { z } from 'zod';
 import { InputError, StateError, UnavailableError } from '#core/errors';
 import { packageRoot, packageVersion } from '../common/package-info.ts';
 import { isDatabaseFolder, readDatabaseTemplate } from '../config/database-template.ts';
-import type { Database, Queries } from '../config/database.ts';
+import { DatabaseLock } from '../config/database-lock.ts';
+import type { Database, Queries, TransactionKind } from '../config/database.ts';
 import * as schema from '../config/schema.ts';
 import type { SchemaLevel } from './backup-format.ts';
 
@@ -29,7 +30,7 @@ const knownTables: ReadonlySet<string> = new Set(
 );
 
 /** A database whose schema can be brought to a level. */
-export interface RawDatabase extends Database {
+export interface RawDatabase extends Pick<Database, 'kind' | 'queries' | 'transaction' | 'close'> {
   /** Apply the migrations of a folder that are not applied yet. */
   migrate(folder: string): Promise<void>;
 }
@@ -40,6 +41,9 @@ export interface DatabasePlace {
   readonly url: string | undefined;
 }
 
+const configOf = (kind: TransactionKind = 'change'): PgTransactionConfig | undefined =>
+  kind === 'change' ? undefined : { isolationLevel: 'repeatable read', accessMode: 'read only' };
+
 async function openPglite(folder: string): Promise<RawDatabase> {
   const loadDataDir = isDatabaseFolder(folder) ? null : await readDatabaseTemplate();
   const client = await PGlite.create(folder, loadDataDir === null ? {} : { loadDataDir });
@@ -47,12 +51,14 @@ async function openPglite(folder: string): Promise<RawDatabase> {
   return {
     kind: 'pglite',
     queries,
+    transaction: (work, kind) => queries.transaction(work, configOf(kind)),
     close: () => client.close(),
     migrate: (from) => migratePglite(queries, { migrationsFolder: from }),
   };
 }
 
 async function openPostgres(url: string): Promise<RawDatabase> {
+  const lock = await DatabaseLock.take(url, () => undefined);
   const pool = new pg.Pool({ connectionString: url, max: 2, connectionTimeoutMillis: 10_000 });
   pool.on('error', () => undefined); // the next statement says so
   const queries = drizzlePostgres(pool, { schema });
@@ -60,7 +66,11 @@ async function openPostgres(url: string): Promise<RawDatabase> {
   return {
     kind: 'postgresql',
     queries,
-    close: () => pool.end(),
+    transaction: (work, kind) => queries.transaction(work, configOf(kind)),
+    close: async () => {
+      await pool.end();
+      await lock.release();
+    },
     migrate: (from) => migratePostgres(queries, { migrationsFolder: from }),
   };
 }
@@ -68,12 +78,13 @@ async function openPostgres(url: string): Promise<RawDatabase> {
 /**
  * Open a database and change nothing in it.
  *
- * @throws UnavailableError STORE_UNAVAILABLE
+ * @throws StateError DATABASE_LOCKED where a coordinator uses it, UnavailableError STORE_UNAVAILABLE
  */
 export async function openRawDatabase({ folder, url }: DatabasePlace): Promise<RawDatabase> {
   try {
     return url === undefined ? await openPglite(folder) : await openPostgres(url);
   } catch (cause) {
+    if (cause instanceof StateError) throw cause;
     throw new UnavailableError(
       'STORE_UNAVAILABLE',
       `database: expected to open ${url === undefined ? 'the embedded one' : 'PostgreSQL at DATABASE_URL'}, it does not; see the cause`,

@@ -6,7 +6,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromHex } from '#core/bytes';
 import { StateError } from '#core/errors';
-import { onDisk, syncFolder } from '../common/durable-files.ts';
+import { DurableFiles, onDisk } from '../common/durable-files.ts';
 import { restoringFolder } from '../config/data-folder.ts';
 import { takePidLock } from '../config/pid-lock.ts';
 import { announcedBytes, type BackupManifest } from './backup-format.ts';
@@ -120,7 +120,7 @@ async function restoreInto(
   if (aside !== null) await moveAll(to, before, aside);
   await moveAll(staging, await readdir(staging), to);
   await rm(staging, { recursive: true });
-  await syncFolder(to);
+  await new DurableFiles().syncFolder(to);
   const { lostUpdates, chains, schema } = stored;
   return {
     manifest,
@@ -149,7 +149,7 @@ function somethingThere(what: string): StateError {
 async function moveAll(from: string, names: readonly string[], to: string): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 });
   for (const name of names) await rename(join(from, name), join(to, name));
-  await syncFolder(to);
+  await new DurableFiles().syncFolder(to);
 }
 
 /** Keys and files, as a coordinator finds them. */

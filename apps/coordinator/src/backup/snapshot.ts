@@ -6,14 +6,15 @@
  */
 import { copyFile, link, mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sql, type SQL } from 'drizzle-orm';
+import { getTableName, sql, type SQL } from 'drizzle-orm';
 import { z } from 'zod';
 import { utf8 } from '#core/bytes';
 import { InputError, InvariantError, UnavailableError } from '#core/errors';
 import { digestSchema } from '#core/protocol';
-import { onDisk, systemErrorCode, withFile } from '../common/durable-files.ts';
+import { DurableFiles, onDisk, systemErrorCode } from '../common/durable-files.ts';
 import type { FreeBytes } from '../common/environment.ts';
 import { packageVersion } from '../common/package-info.ts';
+import { blobColumns } from '../config/blob-columns.ts';
 import type { CoordinatorKeys, DataFolder } from '../config/data-folder.ts';
 import type { Database, Queries } from '../config/database.ts';
 import {
@@ -32,7 +33,7 @@ const jsonFactor = 4;
 
 /** What a snapshot is made of. */
 export interface SnapshotSource {
-  readonly database: Database;
+  readonly database: Pick<Database, 'kind' | 'transaction'>;
   readonly folder: DataFolder;
   readonly keys: CoordinatorKeys;
   readonly federation: string;
@@ -76,9 +77,9 @@ export async function takeSnapshot(source: SnapshotSource): Promise<Snapshot> {
     for (const part of ['database', 'uploads']) {
       await mkdir(join(folder, part), { recursive: true, mode: 0o700 });
     }
-    return await source.database.queries.transaction(
+    return await source.database.transaction(
       (transaction) => readAll(source, folder, transaction),
-      { isolationLevel: 'repeatable read', accessMode: 'read only' },
+      'snapshot',
     );
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
@@ -174,18 +175,12 @@ async function nameOnceMore(path: string, second: string): Promise<number | null
   return (await stat(second)).size;
 }
 
-/** Columns whose values are names of blobs; a database of an older release lacks some. */
-const blobColumns: readonly (readonly [table: string, column: string])[] = [
-  ['versions', 'ciphertext_digest'],
-  ['versions', 'state_ciphertext_digest'],
-  ['evaluations', 'payload_digest'],
-];
-
 async function blobDigests(queries: Queries): Promise<{ readonly digest: string }[]> {
   const parts: SQL[] = [];
-  for (const [table, column] of blobColumns) {
-    if (!(await columnsOf(queries, table)).includes(column)) continue;
-    const [from, name] = [sql.identifier(table), sql.identifier(column)];
+  for (const { table, column } of blobColumns) {
+    // A database of an older release lacks some.
+    if (!(await columnsOf(queries, getTableName(table))).includes(column.name)) continue;
+    const [from, name] = [sql.identifier(getTableName(table)), sql.identifier(column.name)];
     parts.push(sql`select ${name} as digest from ${from} where ${name} is not null`);
   }
   const union = sql.join(parts, sql` union `);
@@ -250,19 +245,18 @@ async function writeTable(queries: Queries, folder: string, table: string): Prom
   );
   let rows = 0;
   let bytes = 0;
-  await onDisk('backup', () =>
-    withFile(join(folder, 'database', `${table}.ndjson`), 'wx', 0o600, async (handle) => {
-      for (;;) {
-        const fetch = sql.raw(`fetch forward ${rowsPerFetch} from backup_rows`);
-        const page = await select(queries, lineSchema, fetch);
-        if (page.length === 0) break;
-        const text = utf8(page.map(({ line }) => `${line}\n`).join(''));
-        await handle.writeFile(text);
-        rows += page.length;
-        bytes += text.length;
-      }
-    }),
-  );
+  const path = join(folder, 'database', `${table}.ndjson`);
+  await new DurableFiles().use(path, 'wx', 0o600, async (file) => {
+    for (;;) {
+      const fetch = sql.raw(`fetch forward ${rowsPerFetch} from backup_rows`);
+      const page = await select(queries, lineSchema, fetch);
+      if (page.length === 0) break;
+      const text = utf8(page.map(({ line }) => `${line}\n`).join(''));
+      await file.write(text, bytes);
+      rows += page.length;
+      bytes += text.length;
+    }
+  });
   await queries.execute(sql`close backup_rows`);
   if (bytes > backupLimits.tableBytesMax) {
     throw new InvariantError(`backup: expected table ${table} to fit into an entry, it does not`);

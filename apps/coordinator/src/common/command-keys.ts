@@ -38,12 +38,17 @@ export async function claimKey(
     .onConflictDoNothing();
 }
 
-/** Find a key that is not forgotten; those that are go. */
-export async function findKey(environment: Environment, claim: KeyClaim): Promise<KnownKey | null> {
-  const { queries, clock, keys } = environment;
+/** Forget keys whose time is over. */
+export async function forgetKeys({ queries, clock }: Environment): Promise<void> {
   await queries
     .delete(idempotencyKeys)
     .where(lt(idempotencyKeys.createdAtMs, clock.wallTimeMs() - keyLifetimeMs));
+}
+
+/** Find a key that is not forgotten; those that are go. */
+export async function findKey(environment: Environment, claim: KeyClaim): Promise<KnownKey | null> {
+  const { queries, keys } = environment;
+  await forgetKeys(environment);
   const rows = await queries
     .select()
     .from(idempotencyKeys)

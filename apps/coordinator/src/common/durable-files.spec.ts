@@ -1,7 +1,9 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { removeHalfWritten, writeFileDurably } from './durable-files.ts';
+import { DurableFiles } from './durable-files.ts';
+
+const files = new DurableFiles();
 
 let folder: string;
 beforeEach(async () => {
@@ -12,7 +14,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 /** The name that a file has while it is written. */
 async function temporaryName(): Promise<string> {
   const target = join(folder, 'whole');
-  const writing = writeFileDurably(target, new Uint8Array(32 * 1024 * 1024));
+  const writing = files.write(target, new Uint8Array(32 * 1024 * 1024));
   let name: string | undefined;
   while (name === undefined) name = (await readdir(folder)).find((each) => each !== 'whole');
   await writing;
@@ -25,7 +27,7 @@ test('what a killed process had half written is removed, whole files stay', asyn
   for (const file of [name, join('ab', name), join('ab', 'whole'), '.tmp', 'notes.tmp']) {
     await writeFile(join(folder, file), 'x');
   }
-  await removeHalfWritten([folder]);
+  await files.removeHalfWritten([folder]);
   const left = await readdir(folder, { recursive: true });
   expect(left.sort()).toEqual(['.tmp', 'ab', join('ab', 'whole'), 'notes.tmp', 'whole']);
 });

@@ -4,6 +4,7 @@ import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import type { CoordinatorKeys, DataFolder } from '../config/data-folder.ts';
 import type { Database, Queries } from '../config/database.ts';
 import type { AdapterWork } from '../rounds/adapter-work.ts';
+import type { DurableFiles } from './durable-files.ts';
 import type { Logger } from './logger.ts';
 import { Transactions } from './transactions.ts';
 
@@ -43,6 +44,7 @@ export type FreeBytes = (folder: string) => Promise<number>;
 export class Environment {
   readonly database: Database;
   readonly folder: DataFolder;
+  readonly files: DurableFiles;
   readonly keys: CoordinatorKeys;
   readonly federation: string;
   readonly clock: Clock;
@@ -63,6 +65,7 @@ export class Environment {
   ) {
     this.database = parts.database;
     this.folder = parts.folder;
+    this.files = parts.files;
     this.keys = parts.keys;
     this.federation = parts.federation;
     this.clock = parts.clock;
@@ -70,7 +73,7 @@ export class Environment {
     this.settings = parts.settings;
     this.work = parts.work;
     this.freeBytes = parts.freeBytes;
-    this.transactions = new Transactions(parts.database.queries);
+    this.transactions = new Transactions(parts.database);
     this.crashPoints = parts.crashPoints ?? noCrashPoints;
   }
 

@@ -2,6 +2,7 @@
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
 import { isNativeError } from 'node:util/types';
 import { MeloError } from '#core/errors';
+import { systemErrorCode } from './durable-files.ts';
 
 /** What a line may carry beside its message. */
 export interface LogFields {
@@ -46,15 +47,25 @@ const allowedFields: readonly (keyof LogFields)[] = [
 /** Name an error for the log: class, code and stack of our own; class and stack alone of others' (their messages may quote data). */
 function describeError(error: unknown): Record<string, unknown> {
   if (error instanceof MeloError) {
-    return { name: error.name, code: error.code, message: error.message, stack: error.stack };
+    const { name, code, message, stack, cause } = error;
+    return { name, code, message, stack, ...causeOf(cause) };
   }
   if (!isNativeError(error)) return { name: typeof error };
   const frames = error.stack?.split('\n').filter((line) => line.trimStart().startsWith('at '));
   return {
     name: error.name,
+    ...codeOf(error),
     stack: frames?.join('\n'),
-    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+    ...causeOf(error.cause),
   };
+}
+
+const causeOf = (cause: unknown) => (cause === undefined ? {} : { cause: describeError(cause) });
+
+/** A code of the system or the database, which quotes nothing. */
+function codeOf(error: unknown): { readonly code?: string } {
+  const code = systemErrorCode(error);
+  return code !== undefined && /^[A-Z0-9_]{1,40}$/.test(code) ? { code } : {};
 }
 
 /** A log with levels; the message is a constant of the program. */

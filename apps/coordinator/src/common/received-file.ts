@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { onDisk, syncFolder } from './durable-files.ts';
+import { DurableFiles, onDisk } from './durable-files.ts';
 
 type Pieces = AsyncIterable<Uint8Array>;
 
@@ -34,7 +34,7 @@ export async function receiveFile<T>(
       await handle.close();
     }
     await rename(temporary, path);
-    await syncFolder(dirname(path));
+    await new DurableFiles().syncFolder(dirname(path));
     return result;
   } catch (error) {
     await rm(temporary, { force: true });

@@ -1,36 +1,70 @@
-/** Transactions, and word of how each ended: what is held in memory follows the database and never runs ahead of it. */
+/**
+ * Transactions: repeated where nothing was stored and the same may go through, and word of how each ended, so that what is
+ * held in memory follows the database and never runs ahead of it.
+ */
+import { randomInt } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import { InvariantError } from '#core/errors';
-import type { Queries } from '../config/database.ts';
+import type { Database, Queries, TransactionWork } from '../config/database.ts';
+import { isRepeatable, OutcomeUnknownError } from './store-errors.ts';
 
-/** Told once a transaction has ended; `isCommitted` is false too where nobody knows. */
-export type TransactionListener = (isCommitted: boolean) => void;
+/** How a transaction ended; `unknown` where the connection was lost at its commit: the database alone knows. */
+export type TransactionEnd = 'committed' | 'undone' | 'unknown';
+
+/** Told once a transaction has ended. */
+export type TransactionListener = (end: TransactionEnd) => void;
+
+/** Runs of one transaction at most. */
+const runsMax = 5;
+/** Milliseconds before the second run, twice as long before each further one; up to as much again by chance. */
+const delayMs = 25;
 
 /** Transactions that tell how they ended. */
 export class Transactions {
-  readonly #queries: Queries;
+  readonly #database: Pick<Database, 'transaction'>;
   readonly #listeners = new WeakMap<Queries, TransactionListener[]>();
 
-  constructor(queries: Queries) {
-    this.#queries = queries;
+  constructor(database: Pick<Database, 'transaction'>) {
+    this.#database = database;
   }
 
-  /** Run work in one transaction and return what it returns once that is committed. */
-  async run<T>(work: (transaction: Queries) => Promise<T>): Promise<T> {
-    const listeners: TransactionListener[] = [];
-    let isCommitted = false;
-    try {
-      const result = await this.#queries.transaction((transaction) => {
-        this.#listeners.set(transaction, listeners);
-        return work(transaction);
-      });
-      isCommitted = true;
-      return result;
-    } finally {
-      for (const listener of listeners) listener(isCommitted);
+  /**
+   * Run work in one transaction and return what it returns once that is committed. After a serialisation failure, a deadlock
+   * or a connection that was lost before the commit the work is run again: it must not do anything but through the transaction.
+   *
+   * @throws OutcomeUnknownError where the connection was lost at the commit; listeners hear of it as `unknown`
+   */
+  async run<T>(work: TransactionWork<T>): Promise<T> {
+    for (let run = 1; ; run++) {
+      try {
+        return await this.#runOnce(work);
+      } catch (error) {
+        if (run === runsMax || !isRepeatable(error)) throw error;
+        const longestMs = delayMs * 2 ** run;
+        await wait(randomInt(longestMs / 2, longestMs));
+      }
     }
   }
 
-  /** Hear how a transaction of {@link run} ends. */
+  async #runOnce<T>(work: TransactionWork<T>): Promise<T> {
+    const listeners: TransactionListener[] = [];
+    let end: TransactionEnd = 'undone';
+    try {
+      const result = await this.#database.transaction((transaction) => {
+        this.#listeners.set(transaction, listeners);
+        return work(transaction);
+      });
+      end = 'committed';
+      return result;
+    } catch (error) {
+      if (error instanceof OutcomeUnknownError) end = 'unknown';
+      throw error;
+    } finally {
+      for (const listener of listeners) listener(end);
+    }
+  }
+
+  /** Hear how a transaction of {@link run} ends; of each run by itself, where it is run again. */
   whenEnded(transaction: Queries, listener: TransactionListener): void {
     const listeners = this.#listeners.get(transaction);
     if (listeners === undefined) {

@@ -1,10 +1,9 @@
 /** The administrator's token: made at the first start and when it expired, in a file of mode 0600; stored hashed. */
-import { readFile } from 'node:fs/promises';
 import { eq } from 'drizzle-orm';
 import type { Clock } from '#core/clock';
 import { toHex, utf8 } from '#core/bytes';
 import { blake2b256, encodePieces, randomBytes } from '#core/crypto';
-import { systemErrorCode, writeFileDurably } from '../common/durable-files.ts';
+import type { DurableFiles } from '../common/durable-files.ts';
 import type { Queries } from './database.ts';
 import { administratorTokens } from './schema.ts';
 
@@ -15,24 +14,16 @@ export function tokenHash(token: string): string {
   return toHex(blake2b256(encodePieces([utf8('melo/1/administrator-token'), utf8(token)])));
 }
 
-async function readToken(path: string): Promise<string | null> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null;
-    throw error;
-  }
-}
-
 /** Make sure that the token file holds a token that is valid now. */
 export async function ensureAdministratorToken(options: {
   readonly path: string;
+  readonly files: DurableFiles;
   readonly queries: Queries;
   readonly clock: Clock;
 }): Promise<void> {
-  const { path, queries, clock } = options;
+  const { path, files, queries, clock } = options;
   const nowMs = clock.wallTimeMs();
-  const present = await readToken(path);
+  const present = (await files.readText(path))?.trim() ?? null;
   if (present !== null) {
     const rows = await queries
       .select()
@@ -48,5 +39,5 @@ export async function ensureAdministratorToken(options: {
     createdAtMs: nowMs,
     expiresAtMs: nowMs + lifetimeMs,
   });
-  await writeFileDurably(path, `${token}\n`);
+  await files.write(path, `${token}\n`);
 }

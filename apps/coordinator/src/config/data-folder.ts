@@ -1,6 +1,6 @@
 /** The data folder: mode 0700, key files 0600; the wrapping key lies outside the database. */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromHex, toHex } from '#core/bytes';
 import {
@@ -11,7 +11,7 @@ import {
   type SigningKeyPair,
 } from '#core/crypto';
 import { AuthError, StateError } from '#core/errors';
-import { systemErrorCode, writeFileDurably } from '../common/durable-files.ts';
+import type { DurableFiles } from '../common/durable-files.ts';
 
 /** Where things lie in a data folder. */
 export interface DataFolder {
@@ -61,14 +61,11 @@ export async function prepareDataFolder(path: string): Promise<DataFolder> {
 }
 
 /** Read a key of 32 bytes, or make it the first time. */
-async function loadOrCreateKey(path: string): Promise<Uint8Array> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
+async function loadOrCreateKey(files: DurableFiles, path: string): Promise<Uint8Array> {
+  const text = await files.readText(path);
+  if (text === null) {
     const key = randomBytes(32);
-    await writeFileDurably(path, `${toHex(key)}\n`);
+    await files.write(path, `${toHex(key)}\n`);
     return key;
   }
   if (/^[0-9a-f]{64}\n?$/.test(text)) return fromHex(text.trim());
@@ -79,9 +76,9 @@ async function loadOrCreateKey(path: string): Promise<Uint8Array> {
 }
 
 /** Load the coordinator's keys; they are made at the first start. */
-export async function loadKeys(folder: DataFolder): Promise<CoordinatorKeys> {
+export async function loadKeys(folder: DataFolder, files: DurableFiles): Promise<CoordinatorKeys> {
   const key = (name: string): Promise<Uint8Array> =>
-    loadOrCreateKey(join(folder.keys, `${name}.key`));
+    loadOrCreateKey(files, join(folder.keys, `${name}.key`));
   return {
     signing: signingKeyPairFromSeed(await key('signing')),
     agreement: agreementKeyPairFromSecret(await key('agreement')),

@@ -1,34 +1,15 @@
-import { randomUUID } from 'node:crypto';
-import pg from 'pg';
+/** PostgreSQL alone: the same round as every other spec, by its own connections. Those of one process are lost in many ways. */
 import { decodeAdapterFile } from '#core/adapter';
 import { Harness } from '../testing/harness.ts';
+import { specServerUrl } from '../testing/spec-database.ts';
 
-const databaseUrl = process.env['DATABASE_URL'] ?? '';
-
-// PGlite carries every other spec; this one runs the same round on PostgreSQL where one is named.
-(databaseUrl === '' ? describe.skip : describe)('on PostgreSQL', () => {
-  const name = `melo_spec_${randomUUID().replaceAll('-', '')}`;
+(specServerUrl === undefined ? describe.skip : describe)('on PostgreSQL', () => {
   let harness: Harness;
-  const administer = async (statement: string): Promise<void> => {
-    const client = new pg.Client({ connectionString: databaseUrl });
-    await client.connect();
-    try {
-      await client.query(statement);
-    } finally {
-      await client.end();
-    }
-  };
   beforeAll(async () => {
-    await administer(`create database ${name}`);
-    const url = new URL(databaseUrl);
-    url.pathname = `/${name}`;
-    harness = await Harness.start({ databaseUrl: url.href });
+    harness = await Harness.start();
     for (const site of ['north', 'south', 'west']) await harness.join(site);
   });
-  afterAll(async () => {
-    await harness.stop();
-    await administer(`drop database ${name}`);
-  });
+  afterAll(() => harness.stop());
 
   test('a round is published, and a restart opens the same database', async () => {
     await harness.createTask({ rounds: 1 });

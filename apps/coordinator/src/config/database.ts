@@ -1,64 +1,62 @@
 /** The database: PGlite in the data folder, or PostgreSQL where an address is given; migrated when opened. */
-import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
 import { sql } from 'drizzle-orm';
-import { drizzle as drizzlePostgres } from 'drizzle-orm/node-postgres';
-import { migrate as migratePostgres } from 'drizzle-orm/node-postgres/migrator';
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
-import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
-import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator';
-import pg from 'pg';
-import { UnavailableError } from '#core/errors';
-import { packageRoot } from '../common/package-info.ts';
-import { isDatabaseFolder, readDatabaseTemplate } from './database-template.ts';
-import * as schema from './schema.ts';
+import { MeloError, UnavailableError } from '#core/errors';
+import { throughPort, type CallPort } from '../common/calls.ts';
+import { openPglite } from './pglite.ts';
+import { openPostgres } from './postgres.ts';
+import type * as schema from './schema.ts';
 
 /** Queries, inside or outside a transaction. */
 export type Queries = PgDatabase<PgQueryResultHKT, typeof schema>;
 
+/** What is done in a transaction. */
+export type TransactionWork<T> = (transaction: Queries) => Promise<T>;
+/** A `snapshot` only reads, and all of it of one moment. */
+export type TransactionKind = 'change' | 'snapshot';
+
 /** An open database. */
 export interface Database {
   readonly kind: 'pglite' | 'postgresql';
+  /** Statements outside any transaction. */
   readonly queries: Queries;
+  /**
+   * Do work in one transaction.
+   *
+   * @throws ConnectionLostError where nothing was stored, OutcomeUnknownError where nobody knows
+   */
+  transaction<T>(work: TransactionWork<T>, kind?: TransactionKind): Promise<T>;
+  /** Rejects once the database belongs to another coordinator: this one can do nothing but end. */
+  readonly failed: Promise<never>;
   close(): Promise<void>;
 }
 
-const migrationsFolder = join(packageRoot, 'apps', 'coordinator', 'migrations');
-
-async function openPglite(folder: string): Promise<Database> {
-  const loadDataDir = isDatabaseFolder(folder) ? null : await readDatabaseTemplate();
-  const client = await PGlite.create(folder, loadDataDir === null ? {} : { loadDataDir });
-  const queries = drizzlePglite(client, { schema });
-  await migratePglite(queries, { migrationsFolder });
-  return { kind: 'pglite', queries, close: () => client.close() };
-}
-
-async function openPostgres(url: string, onIdleError: (error: unknown) => void): Promise<Database> {
-  const pool = new pg.Pool({ connectionString: url, max: 8, connectionTimeoutMillis: 10_000 });
-  pool.on('error', onIdleError);
-  const queries = drizzlePostgres(pool, { schema });
-  await migratePostgres(queries, { migrationsFolder });
-  return { kind: 'postgresql', queries, close: () => pool.end() };
+/** How a database is opened. */
+export interface DatabaseOptions {
+  /** Of PGlite, used unless `url` names a PostgreSQL. */
+  readonly folder: string;
+  readonly url: string | undefined;
+  /** Told of connections that were lost while nothing ran on them. */
+  readonly onIdleError: (error: unknown) => void;
+  readonly calls?: CallPort;
 }
 
 /**
  * Open the database and bring its schema up to date.
  *
- * @param options - `folder` of PGlite, used unless `url` names a PostgreSQL
+ * @throws StateError DATABASE_LOCKED where another coordinator uses it, UnavailableError STORE_UNAVAILABLE
  */
-export async function openDatabase(options: {
-  readonly folder: string;
-  readonly url: string | undefined;
-  readonly onIdleError: (error: unknown) => void;
-}): Promise<Database> {
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { folder, url, onIdleError, calls = throughPort } = options;
   try {
-    return options.url === undefined
-      ? await openPglite(options.folder)
-      : await openPostgres(options.url, options.onIdleError);
+    return url === undefined
+      ? await openPglite(folder, calls)
+      : await openPostgres({ url, onIdleError, calls });
   } catch (cause) {
+    if (cause instanceof MeloError && cause.code === 'DATABASE_LOCKED') throw cause;
     throw new UnavailableError(
       'STORE_UNAVAILABLE',
-      `database: expected to open ${options.url === undefined ? 'the embedded one in the data folder' : 'PostgreSQL at DATABASE_URL'}, it does not; see the cause, restore a backup if it is damaged`,
+      `database: expected to open ${url === undefined ? 'the embedded one in the data folder' : 'PostgreSQL at DATABASE_URL'}, it does not; see the cause, restore a backup if it is damaged`,
       {},
       { cause },
     );

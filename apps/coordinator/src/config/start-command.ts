@@ -16,7 +16,7 @@ export const exitCodes = {
   usage: 2,
   configuration: 3,
   portTaken: 4,
-  dataFolderLocked: 5,
+  locked: 5,
 } as const;
 
 /** The exit code for what was thrown. */
@@ -31,7 +31,8 @@ export function exitCodeOf(error: unknown): number {
     case 'PORT_TAKEN':
       return exitCodes.portTaken;
     case 'DATA_FOLDER_LOCKED':
-      return exitCodes.dataFolderLocked;
+    case 'DATABASE_LOCKED':
+      return exitCodes.locked;
     default:
       return exitCodes.other;
   }
@@ -71,9 +72,12 @@ async function run(raw: unknown): Promise<void> {
   } else {
     process.stdout.write(startText(coordinator, given.retentionDays));
   }
-  await Promise.race([stopped, coordinator.whenDrained]);
-  logger.info('stopping', { event: 'stopping' });
-  await coordinator.close();
+  try {
+    await Promise.race([stopped, coordinator.whenDrained, coordinator.failed]);
+  } finally {
+    logger.info('stopping', { event: 'stopping' });
+    await coordinator.close();
+  }
   if (given.json) line({ event: 'stopped' });
 }
 
@@ -117,7 +121,7 @@ export function registerCoordinatorCommands(program: Command): void {
       'after',
       `
 DATABASE_URL names a PostgreSQL to use instead of the embedded database.
-Exit codes: 0 stopped or drained, 1 other, 2 usage, 3 configuration, 4 port taken, 5 data folder in use.`,
+Exit codes: 0 stopped or drained, 1 other, 2 usage, 3 configuration, 4 port taken, 5 data folder or database in use.`,
     )
     .action(async (options: { readonly json?: boolean }) => {
       try {

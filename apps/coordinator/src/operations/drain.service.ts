@@ -60,8 +60,8 @@ export class DrainService {
       this.#sinceMs = this.#environment.clock.wallTimeMs();
       this.#gate.isDraining = true;
       this.#environment.logger.info('draining', { event: 'draining' });
-      await this.#record('coordinator.draining');
       this.#lookLater();
+      await this.#record('coordinator.draining');
     }
     return this.view();
   }
@@ -72,8 +72,8 @@ export class DrainService {
       this.#sinceMs = null;
       this.#gate.isDraining = false;
       this.#environment.logger.info('drain cancelled', { event: 'drain-cancelled' });
+      this.#background.startUntilDone('advance', () => this.#openings.advanceAll());
       await this.#record('coordinator.drain-cancelled');
-      await this.#openings.advanceAll();
     }
     return this.view();
   }

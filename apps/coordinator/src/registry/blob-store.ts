@@ -1,26 +1,21 @@
 /** Blobs by content: the name of a file is the BLAKE2b-256 of its bytes, never anything a user chose. */
-import { mkdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { toHex } from '#core/bytes';
 import { blake2b256 } from '#core/crypto';
 import { InputError, InvariantError } from '#core/errors';
 import { digestSchema } from '#core/protocol';
-import {
-  onDisk,
-  readRange,
-  syncFolder,
-  systemErrorCode,
-  writeFileDurably,
-} from '../common/durable-files.ts';
+import type { DurableFiles } from '../common/durable-files.ts';
 import { Environment } from '../common/environment.ts';
 
 /** Blobs by content. */
 @Injectable()
 export class BlobStore {
   readonly #folder: string;
+  readonly #files: DurableFiles;
 
   constructor(environment: Environment) {
+    this.#files = environment.files;
     this.#folder = environment.folder.blobs;
   }
 
@@ -34,16 +29,31 @@ export class BlobStore {
   async put(bytes: Uint8Array): Promise<string> {
     const digest = toHex(blake2b256(bytes));
     const path = this.path(digest);
-    if (await this.#exists(path)) return digest;
-    await onDisk('blob', () => mkdir(join(path, '..'), { recursive: true, mode: 0o700 }));
-    await writeFileDurably(path, bytes);
-    await syncFolder(this.#folder);
+    if (await this.#files.exists(path)) {
+      // It may have been put there by a try that failed right after.
+      await this.#files.syncFolder(dirname(path));
+    } else {
+      await this.#files.makeFolder(dirname(path));
+      await this.#files.write(path, bytes);
+    }
+    await this.#files.syncFolder(this.#folder);
     return digest;
+  }
+
+  /** The digests of all blobs that lie there. */
+  async list(): Promise<string[]> {
+    const digests: string[] = [];
+    for (const name of await this.#files.list(this.#folder)) {
+      if (!/^[0-9a-f]{2}$/.test(name)) continue;
+      const found = await this.#files.list(join(this.#folder, name));
+      digests.push(...found.filter((each) => digestSchema.safeParse(each).success));
+    }
+    return digests;
   }
 
   /** Read a blob whole and check that it is still what its name says. */
   async get(digest: string): Promise<Uint8Array> {
-    const bytes = new Uint8Array(await readFile(this.path(digest)));
+    const bytes = await this.#files.read(this.path(digest));
     if (toHex(blake2b256(bytes)) !== digest) {
       throw new InvariantError(
         `blob ${digest.slice(0, 16)}: expected the bytes of its name, the file has others; restore it from the backup`,
@@ -59,22 +69,12 @@ export class BlobStore {
    * @throws InputError REQUEST_INVALID where it begins behind the end
    */
   async range(digest: string, offset: number, length: number): Promise<Uint8Array> {
-    const bytes = await readRange(this.path(digest), offset, length);
+    const bytes = await this.#files.readRange(this.path(digest), offset, length);
     if (bytes.length > 0) return bytes;
     throw new InputError(
       'REQUEST_INVALID',
       `blob ${digest.slice(0, 16)}: expected an offset before its end, got ${offset}; ask for a range within ciphertextBytes`,
       { offset },
     );
-  }
-
-  async #exists(path: string): Promise<boolean> {
-    try {
-      await stat(path);
-      return true;
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return false;
-      throw error;
-    }
   }
 }

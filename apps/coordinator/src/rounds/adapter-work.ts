@@ -4,7 +4,6 @@
  * Pure functions of data and of files that are only read, so that they run in a worker thread as well as in this one. Nothing
  * decrypted is ever stored: an aggregate takes what was opened at the commit from memory, or opens it again.
  */
-import { readFile } from 'node:fs/promises';
 import {
   adapterCard,
   adapterDigest,
@@ -30,6 +29,7 @@ import { toHex } from '#core/bytes';
 import { blake2b256, decryptAdapter, encryptAdapter, openUpdate } from '#core/crypto';
 import { InputError, MeloError, ProtocolError, type ErrorCode } from '#core/errors';
 import type { TaskDefinition } from '#core/protocol';
+import { DurableFiles } from '../common/durable-files.ts';
 import { OpenedUpdates } from './opened-updates.ts';
 
 /** What the aggregation remembers after a version: encrypted like it, under the same content key. */
@@ -126,6 +126,12 @@ export interface AdapterWork {
   close(): Promise<void>;
 }
 
+/** What the work is done with. */
+export interface WorkBench {
+  readonly opened: OpenedUpdates;
+  readonly files: DurableFiles;
+}
+
 const aggregationArithmetic = 'float64 sums in site order';
 
 function finish(
@@ -141,8 +147,11 @@ function finish(
   };
 }
 
-async function readStored({ path, contentKey, digest }: StoredFile): Promise<Uint8Array> {
-  return decryptAdapter({ ciphertext: new Uint8Array(await readFile(path)), contentKey, digest });
+async function readStored(
+  { path, contentKey, digest }: StoredFile,
+  files: DurableFiles,
+): Promise<Uint8Array> {
+  return decryptAdapter({ ciphertext: await files.read(path), contentKey, digest });
 }
 
 /** Make version 0: A from the public seed, B and head zero. */
@@ -162,8 +171,12 @@ export function makeInitial(job: InitialJob): MadeVersion {
 }
 
 /** Open a sealed update and check everything about it; the delta is flat, (P) in layout order. */
-async function openSealedUpdate(seal: RoundSeal, update: SealedUpdate): Promise<Float32Array> {
-  const ciphertext = new Uint8Array(await readFile(update.path));
+async function openSealedUpdate(
+  seal: RoundSeal,
+  update: SealedUpdate,
+  files: DurableFiles,
+): Promise<Float32Array> {
+  const ciphertext = await files.read(update.path);
   if (
     ciphertext.length !== update.ciphertextBytes ||
     toHex(blake2b256(ciphertext)) !== update.ciphertextDigest
@@ -205,11 +218,11 @@ const openedKey = (seal: RoundSeal, update: SealedUpdate): string =>
 /** Check one update and hold what it says; only what the site is to blame for is a rejection. */
 export async function verifyUpdate(
   job: VerifyJob,
-  opened: OpenedUpdates,
+  { opened, files }: WorkBench,
 ): Promise<UpdateRejection | null> {
   const { seal, update } = job;
   try {
-    opened.hold(openedKey(seal, update), await openSealedUpdate(seal, update));
+    opened.hold(openedKey(seal, update), await openSealedUpdate(seal, update, files));
     return null;
   } catch (error) {
     if (!(error instanceof MeloError)) throw error;
@@ -220,13 +233,17 @@ export async function verifyUpdate(
 }
 
 /** Aggregate a round: the same bytes of the file whatever the order of `updates`. */
-export async function aggregate(job: AggregateJob, opened: OpenedUpdates): Promise<MadeVersion> {
+export async function aggregate(
+  job: AggregateJob,
+  { opened, files }: WorkBench,
+): Promise<MadeVersion> {
   const { seal, global, library, contentKey } = job;
-  const { specification, values, layout } = decodeAdapterFile(await readStored(global));
-  const state = job.state === null ? null : decodeState(layout, await readStored(job.state));
+  const { specification, values, layout } = decodeAdapterFile(await readStored(global, files));
+  const state = job.state === null ? null : decodeState(layout, await readStored(job.state, files));
   const updates = [];
   for (const update of job.updates) {
-    const delta = opened.take(openedKey(seal, update)) ?? (await openSealedUpdate(seal, update));
+    const delta =
+      opened.take(openedKey(seal, update)) ?? (await openSealedUpdate(seal, update, files));
     updates.push({ site: update.site, weight: update.weight, delta });
   }
   const { definition, round } = seal;
@@ -261,12 +278,12 @@ function keepState(
 }
 
 /** The heavy work done in this thread: for tests and for layouts that are small. */
-export const inProcessWork = (): AdapterWork => {
-  const opened = new OpenedUpdates();
+export const inProcessWork = (files = new DurableFiles()): AdapterWork => {
+  const bench = { opened: new OpenedUpdates(), files };
   return {
     makeInitial: (job) => Promise.resolve(makeInitial(job)),
-    verifyUpdate: (job) => verifyUpdate(job, opened),
-    aggregate: (job) => aggregate(job, opened),
+    verifyUpdate: (job) => verifyUpdate(job, bench),
+    aggregate: (job) => aggregate(job, bench),
     close: () => Promise.resolve(),
   };
 };

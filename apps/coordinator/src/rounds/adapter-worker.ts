@@ -1,11 +1,12 @@
 /** Entry of the worker thread: one job at a time, in the order of asking. */
 import { parentPort } from 'node:worker_threads';
 import { MeloError } from '#core/errors';
+import { DurableFiles } from '../common/durable-files.ts';
 import type { WorkRequest, WorkResponse } from './adapter-work.messages.ts';
 import { aggregate, makeInitial, verifyUpdate } from './adapter-work.ts';
 import { OpenedUpdates } from './opened-updates.ts';
 
-const opened = new OpenedUpdates();
+const bench = { opened: new OpenedUpdates(), files: new DurableFiles() };
 
 async function answer(request: WorkRequest): Promise<WorkResponse> {
   const { id } = request;
@@ -14,9 +15,9 @@ async function answer(request: WorkRequest): Promise<WorkResponse> {
       case 'initial':
         return { id, kind: 'made', version: makeInitial(request.job) };
       case 'verify':
-        return { id, kind: 'verified', rejection: await verifyUpdate(request.job, opened) };
+        return { id, kind: 'verified', rejection: await verifyUpdate(request.job, bench) };
       case 'aggregate':
-        return { id, kind: 'made', version: await aggregate(request.job, opened) };
+        return { id, kind: 'made', version: await aggregate(request.job, bench) };
     }
   } catch (error) {
     const isOurs = error instanceof MeloError;

@@ -6,6 +6,7 @@ import { encodePayload, protocolVersion, roundResultSchema, type SiteId } from '
 import { BackgroundWork } from '../common/background-work.ts';
 import { Environment } from '../common/environment.ts';
 import { libraryName } from '../common/package-info.ts';
+import { isPassing, toCoordinatorError } from '../common/store-errors.ts';
 import { VersionsService, type VersionRecord } from '../registry/versions.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { finalVersionOf, TaskStore, type TaskRecord } from '../tasks/task-store.ts';
@@ -19,7 +20,6 @@ import {
   updateWeight,
 } from './round-transitions.service.ts';
 
-const retryDelayMsMax = 60_000;
 /** Failures that are nobody's disk or database: after so many the attempt is given up. */
 const failuresMax = 5;
 
@@ -35,6 +35,8 @@ export class AggregationService {
   readonly #versions: VersionsService;
   readonly #transitions: RoundTransitionsService;
   readonly #roster: RosterService;
+  /** Rounds that are at work: whoever asks again need not start a second time. */
+  readonly #running = new Set<number>();
 
   constructor(
     environment: Environment,
@@ -58,29 +60,30 @@ export class AggregationService {
     this.#roster = roster;
   }
 
-  /** Aggregate a round in the background and try again where it fails. */
+  /** Aggregate a round in the background, until it is published or given up. */
   start(roundId: number): void {
-    this.#background.start('aggregate', () => this.#tryAggregate(roundId, 0));
+    if (this.#running.has(roundId)) return;
+    this.#running.add(roundId);
+    let failures = 0;
+    this.#background.startUntilDone('aggregate', async () => {
+      try {
+        await this.#aggregate(roundId);
+      } catch (error) {
+        if (!isPassing(error)) failures += 1;
+        if (failures < failuresMax) throw error;
+        await this.#giveUp(roundId, toCoordinatorError(error));
+      }
+      this.#running.delete(roundId);
+    });
   }
 
-  async #tryAggregate(roundId: number, failures: number): Promise<void> {
-    try {
-      await this.#aggregate(roundId);
-    } catch (error) {
-      const isPassing = error instanceof MeloError && error.catalogEntry.family === 'unavailable';
-      const code = error instanceof MeloError ? error.code : 'INTERNAL';
-      this.#environment.logger.error('aggregation failed', { event: 'aggregate', code, error });
-      if (!isPassing && failures + 1 >= failuresMax) {
-        const round = await this.#store.get(roundId);
-        const reason = `the updates could not be aggregated (${code}); the coordinator's log has the details`;
-        await this.#transitions.apply(round, { type: 'abandoned', reason });
-        return;
-      }
-      const delayMs = Math.min(retryDelayMsMax, 250 * 2 ** Math.min(failures, 10));
-      this.#background.startLater('aggregate', delayMs, () =>
-        this.#tryAggregate(roundId, failures + 1),
-      );
-    }
+  async #giveUp(roundId: number, error: unknown): Promise<void> {
+    const code = error instanceof MeloError ? error.code : 'INTERNAL';
+    this.#environment.logger.error('aggregation given up', { event: 'aggregate', code, error });
+    const round = await this.#store.get(roundId);
+    if (round.state.phase !== 'aggregating') return; // given up before, or abandoned since
+    const reason = `the updates could not be aggregated (${code}); the coordinator's log has the details`;
+    await this.#transitions.apply(round, { type: 'abandoned', reason });
   }
 
   async #aggregate(roundId: number): Promise<void> {

@@ -9,6 +9,7 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { Environment } from '../common/environment.ts';
+import type { Queries } from '../config/database.ts';
 import { settings } from '../config/schema.ts';
 import { RoundStore } from './round-store.ts';
 
@@ -31,6 +32,9 @@ export class DeadlinesService implements OnApplicationShutdown {
   #timer: NodeJS.Timeout | undefined;
   #lastTick: { readonly wallMs: number; readonly monotonicMs: number };
   #lastSignMonotonicMs = 0;
+  /** Set until the deadlines that follow a jump are stored. */
+  #isJumpDue = false;
+  #isTicking = false;
 
   constructor(environment: Environment, store: RoundStore) {
     this.#environment = environment;
@@ -44,10 +48,14 @@ export class DeadlinesService implements OnApplicationShutdown {
     const rows = await queries.select().from(settings).where(eq(settings.key, lastAliveKey));
     const lastAliveMs = rows[0] === undefined ? null : z.number().parse(rows[0].value);
     const downTimeMs = lastAliveMs === null ? 0 : Math.max(0, clock.wallTimeMs() - lastAliveMs);
-    for (const round of await this.#store.unsettled()) {
-      await this.#store.setDeadline(round.id, round.deadlineAtMs + downTimeMs);
-    }
-    await this.#signOfLife();
+    const unsettled = await this.#store.unsettled();
+    // In one transaction: the time is added once, whenever the start fails.
+    await this.#environment.transactions.run(async (transaction) => {
+      for (const { id, deadlineAtMs } of unsettled) {
+        await this.#store.setDeadline(transaction, id, deadlineAtMs + downTimeMs);
+      }
+      await this.#signOfLife(transaction);
+    });
     if (downTimeMs > 0)
       logger.info('down-time added to open deadlines', { durationMs: downTimeMs });
     this.#lastTick = this.#now();
@@ -72,6 +80,7 @@ export class DeadlinesService implements OnApplicationShutdown {
 
   /** Look at the clocks: what has passed, whether wall time jumped, whether a sign of life is due. */
   async tick(): Promise<void> {
+    const { queries } = this.#environment;
     const now = this.#now();
     const jumpMs =
       now.wallMs - this.#lastTick.wallMs - (now.monotonicMs - this.#lastTick.monotonicMs);
@@ -81,36 +90,53 @@ export class DeadlinesService implements OnApplicationShutdown {
       this.#deadlines.delete(roundId);
       deadline.onPassed();
     }
-    if (Math.abs(jumpMs) > clockJumpMs) await this.#followJump(now, jumpMs);
-    if (now.monotonicMs - this.#lastSignMonotonicMs >= signOfLifeIntervalMs) {
-      await this.#signOfLife();
+    if (Math.abs(jumpMs) > clockJumpMs) this.#noteJump(jumpMs);
+    if (this.#isTicking) return; // the database is slow: the next look stores what is due
+    this.#isTicking = true;
+    try {
+      if (this.#isJumpDue) await this.#followJump(now);
+      if (now.monotonicMs - this.#lastSignMonotonicMs >= signOfLifeIntervalMs) {
+        await this.#signOfLife(queries);
+      }
+    } finally {
+      this.#isTicking = false;
     }
   }
 
   async onApplicationShutdown(): Promise<void> {
+    if (this.#timer === undefined) return;
     clearInterval(this.#timer);
-    if (this.#timer !== undefined) await this.#signOfLife();
     this.#timer = undefined;
+    const { queries, logger } = this.#environment;
+    try {
+      await this.#signOfLife(queries);
+    } catch (error) {
+      logger.error('the last sign of life is not stored', { error });
+    }
   }
 
-  /** Keep the time left, whatever wall time says now. */
-  async #followJump(
-    now: { readonly wallMs: number; readonly monotonicMs: number },
-    jumpMs: number,
-  ) {
+  #noteJump(jumpMs: number): void {
+    this.#isJumpDue = true;
     this.#environment.logger.error(
       'ALERT: the clock jumped; the deadlines of open rounds were held and follow it',
       { event: 'clock-jump', durationMs: jumpMs },
     );
-    for (const [roundId, { dueMonotonicMs }] of this.#deadlines) {
-      const deadlineAtMs = Math.round(now.wallMs + dueMonotonicMs - now.monotonicMs);
-      await this.#store.setDeadline(roundId, deadlineAtMs);
-    }
-    await this.#signOfLife();
   }
 
-  async #signOfLife(): Promise<void> {
-    const { queries, clock } = this.#environment;
+  /** Keep the time left, whatever wall time says now. */
+  async #followJump(now: { readonly wallMs: number; readonly monotonicMs: number }): Promise<void> {
+    await this.#environment.transactions.run(async (transaction) => {
+      for (const [roundId, { dueMonotonicMs }] of this.#deadlines) {
+        const deadlineAtMs = Math.round(now.wallMs + dueMonotonicMs - now.monotonicMs);
+        await this.#store.setDeadline(transaction, roundId, deadlineAtMs);
+      }
+      await this.#signOfLife(transaction);
+    });
+    this.#isJumpDue = false;
+  }
+
+  async #signOfLife(queries: Queries): Promise<void> {
+    const { clock } = this.#environment;
     this.#lastSignMonotonicMs = clock.monotonicTimeMs();
     const value = clock.wallTimeMs();
     await queries

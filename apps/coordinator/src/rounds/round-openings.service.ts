@@ -16,6 +16,7 @@ import {
   type TaskId,
 } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
+import { BackgroundWork } from '../common/background-work.ts';
 import { Environment } from '../common/environment.ts';
 import type { Queries } from '../config/database.ts';
 import { OpeningGate } from '../operations/opening-gate.service.ts';
@@ -46,6 +47,7 @@ export class RoundOpeningsService {
   readonly #audit: AuditService;
   readonly #schedules: SchedulesService;
   readonly #gate: OpeningGate;
+  readonly #background: BackgroundWork;
   /** When the last attempt of a task with a schedule was opened; null before the first. */
   readonly #lastOpenedAtMs = new Map<TaskId, number | null>();
 
@@ -59,7 +61,9 @@ export class RoundOpeningsService {
     audit: AuditService,
     schedules: SchedulesService,
     gate: OpeningGate,
+    background: BackgroundWork,
   ) {
+    this.#background = background;
     this.#environment = environment;
     this.#store = store;
     this.#transitions = transitions;
@@ -90,6 +94,16 @@ export class RoundOpeningsService {
     }
   }
 
+  /** {@link advance}, in the background where it fails at first: what it follows is stored already. */
+  advanceUntilDone(task: TaskId): Promise<void> {
+    return this.#background.nowOrUntilDone('advance', () => this.advance(task));
+  }
+
+  /** {@link advance} in the background: nobody waits for it. */
+  advanceSoon(task: TaskId): void {
+    this.#background.startUntilDone('advance', () => this.advance(task));
+  }
+
   /** Open the next attempt of a running task that has none open, or end the task. */
   async advance(task: TaskId): Promise<void> {
     await this.#transitions.exclusively(task, async () => {
@@ -107,8 +121,8 @@ export class RoundOpeningsService {
   }
 
   async #advanceWithin(transaction: Queries, name: TaskId, mayOpen: boolean) {
-    const task = await this.#tasks.get(name, transaction);
-    if (task.status !== 'running') return null;
+    const task = await this.#tasks.find(name, transaction);
+    if (task?.status !== 'running') return null;
     const latest = await this.#store.latest(name, { queries: transaction });
     if (latest !== null && !isRoundSettled(latest.state)) return null;
     if (task.latestVersion >= finalVersionOf(task)) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { eq } from 'drizzle-orm';
 import { plannedRound, reduceRound, siteIdSchema, type RoundEvent } from '#core/protocol';
 import { systemClock } from '../common/clock.ts';
+import { DurableFiles } from '../common/durable-files.ts';
 import { defaultSettings, Environment } from '../common/environment.ts';
 import { Logger } from '../common/logger.ts';
 import { loadKeys, prepareDataFolder } from '../config/data-folder.ts';
@@ -19,10 +20,12 @@ const bytes = new Uint8Array([1]);
 async function openEnvironment(path: string): Promise<Environment> {
   const folder = await prepareDataFolder(path);
   const onIdleError = (): void => undefined;
+  const files = new DurableFiles();
   return new Environment({
     database: await openDatabase({ folder: folder.database, url: undefined, onIdleError }),
     folder,
-    keys: await loadKeys(folder),
+    files,
+    keys: await loadKeys(folder, files),
     federation: '00'.repeat(16),
     clock: systemClock,
     logger: new Logger('silent'),
@@ -110,7 +113,9 @@ describe('the store of rounds', () => {
 
   test('keeps a deadline that moved while an event was on its way', async () => {
     const record = await openRound('lung');
-    await store.setDeadline(record.id, 5000);
+    await environment.transactions.run((transaction) =>
+      store.setDeadline(transaction, record.id, 5000),
+    );
     await store.unsettled();
     await apply(record, accepted);
     expect((await store.get(record.id)).deadlineAtMs).toBe(5000);

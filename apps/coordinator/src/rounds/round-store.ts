@@ -265,8 +265,8 @@ export class RoundStore {
       eventCount: eventCount + events.length,
     };
     // Before the first statement: one that fails may tell that what is held is not what is stored.
-    this.#environment.transactions.whenEnded(transaction, (isCommitted) => {
-      if (isCommitted) this.#hold(next);
+    this.#environment.transactions.whenEnded(transaction, (end) => {
+      if (end === 'committed') this.#hold(next);
       else this.#unsettled.forget();
     });
     const atMs = this.#environment.clock.wallTimeMs();
@@ -297,13 +297,12 @@ export class RoundStore {
     await transaction.update(rounds).set({ figures }).where(eq(rounds.id, id));
   }
 
-  /** Move a deadline: down-time is added back. */
-  async setDeadline(id: number, deadlineAtMs: number): Promise<void> {
-    try {
-      await this.#environment.queries.update(rounds).set({ deadlineAtMs }).where(eq(rounds.id, id));
-    } finally {
+  /** Move a deadline within a transaction: down-time is added back. */
+  async setDeadline(transaction: Queries, id: number, deadlineAtMs: number): Promise<void> {
+    this.#environment.transactions.whenEnded(transaction, () => {
       this.#unsettled.forget();
-    }
+    });
+    await transaction.update(rounds).set({ deadlineAtMs }).where(eq(rounds.id, id));
   }
 
   /** Erase a round's secret key. */

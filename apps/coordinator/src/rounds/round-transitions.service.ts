@@ -23,6 +23,7 @@ import {
   type TaskId,
 } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
+import { BackgroundWork } from '../common/background-work.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import type { Queries } from '../config/database.ts';
@@ -32,8 +33,15 @@ import { RosterService } from '../sites/roster.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
 import { RoundStore, type RoundRecord } from './round-store.ts';
 
-/** What runs an effect after the commit. */
-export type EffectHandler = (round: RoundRecord, effect: RoundEffect) => void;
+/** What follows a transition. */
+export interface TransitionHandlers {
+  /** Run an effect after the commit. */
+  runEffect(round: RoundRecord, effect: RoundEffect): void;
+  /** Take a suspended site out of its other rounds. */
+  onSuspended(site: SiteId): void;
+  /** Go on with a task as a restart would: nobody knows whether its last transition was stored. */
+  goOn(task: TaskId): void;
+}
 
 /** What a transition came to. */
 export interface TransitionOutcome {
@@ -81,8 +89,12 @@ export class RoundTransitionsService {
   readonly #connections: ConnectionsService;
   readonly #audit: AuditService;
   readonly #mutex = new KeyedMutex();
-  #runEffect: EffectHandler = () => undefined;
-  #onSuspended: (site: SiteId) => void = () => undefined;
+  readonly #background: BackgroundWork;
+  #handlers: TransitionHandlers = {
+    runEffect: () => undefined,
+    onSuspended: () => undefined,
+    goOn: () => undefined,
+  };
 
   constructor(
     environment: Environment,
@@ -91,7 +103,9 @@ export class RoundTransitionsService {
     roster: RosterService,
     connections: ConnectionsService,
     audit: AuditService,
+    background: BackgroundWork,
   ) {
+    this.#background = background;
     this.#environment = environment;
     this.#store = store;
     this.#tasks = tasks;
@@ -100,10 +114,9 @@ export class RoundTransitionsService {
     this.#audit = audit;
   }
 
-  /** Name who runs the effects, and who takes a suspended site out of its other rounds. */
-  connect(runEffect: EffectHandler, onSuspended: (site: SiteId) => void): void {
-    this.#runEffect = runEffect;
-    this.#onSuspended = onSuspended;
+  /** Name who does what follows. */
+  connect(handlers: TransitionHandlers): void {
+    this.#handlers = handlers;
   }
 
   /** Run work on a task while no other transition of it runs. */
@@ -153,20 +166,21 @@ export class RoundTransitionsService {
     return { round: next.round, isChanged: true };
   }
 
-  /** Do what follows a commit: roster, sockets, effects. */
+  /** Do what follows a commit: roster, sockets, effects. It is done whatever fails, and never fails for who waits. */
   async finish(
     round: RoundRecord,
     effects: readonly RoundEffect[],
     suspended: readonly SiteId[],
   ): Promise<void> {
-    if (suspended.length > 0) {
-      await this.#roster.refresh();
+    await this.#background.nowOrUntilDone('transition', async () => {
+      // The next round must not invite who was just suspended.
+      if (suspended.length > 0) await this.#roster.refresh();
       for (const site of suspended) {
         this.#connections.cut(site);
-        this.#onSuspended(site);
+        this.#handlers.onSuspended(site);
       }
-    }
-    for (const effect of effects) this.#runEffect(round, effect);
+      for (const effect of effects) this.#handlers.runEffect(round, effect);
+    });
   }
 
   /**
@@ -181,6 +195,9 @@ export class RoundTransitionsService {
     events: readonly RoundEvent[],
     state: RoundState,
   ): Promise<{ readonly round: RoundRecord; readonly suspended: readonly SiteId[] }> {
+    this.#environment.transactions.whenEnded(transaction, (end) => {
+      if (end === 'unknown') this.#handlers.goOn(before.task);
+    });
     if (!isRoundSettled(state) || before.settledAtMs !== null) {
       const round = await this.#store.advance(transaction, before, events, state);
       return { round, suspended: [] };

@@ -64,14 +64,17 @@ export class RoundsService {
     this.#aggregation = aggregation;
     this.#audit = audit;
     this.#openings = openings;
-    transitions.connect(
-      (round, effect) => {
+    transitions.connect({
+      runEffect: (round, effect) => {
         this.#runEffect(round, effect);
       },
-      (site) => {
-        this.#background.start('withdraw', () => this.withdraw(site, 'the site is suspended'));
+      onSuspended: (site) => {
+        background.startUntilDone('withdraw', () => this.withdraw(site, 'the site is suspended'));
       },
-    );
+      goOn: (task) => {
+        background.startUntilDone('go-on', () => this.#goOn(task));
+      },
+    });
   }
 
   /** Go on where the last process ended: effects without a recorded outcome, then whatever opens next. */
@@ -82,6 +85,25 @@ export class RoundsService {
     }
     await this.#openings.advanceAll();
     this.#background.startEvery('schedules', scheduleLookMs, () => this.#openings.openScheduled());
+  }
+
+  /** Go on with one task as {@link resume} does; whatever was done already is done again without harm. */
+  #goOn(task: TaskId): Promise<void> {
+    return this.#transitions.exclusively(task, async () => {
+      const latest = await this.#store.latest(task);
+      if (latest === null || isRoundSettled(latest.state)) {
+        this.#settle(task, latest);
+        return;
+      }
+      for (const effect of effectsAfterRestart(latest.state)) this.#runEffect(latest, effect);
+      this.#connections.announce();
+    });
+  }
+
+  #settle(task: TaskId, round: RoundRecord | null): void {
+    if (round !== null) this.#deadlines.cancel(round.id);
+    this.#connections.announce();
+    this.#openings.advanceSoon(task);
   }
 
   /** Take a site out of every open round, with the reason; an update it reported stays where `keepReported` is set. */
@@ -106,7 +128,7 @@ export class RoundsService {
     isRepeatable = false,
   ): Promise<void> {
     if (isRepeatable || !isRepeatedCommand()) await this.#changeTask(task, plan);
-    await this.#openings.advance(task);
+    await this.#openings.advanceUntilDone(task);
   }
 
   #changeTask(
@@ -118,7 +140,13 @@ export class RoundsService {
       const open = latest === null || isRoundSettled(latest.state) ? null : latest;
       const { change, abandonReason } = await plan(open);
       if (open === null || abandonReason === null) {
-        await this.#environment.transactions.run(change);
+        const { transactions } = this.#environment;
+        await transactions.run((transaction) => {
+          transactions.whenEnded(transaction, (end) => {
+            if (end === 'unknown') this.#settle(task, null);
+          });
+          return change(transaction);
+        });
         return;
       }
       const event = { type: 'abandoned', reason: abandonReason.slice(0, reasonLengthMax) } as const;
@@ -173,16 +201,14 @@ export class RoundsService {
         this.#connections.announce();
         return;
       case 'schedule-deadline':
-        this.#background.start('schedule', () => this.#scheduleDeadline(round.id));
+        this.#background.startUntilDone('schedule', () => this.#scheduleDeadline(round.id));
         return;
       case 'aggregate':
         this.#deadlines.cancel(round.id);
         this.#aggregation.start(round.id);
         return;
       case 'settle':
-        this.#deadlines.cancel(round.id);
-        this.#connections.announce();
-        this.#background.start('advance', () => this.#openings.advance(round.task));
+        this.#settle(round.task, round);
         return;
     }
   }
@@ -192,7 +218,7 @@ export class RoundsService {
     const round = await this.#store.get(roundId);
     if (round.state.phase !== 'inviting' && round.state.phase !== 'training') return;
     this.#deadlines.schedule(roundId, round.deadlineAtMs, () => {
-      this.#background.start('deadline', () =>
+      this.#background.startUntilDone('deadline', () =>
         this.#applyIfPossible(round, { type: 'deadline-passed' }),
       );
     });

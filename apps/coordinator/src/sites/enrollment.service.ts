@@ -118,7 +118,7 @@ export class EnrollmentService {
       return stored;
     });
     crashPoints.reach('coordinator.enrollment-stored');
-    await this.#roster.refresh();
+    await this.#roster.follow();
     if (!isRepeat) this.#connections.cut(site);
     const { status } = this.#roster.get(site);
     return { federation, site, status: status === 'active' ? 'active' : 'pending', fingerprint };

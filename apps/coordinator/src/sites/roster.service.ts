@@ -7,6 +7,7 @@ import { AuthError, InputError } from '#core/errors';
 import { digestSchema, siteIdSchema, taskIdSchema, type SiteId } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
 import { Environment } from '../common/environment.ts';
+import { KeyedMutex } from '../common/mutex.ts';
 import type { Queries } from '../config/database.ts';
 import { settings, sites } from '../config/schema.ts';
 import { siteStatusSchema, type SiteStatus } from './sites.contract.ts';
@@ -52,16 +53,36 @@ export class RosterService {
   readonly #environment: Environment;
   readonly #audit: AuditService;
   #sites: ReadonlyMap<string, SiteRecord> = new Map();
+  #onDoubt: () => void = () => undefined;
+  readonly #mutex = new KeyedMutex();
 
   constructor(environment: Environment, audit: AuditService) {
     this.#environment = environment;
     this.#audit = audit;
   }
 
-  /** Read the roster again; after every committed change and at the start. */
-  async refresh(): Promise<void> {
-    const rows = await this.#environment.queries.select().from(sites);
-    this.#sites = new Map(rows.map((row) => [row.site, siteRowSchema.parse(row)]));
+  /** Name who follows what is stored, where that was not read after a change or nobody knows whether it was stored. */
+  connect(onDoubt: () => void): void {
+    this.#onDoubt = onDoubt;
+  }
+
+  /** Read the roster again: what was stored before the call is in it afterwards. */
+  refresh(): Promise<void> {
+    // In turns: what was read earlier must not replace what was read later.
+    return this.#mutex.run('', async () => {
+      const rows = await this.#environment.queries.select().from(sites);
+      this.#sites = new Map(rows.map((row) => [row.site, siteRowSchema.parse(row)]));
+    });
+  }
+
+  /** Read it again after a change that is stored; where that fails it is done in the background, and who asked hears of it. */
+  async follow(): Promise<void> {
+    try {
+      await this.refresh();
+    } catch (error) {
+      this.#onDoubt();
+      throw error;
+    }
   }
 
   /** All sites in ascending order of their names. */
@@ -127,7 +148,7 @@ export class RosterService {
     return this.#sites.get(site)?.status === 'left';
   }
 
-  /** Change a site's status within a transaction; the roster's epoch grows. Call {@link refresh} after the commit. */
+  /** Change a site's status within a transaction; the roster's epoch grows. Call {@link follow} after the commit. */
   async setStatus(
     queries: Queries,
     change: {
@@ -139,6 +160,9 @@ export class RosterService {
   ): Promise<void> {
     const { site, status, reason, actor } = change;
     const isApproval = status === 'active';
+    this.#environment.transactions.whenEnded(queries, (end) => {
+      if (end === 'unknown') this.#onDoubt();
+    });
     await queries
       .update(sites)
       .set({

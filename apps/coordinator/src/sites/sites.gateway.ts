@@ -143,7 +143,9 @@ export class SitesGateway implements OnGatewayInit<Namespace>, OnModuleDestroy {
       logger.info('site disconnected', { site });
       const action = 'site.disconnected';
       const admitted = this.#tally.admit({ ...record, action, details: { reason } });
-      this.#background.start('last-seen', () => this.#commands.recordLastSeen(site, ...admitted));
+      this.#background.startUntilDone('last-seen', () =>
+        this.#commands.recordLastSeen(site, ...admitted),
+      );
     });
   }
 

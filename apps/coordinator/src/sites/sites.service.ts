@@ -5,6 +5,7 @@ import { fromHex } from '#core/bytes';
 import { constantTimeEqual } from '#core/crypto';
 import { AuthError, StateError } from '#core/errors';
 import { limits, type SiteId } from '#core/protocol';
+import { BackgroundWork } from '../common/background-work.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
@@ -26,6 +27,7 @@ export class SitesService {
   readonly #enrollment: EnrollmentService;
   readonly #connections: ConnectionsService;
   readonly #rounds: RoundsService;
+  readonly #background: BackgroundWork;
   readonly #mutex = new KeyedMutex();
 
   constructor(
@@ -34,12 +36,17 @@ export class SitesService {
     enrollment: EnrollmentService,
     connections: ConnectionsService,
     rounds: RoundsService,
+    background: BackgroundWork,
   ) {
     this.#environment = environment;
     this.#roster = roster;
     this.#enrollment = enrollment;
     this.#connections = connections;
     this.#rounds = rounds;
+    this.#background = background;
+    roster.connect(() => {
+      this.#followSoon();
+    });
   }
 
   list(): SiteView[] {
@@ -68,12 +75,16 @@ export class SitesService {
           `sites: expected at most ${limits.membersMax} sites, there are ${count}; revoke one that left`,
         );
       }
-      const invitation = await this.#environment.transactions.run(async (transaction) => {
+      const { transactions } = this.#environment;
+      const invitation = await transactions.run(async (transaction) => {
+        transactions.whenEnded(transaction, (end) => {
+          if (end === 'unknown') this.#followSoon();
+        });
         const invitedAtMs = this.#environment.clock.wallTimeMs();
         await transaction.insert(sites).values({ site, status: 'invited', invitedAtMs });
         return this.#enrollment.createCode(transaction, site, url);
       });
-      await this.#roster.refresh();
+      await this.#roster.follow();
       return invitation;
     });
   }
@@ -114,7 +125,7 @@ export class SitesService {
         if (record.status !== 'active') throw conflict(site, record.status, 'be suspended');
         await this.#setStatus(site, 'suspended', reason);
       }
-      await this.#withdraw(site);
+      await this.#withdrawOrFollow(site);
       return this.get(site);
     });
   }
@@ -134,7 +145,7 @@ export class SitesService {
     return this.#mutex.run(site, async () => {
       const record = this.#roster.get(site);
       if (record.status !== 'revoked') await this.#setStatus(site, 'revoked', reason);
-      await this.#withdraw(site);
+      await this.#withdrawOrFollow(site);
       return this.get(site);
     });
   }
@@ -149,13 +160,34 @@ export class SitesService {
       if (status === 'revoked') throw conflict(site, status, 'leave');
       if (status === 'left') await this.#forgetCodes(this.#environment.queries, site);
       else await this.#setStatus(site, 'left', reason);
-      await this.#withdraw(site);
+      await this.#withdrawOrFollow(site);
+    });
+  }
+
+  /** Follow what is stored of every site, in the background: roster, sockets, open rounds. */
+  #followSoon(): void {
+    this.#background.startUntilDone('sites', async () => {
+      await this.#roster.refresh();
+      for (const { site, status } of this.#roster.list()) {
+        if (status !== 'active') this.#connections.cut(site);
+      }
+      await this.resumeWithdrawals();
     });
   }
 
   /** Take suspended, revoked and left sites out of rounds that are still open: a crash may have come in between. */
   async resumeWithdrawals(): Promise<void> {
     for (const { site } of this.#roster.list()) await this.#withdraw(site);
+  }
+
+  /** Where it fails it is done in the background, and who asked hears of the failure. */
+  async #withdrawOrFollow(site: SiteId): Promise<void> {
+    try {
+      await this.#withdraw(site);
+    } catch (error) {
+      this.#followSoon();
+      throw error;
+    }
   }
 
   async #withdraw(site: SiteId): Promise<void> {
@@ -171,7 +203,7 @@ export class SitesService {
       if (isGone(status)) await this.#forgetCodes(transaction, site);
       await this.#roster.setStatus(transaction, { site, status, reason, actor });
     });
-    await this.#roster.refresh();
+    await this.#roster.follow();
     if (status !== 'active') this.#connections.cut(site);
     return this.get(site);
   }

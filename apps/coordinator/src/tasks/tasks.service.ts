@@ -88,7 +88,11 @@ export class TasksService {
       const job = { definition, library: libraryName, contentKey };
       const made = await this.#environment.work.makeInitial(job);
       const keepVersion = await this.#versions.keep({ task, version: 0, made, contentKey });
-      await this.#environment.transactions.run(async (transaction) => {
+      const { transactions } = this.#environment;
+      await transactions.run(async (transaction) => {
+        transactions.whenEnded(transaction, (end) => {
+          if (end === 'unknown') this.#openings.advanceSoon(task);
+        });
         const createdAtMs = this.#environment.clock.wallTimeMs();
         const status: TaskStatus = isStarted ? 'running' : 'created';
         const record = { task, definition, status, createdAtMs, latestVersion: 0 };
@@ -210,7 +214,7 @@ export class TasksService {
 
   /** A repeat finds the change made; what follows from it may still have to be done. */
   async #advanced(task: TaskId): Promise<TaskView> {
-    await this.#openings.advance(task);
+    await this.#openings.advanceUntilDone(task);
     return this.get(task);
   }
 

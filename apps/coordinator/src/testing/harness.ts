@@ -11,6 +11,7 @@ import { inProcessWork } from '../rounds/adapter-work.ts';
 import { siteViewSchema, invitationViewSchema } from '../sites/sites.contract.ts';
 import { taskViewSchema, type TaskView } from '../tasks/tasks.contract.ts';
 import { FakeSite, tinyBackbone } from './fake-site.ts';
+import { makeSpecDatabase, specServerUrl, type SpecDatabase } from './spec-database.ts';
 
 /** A coordinator for specs. */
 export class Harness {
@@ -19,28 +20,38 @@ export class Harness {
   readonly sites = new Map<string, FakeSite>();
   coordinator: Coordinator;
   token: string;
+  readonly #database: SpecDatabase | null;
 
   private constructor(
     folder: string,
     options: Partial<CoordinatorOptions>,
+    database: SpecDatabase | null,
     coordinator: Coordinator,
     token: string,
   ) {
     this.folder = folder;
     this.options = options;
+    this.#database = database;
     this.coordinator = coordinator;
     this.token = token;
   }
 
-  /** Start on a folder of its own, or on one that is there and is removed at the end. */
+  /**
+   * Start on a folder of its own, or on one that is there and is removed at the end. Where DATABASE_URL names a PostgreSQL, a
+   * folder of its own has a database of its own there.
+   */
   static async start(
     options: Partial<CoordinatorOptions> = {},
     existing?: string,
   ): Promise<Harness> {
     const folder = existing ?? (await mkdtemp(join(tmpdir(), 'melo-coordinator-')));
-    const coordinator = await Harness.launch(folder, options);
+    const isOnServer = existing === undefined && options.databaseUrl === undefined;
+    const database =
+      isOnServer && specServerUrl !== undefined ? await makeSpecDatabase(specServerUrl) : null;
+    const all = database === null ? options : { ...options, databaseUrl: database.url };
+    const coordinator = await Harness.launch(folder, all);
     const token = (await readFile(coordinator.tokenFile, 'utf8')).trim();
-    return new Harness(folder, options, coordinator, token);
+    return new Harness(folder, all, database, coordinator, token);
   }
 
   static launch(folder: string, options: Partial<CoordinatorOptions>): Promise<Coordinator> {
@@ -81,6 +92,7 @@ export class Harness {
     for (const site of this.sites.values()) site.close();
     await this.coordinator.close();
     await rm(this.folder, { recursive: true, force: true });
+    await this.#database?.drop();
   }
 
   /** Call REST as the administrator. */

@@ -4,7 +4,6 @@
  * Those that ranges come in for are held in memory as well. Whoever changes an upload runs alone for that upload.
  */
 import { constants } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { and, asc, eq, inArray, isNotNull, sum } from 'drizzle-orm';
@@ -20,7 +19,6 @@ import {
   type SiteId,
 } from '#core/protocol';
 import { BoundedMap } from '../common/bounded-map.ts';
-import { onDisk, syncFolder, withFile } from '../common/durable-files.ts';
 import { Environment } from '../common/environment.ts';
 import type { Queries } from '../config/database.ts';
 import { rounds, uploadRanges, uploads } from '../config/schema.ts';
@@ -183,8 +181,8 @@ export class UploadStore {
       })
       .returning();
     const record = uploadRowSchema.parse(rows[0]);
-    this.#environment.transactions.whenEnded(transaction, (isCommitted) => {
-      if (isCommitted) this.#held.set(record.uploadId, { record, ranges: new Map() });
+    this.#environment.transactions.whenEnded(transaction, (end) => {
+      if (end === 'committed') this.#held.set(record.uploadId, { record, ranges: new Map() });
     });
   }
 
@@ -219,21 +217,16 @@ export class UploadStore {
     readonly digest: string;
   }): Promise<void> {
     const { uploadId, index, digest, bytes, offset } = range;
-    const { crashPoints } = this.#environment;
+    const { crashPoints, files, folder } = this.#environment;
     const ranges = await this.ranges(uploadId);
     const flags = constants.O_RDWR | constants.O_CREAT;
-    await onDisk('upload', async () => {
-      await withFile(this.path(uploadId), flags, 0o600, async (handle) => {
-        for (let written = 0; written < bytes.length;) {
-          const left = bytes.length - written;
-          written += (await handle.write(bytes, written, left, offset + written)).bytesWritten;
-        }
-        crashPoints.reach('coordinator.range-written');
-        await handle.sync();
-      });
-      // The file's name is durable since its first range.
-      if (ranges.size === 0) await syncFolder(this.#environment.folder.uploads);
+    await files.use(this.path(uploadId), flags, 0o600, async (file) => {
+      await file.write(bytes, offset);
+      crashPoints.reach('coordinator.range-written');
+      await file.sync();
     });
+    // The file's name is durable since its first range.
+    if (ranges.size === 0) await files.syncFolder(folder.uploads);
     crashPoints.reach('coordinator.range-synced');
     try {
       await this.#environment.queries
@@ -251,15 +244,16 @@ export class UploadStore {
   async discardRanges(uploadId: string): Promise<void> {
     this.#held.delete(uploadId);
     await this.#environment.queries.delete(uploadRanges).where(eq(uploadRanges.uploadId, uploadId));
-    await rm(this.path(uploadId), { force: true });
+    await this.#environment.files.remove(this.path(uploadId));
   }
 
   /** Erase the files of an attempt's uploads; the rows with the signed manifests stay. */
   async eraseFiles(roundId: number): Promise<void> {
+    const { files, folder } = this.#environment;
     for (const { uploadId } of await this.ofRound(roundId)) {
-      await rm(this.path(uploadId), { force: true });
+      await files.remove(this.path(uploadId));
     }
-    await syncFolder(this.#environment.folder.uploads);
+    await files.syncFolder(folder.uploads);
   }
 
   /** What the heavy work needs to know of a sealed update. */

@@ -1,0 +1,34 @@
+/** What `npm run failures` runs: its options come in MELO_FAILURES, its report goes into the file that they name. */
+import { writeFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { FailureRun } from './run-failures.ts';
+
+const optionsSchema = z.strictObject({
+  every: z.number().int().min(1),
+  restartEvery: z.number().int().min(0),
+  ways: z.enum(['all', 'rotating']),
+  only: z.string().nullable(),
+  reportFile: z.string(),
+});
+const hoursMax = 3;
+const progressIntervalMs = 5000;
+
+test(
+  'every call fails once',
+  async () => {
+    const options = optionsSchema.parse(JSON.parse(process.env['MELO_FAILURES'] ?? ''));
+    const startedAtMs = performance.now();
+    let saidAtMs = startedAtMs;
+    const onProgress = (done: number, total: number): void => {
+      const nowMs = performance.now();
+      if (nowMs - saidAtMs < progressIntervalMs) return;
+      saidAtMs = nowMs;
+      const leftSeconds = Math.round(((nowMs - startedAtMs) / 1000 / done) * (total - done));
+      process.stderr.write(`failures: ${done} of ${total}, about ${leftSeconds} s left\n`);
+    };
+    const report = await new FailureRun({ ...options, onProgress }).run();
+    await writeFile(options.reportFile, JSON.stringify(report));
+    expect(report.violations).toEqual([]);
+  },
+  hoursMax * 3_600_000,
+);

@@ -1,0 +1,154 @@
+/** Every call of one round fails once, in every way that fits it. */
+import { failures, type CountedCall, type Failure } from './failing-calls.ts';
+import { SmallFederation } from './small-federation.ts';
+import { Violation, type Rule } from './violations.ts';
+
+/** Rounds of one federation: the next one starts afresh, so that no log grows long. */
+const roundsPerFederation = 40;
+
+/** What is run. */
+export interface FailureOptions {
+  /** Every so many calls one fails; 1 is every call. */
+  readonly every: number;
+  /** Every so many failures the coordinator is started again right after one; 0 is never. */
+  readonly restartEvery: number;
+  /** `all`: every way that fits a call; `rotating`: one of them a call. */
+  readonly ways: 'all' | 'rotating';
+  /** Calls alone whose name has this in it; null for all. */
+  readonly only?: string | null;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** A rule that was broken, and by what. */
+export interface FoundViolation {
+  readonly rule: Rule | null;
+  readonly call: string;
+  readonly failure: Failure;
+  readonly what: string;
+}
+
+/** What came of it. */
+export interface FailureReport {
+  /** Calls of one round in which nothing fails. */
+  readonly calls: number;
+  /** Calls that failed, by the way in which they did. */
+  readonly failed: Readonly<Partial<Record<Failure, number>>>;
+  readonly rounds: number;
+  readonly restarts: number;
+  /** Attempts that were abandoned, all with their reason. */
+  readonly abandoned: number;
+  readonly violations: readonly FoundViolation[];
+}
+
+interface Planned {
+  readonly call: CountedCall;
+  readonly failure: Failure;
+}
+
+/** Fail call after call. */
+export class FailureRun {
+  readonly #options: FailureOptions;
+  readonly #failed = new Map<Failure, number>();
+  readonly #violations: FoundViolation[] = [];
+  #federation: SmallFederation | null = null;
+  #rounds = 0;
+  #restarts = 0;
+  #abandoned = 0;
+
+  constructor(options: FailureOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<FailureReport> {
+    try {
+      const calls = await this.#countCalls();
+      const planned = this.#plan(calls);
+      for (const [done, plan] of planned.entries()) {
+        this.#options.onProgress?.(done, planned.length);
+        await this.#fail(plan, done);
+      }
+      return {
+        calls: calls.length,
+        failed: Object.fromEntries(this.#failed),
+        rounds: this.#rounds,
+        restarts: this.#restarts,
+        abandoned: this.#abandoned,
+        violations: this.#violations,
+      };
+    } finally {
+      await this.#federation?.stop();
+    }
+  }
+
+  /** The calls of a round in which none fails; the first one warms up. */
+  async #countCalls(): Promise<readonly CountedCall[]> {
+    await this.#round((federation) => federation.calls.arm(null));
+    let calls: readonly CountedCall[] = [];
+    await this.#round(async (federation) => {
+      void federation.calls.arm(null);
+      calls = federation.calls.calls;
+    });
+    return calls;
+  }
+
+  #plan(calls: readonly CountedCall[]): Planned[] {
+    const { every, ways, only = null } = this.#options;
+    return calls
+      .filter(({ name }) => only === null || name.includes(only))
+      .filter((_, at) => at % every === 0)
+      .flatMap((call, at) => {
+        const shown = ways === 'all' ? call.failures : [call.failures[at % call.failures.length]];
+        return failures
+          .filter((each) => shown.includes(each))
+          .map((failure) => ({ call, failure }));
+      });
+  }
+
+  async #fail({ call, failure }: Planned, done: number): Promise<void> {
+    const { restartEvery } = this.#options;
+    const isRestarted = restartEvery > 0 && done % restartEvery === restartEvery - 1;
+    const hits: CountedCall[] = [];
+    let restarting: Promise<void> = Promise.resolve();
+    try {
+      await this.#round((federation) => {
+        void federation.calls.arm({ call, failure }).then((fired) => {
+          hits.push(fired);
+          if (!isRestarted) return;
+          this.#restarts += 1;
+          restarting = federation.restart();
+          restarting.catch((error: unknown) =>
+            federation.end(new Violation('start', String(error))),
+          );
+        });
+      });
+      await restarting;
+    } catch (error) {
+      await this.#note(error, hits[0] ?? call, failure);
+      return;
+    }
+    if (hits.length > 0) this.#failed.set(failure, (this.#failed.get(failure) ?? 0) + 1);
+  }
+
+  async #note(error: unknown, call: CountedCall, failure: Failure): Promise<void> {
+    const isRule = error instanceof Violation;
+    const what = error instanceof Error && !isRule ? String(error.stack) : String(error);
+    const name = `${call.kind}, number ${call.occurrence} of: ${call.name}`.slice(0, 300);
+    this.#violations.push({ rule: isRule ? error.rule : null, call: name, failure, what });
+    // What a broken rule leaves behind must not break the next round.
+    const federation = this.#federation;
+    this.#federation = null;
+    await federation?.stop().catch(() => undefined);
+  }
+
+  async #round(arm: (federation: SmallFederation) => unknown): Promise<void> {
+    if (this.#federation !== null && this.#rounds % roundsPerFederation === 0) {
+      await this.#federation.stop();
+      this.#federation = null;
+    }
+    this.#federation ??= await SmallFederation.start();
+    this.#rounds += 1;
+    void arm(this.#federation);
+    const { abandoned } = await this.#federation.round(`round-${this.#rounds}`);
+    this.#abandoned += abandoned;
+  }
+}

@@ -1,0 +1,114 @@
+/** `npm run failures`: every call of one round fails once; `-- --help` says what it takes. */
+import { mkdtempSync, readFileSync, rmSync, existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensureBuilt } from './build.mjs';
+import { runJestProject } from './support/jest.mjs';
+import { withPostgres } from './support/postgres.mjs';
+import { isStartedAs, runMain } from './support/process.mjs';
+
+const usage = `Usage: npm run failures -- [options]
+
+Plays one round of three sites again and again, in this process. Each time one call of the coordinator fails, of its database
+or of a file: a full or broken disk, a serialisation failure, a connection lost before, amid or after the call. Every time
+the round must end cleanly, with nothing lost that was acknowledged.
+
+  --database D       pglite (default) or postgresql, a server of its own
+  --every N          every Nth call only (default 1)
+  --rotate           one way a call, in turn, instead of every way that fits it
+  --restart-every N  start the coordinator again right after every Nth failure (default 10, 0 never)
+  --only TEXT        calls alone whose name has this text in it
+  --json             the last line is one JSON object
+  --help             this text
+
+Exit codes: 0 nothing was broken, 1 otherwise, 2 wrong usage.
+`;
+const exitCodes = { ok: 0, broken: 1, usage: 2 };
+const limitMinutes = 180;
+
+/** Read the command line, or say what is wrong with it. */
+export function readOptions(scriptArguments) {
+  const { values } = parseArgs({
+    args: scriptArguments,
+    options: {
+      database: { type: 'string', default: 'pglite' },
+      every: { type: 'string', default: '1' },
+      rotate: { type: 'boolean', default: false },
+      'restart-every': { type: 'string', default: '10' },
+      only: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const { database, rotate, only = null, json, help } = values;
+  if (!['pglite', 'postgresql'].includes(database)) {
+    throw new Error(`--database: expected pglite or postgresql, got ${database}`);
+  }
+  const every = wholeNumber('--every', values.every, 1);
+  const restartEvery = wholeNumber('--restart-every', values['restart-every'], 0);
+  return { database, every, restartEvery, ways: rotate ? 'rotating' : 'all', only, json, help };
+}
+
+function wholeNumber(option, text, least) {
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number >= least) return number;
+  throw new Error(`${option}: expected a whole number from ${least} on, got ${text}`);
+}
+
+/** Run on one database and return the report; null where the run itself failed. */
+export async function runFailures({ database, json: _json, help: _help, ...options }) {
+  await ensureBuilt();
+  const folder = mkdtempSync(path.join(tmpdir(), 'melo-failures-'));
+  const reportFile = path.join(folder, 'report.json');
+  const run = (url) =>
+    runJestProject('failures', {
+      environment: { MELO_FAILURES: JSON.stringify({ ...options, reportFile }), DATABASE_URL: url },
+      limitMinutes,
+    });
+  try {
+    const totals = await (database === 'pglite' ? run('') : withPostgres(run));
+    if (!existsSync(reportFile)) return null;
+    // Whatever went wrong beside the rules, a rejection that nobody handled for one, fails the run too.
+    return {
+      ...JSON.parse(readFileSync(reportFile, 'utf8')),
+      database,
+      isWhole: totals.failed === 0,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What a report comes to, in a line. */
+export function describeFailures({ database, calls, failed, restarts, abandoned, violations }) {
+  const count = Object.values(failed).reduce((sum, each) => sum + each, 0);
+  return (
+    `${database}: ${calls} calls a round, ${count} of them failed in turn, ${restarts} restarts, ` +
+    `${abandoned} attempts abandoned, ${violations.length} violations`
+  );
+}
+
+async function main(scriptArguments) {
+  let options;
+  try {
+    options = readOptions(scriptArguments);
+  } catch (error) {
+    process.stderr.write(`${error.message}\n${usage}`);
+    return exitCodes.usage;
+  }
+  if (options.help) {
+    process.stdout.write(usage);
+    return exitCodes.ok;
+  }
+  const report = await runFailures(options);
+  if (report === null) return exitCodes.broken;
+  for (const { what, failure, call } of report.violations) {
+    process.stdout.write(`${failure} at ${call}\n  ${what}\n`);
+  }
+  process.stdout.write(`${describeFailures(report)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  return report.isWhole && report.violations.length === 0 ? exitCodes.ok : exitCodes.broken;
+}
+
+if (isStartedAs(import.meta.url)) await runMain(main);
