@@ -132,6 +132,9 @@ describe('a backup', () => {
 
   test('that was interrupted is done again, and nothing starts on half of it', async () => {
     const { folder, file, keys } = await stopped();
+    await mkdir(join(folder, 'backup', 'database'), { recursive: true });
+    await (await Harness.launch(folder, {})).close();
+    expect(await readdir(folder)).not.toContain('backup'); // of a backup that was interrupted
     await mkdir(join(folder, 'restoring', 'blobs'), { recursive: true });
     await expect(Harness.launch(folder, {})).rejects.toMatchObject({ code: 'STATE_CONFLICT' });
     expect(await restore(file, folder, keys, '--replace')).toMatchObject({ exitCode: 0 });

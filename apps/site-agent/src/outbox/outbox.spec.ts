@@ -83,3 +83,19 @@ test('updates go before score reports, since a round waits for them', async () =
     'abdomen.global-1.evaluation',
   ]);
 });
+
+test('what was sent waits no more, can be sent again byte by byte, and is never sealed again', async () => {
+  await outbox.addUpdate(entry);
+  const before = await readFile(file());
+  await outbox.keepSent(key);
+  expect(await outbox.names()).toEqual([]);
+  expect(await outbox.hasUpdate(key)).toBe(true);
+  expect(await outbox.sendAgain({ ...key, attempt: 3 })).toBe(false);
+  expect(await outbox.sendAgain(key)).toBe(true);
+  expect(await readFile(file())).toEqual(before);
+  await outbox.keepSent(key);
+  await outbox.removeSent('liver');
+  expect(await readdir(directory)).toHaveLength(1);
+  await outbox.removeTask('lung');
+  expect(await readdir(directory)).toEqual([]);
+});

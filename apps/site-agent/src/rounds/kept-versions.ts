@@ -1,7 +1,7 @@
-/** Which versions stay on this machine: the latest few of each task, those that its configuration names, what is in use. */
+/** Which versions stay on this machine: the latest few of each task, and those that its configuration names. */
 import type { AgentContext } from './context.ts';
 
-/** Remove the versions of a task that are not kept, and say so in the log; `inUse` are kept whatever else holds. */
+/** Remove the versions of a task that are not kept, and say so in the log. While none of them is read. */
 export async function pruneVersions(
   {
     config,
@@ -10,16 +10,15 @@ export async function pruneVersions(
     logger,
   }: Pick<AgentContext, 'config' | 'journal' | 'versions' | 'logger'>,
   task: string,
-  inUse: readonly number[] = [],
 ): Promise<void> {
   const removed = await versions.prune(task, {
     newest: journal.get(task).known.version,
     latest: config.keepVersionsLatest,
-    also: [...inUse, ...(config.tasks.get(task)?.keepVersions ?? [])],
+    pinned: config.tasks.get(task)?.keepVersions ?? [],
   });
   if (removed.length === 0) return;
   logger.info(
-    { task, count: removed.length, version: removed.at(-1) },
-    `adapters: versions removed: ${removed.join(', ')}`,
+    { task, count: removed.length },
+    `adapters: old versions removed: ${removed.join(', ')}`,
   );
 }

@@ -148,7 +148,7 @@ export class RoundWorker {
     });
     await this.#removeOtherRounds();
     await outbox.removeSent(key.task);
-    await pruneVersions(this.#context, key.task, [this.#round.approved.open.globalVersion]);
+    await pruneVersions(this.#context, key.task); // before the one that it starts from is fetched
     await this.#fetchGlobal(signal);
     await this.#train(signal);
     signal.throwIfAborted();

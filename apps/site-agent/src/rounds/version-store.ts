@@ -95,7 +95,7 @@ export class VersionStore {
    */
   async prune(
     task: string,
-    keep: { readonly newest: number; readonly latest: number; readonly also: readonly number[] },
+    keep: { readonly newest: number; readonly latest: number; readonly pinned: readonly number[] },
   ): Promise<number[]> {
     const directory = join(this.#directory, task);
     const removed: number[] = [];
@@ -103,7 +103,7 @@ export class VersionStore {
       const version = Number(/^version-(\d{1,9})\.safetensors$/.exec(name)?.[1] ?? NaN);
       const isKept =
         Number.isNaN(version) ||
-        keep.also.includes(version) ||
+        keep.pinned.includes(version) ||
         (version <= keep.newest && version > keep.newest - keep.latest);
       if (isKept) continue;
       await rm(join(directory, name), { force: true });
