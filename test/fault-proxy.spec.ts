@@ -45,6 +45,12 @@ async function client(): Promise<Socket> {
 const closed = (socket: Socket): Promise<void> =>
   new Promise((done) => socket.once('close', () => done()));
 
+/** Time for a close to get through, if it did. */
+const closedSoon = async (socket: Socket): Promise<void> => {
+  await once(socket, 'finish');
+  await new Promise((wake) => setTimeout(wake, 50));
+};
+
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((wake) => setTimeout(wake, 5));
 }
@@ -128,4 +134,40 @@ test('faults that are taken back hold no longer', async () => {
   socket.write(bytes);
   await until(() => arrived[0]?.bytes.length === bytes.length);
   expect(proxy.counts.cuts).toBe(0);
+});
+
+test('through a black hole nothing passes, not even a close, until it is taken back: then all of it', async () => {
+  const socket = await client();
+  socket.write('before ');
+  await until(() => arrived[0]?.bytes.length === 7);
+  proxy.faults = { isBlackHole: true };
+  socket.write('after');
+  const other = await client();
+  other.end('new');
+  await closedSoon(other);
+  expect([String(arrived[0]?.bytes), arrived[1]?.bytes.length ?? 0]).toEqual(['before ', 0]);
+  expect(arrived[1]?.isClosed ?? false).toBe(false);
+  proxy.faults = {};
+  await until(() => arrived[0]?.bytes.length === 12);
+  expect(String(arrived[0]?.bytes)).toBe('before after');
+  await until(() => arrived[1]?.isClosed === true);
+});
+
+test('a listener hears what was sent, also what never arrives', async () => {
+  const heard: string[] = [];
+  const { port } = z.object({ port: z.number() }).parse(server.address());
+  const listening = await FaultProxy.open({
+    ...{ upstreamPort: port, seed: 'listener' },
+    listen: (connection) => ({
+      take: (direction, chunk) => heard.push(`${connection} ${direction} ${String(chunk)}`),
+      end: () => heard.push(`${connection} ended`),
+    }),
+  });
+  listening.faults = { up: { cutAfterBytes: [3, 3] } };
+  const socket = connect(Number(new URL(listening.url).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write('hello');
+  await closed(socket);
+  await listening.close();
+  expect([heard, String(arrived[0]?.bytes)]).toEqual([['1 up hello', '1 ended'], 'hel']);
 });

@@ -36,6 +36,14 @@ export interface Faults {
   readonly resetAfterMs?: Span;
   /** Milliseconds after which a connection swallows everything, without closing. */
   readonly halfOpenAfterMs?: Span;
+  /** Nothing passes, not even a close; once it is taken back all that was sent arrives, as TCP sends again what was lost. */
+  readonly isBlackHole?: true;
+}
+
+/** Hears what one connection's ends send, also what never arrives. */
+export interface ProxyListener {
+  take(direction: ProxyDirection, bytes: Buffer): void;
+  end(): void;
 }
 
 /** What a proxy has done. */
@@ -71,6 +79,14 @@ function either(socket: Socket, event: 'drain' | 'finish'): Promise<void> {
   });
 }
 
+/** How a proxy is opened. */
+export interface ProxyOptions {
+  readonly upstreamPort: number;
+  readonly seed: string;
+  /** Makes a listener for every connection, by its number from 1 on. */
+  readonly listen?: (connection: number) => ProxyListener;
+}
+
 /** A proxy that can be told to be bad. */
 export class FaultProxy {
   readonly counts: ProxyCounts = {
@@ -79,21 +95,20 @@ export class FaultProxy {
   readonly #server: Server;
   readonly #seed: string;
   readonly #upstreamPort: number;
+  readonly #listen: ((connection: number) => ProxyListener) | undefined;
   readonly #connections = new Set<FaultyConnection>();
   #faults: Faults = {};
 
-  private constructor(upstreamPort: number, seed: string) {
-    this.#upstreamPort = upstreamPort;
-    this.#seed = seed;
+  private constructor(options: ProxyOptions) {
+    this.#upstreamPort = options.upstreamPort;
+    this.#seed = options.seed;
+    this.#listen = options.listen;
     this.#server = createServer({ allowHalfOpen: true }, (client) => this.#serve(client));
   }
 
   /** Listen on a free port of loopback and pass everything on to another port of it. */
-  static async open(options: {
-    readonly upstreamPort: number;
-    readonly seed: string;
-  }): Promise<FaultProxy> {
-    const proxy = new FaultProxy(options.upstreamPort, options.seed);
+  static async open(options: ProxyOptions): Promise<FaultProxy> {
+    const proxy = new FaultProxy(options);
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     return proxy;
@@ -141,6 +156,7 @@ export class FaultProxy {
       server: connect({ port: this.#upstreamPort, host: '127.0.0.1', allowHalfOpen: true }),
       rng: seededRng(`${this.#seed}/${this.counts.connections}`),
       counts: this.counts,
+      listener: this.#listen?.(this.counts.connections),
       onEnd: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);
@@ -157,6 +173,8 @@ class FaultyConnection {
   readonly #onEnd: () => void;
   readonly #lines: Readonly<Record<ProxyDirection, Line>>;
   #timers: NodeJS.Timeout[] = [];
+  #isBlackHole = false;
+  #isClosedInside = false;
   #isHalfOpen = false;
   #isEnded = false;
 
@@ -165,33 +183,44 @@ class FaultyConnection {
     readonly server: Socket;
     readonly rng: SeededRng;
     readonly counts: ProxyCounts;
+    readonly listener: ProxyListener | undefined;
     readonly onEnd: () => void;
   }) {
-    const { client, server, rng, counts } = options;
+    const { client, server, rng, counts, listener } = options;
     this.#client = client;
     this.#server = server;
     this.#rng = rng;
     this.#counts = counts;
-    this.#onEnd = options.onEnd;
+    this.#onEnd = () => {
+      options.onEnd();
+      listener?.end();
+    };
     const onCut = (): void => {
       counts.cuts += 1;
       this.end();
     };
-    const line = (from: Socket, to: Socket, direction: ProxyDirection): Line =>
-      new Line({ from, to, rng, onCut, onPassed: (bytes) => void (counts[direction] += bytes) });
+    const line = (from: Socket, to: Socket, direction: ProxyDirection): Line => {
+      if (listener !== undefined)
+        from.on('data', (bytes: Buffer) => listener.take(direction, bytes));
+      const onPassed = (bytes: number): void => void (counts[direction] += bytes);
+      return new Line({ from, to, rng, onCut, onPassed });
+    };
     this.#lines = { up: line(client, server, 'up'), down: line(server, client, 'down') };
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
       socket.on('error', () => undefined); // what breaks here is broken on purpose, or its end was killed
       socket.on('close', () => {
-        if (!this.#isHalfOpen) this.end();
+        if (this.#isBlackHole) this.#isClosedInside = true;
+        else if (!this.#isHalfOpen) this.end();
       });
     }
   }
 
   obey(faults: Faults): void {
-    this.#lines.up.obey(faults.up ?? {});
-    this.#lines.down.obey(faults.down ?? {});
+    this.#isBlackHole = faults.isBlackHole === true;
+    for (const direction of ['up', 'down'] as const)
+      this.#lines[direction].obey(faults[direction] ?? {}, this.#isBlackHole);
+    if (this.#isClosedInside && !this.#isBlackHole) this.end();
     for (const timer of this.#timers) clearTimeout(timer);
     const { resetAfterMs, halfOpenAfterMs } = faults;
     this.#timers = [];
@@ -247,6 +276,8 @@ class Line {
   #passedBytes = 0;
   #cutAtBytes = Infinity;
   #dueMs = 0;
+  #isHeld = false;
+  #release: () => void = () => undefined;
   #isSwallowing = false;
   #hasEnded = false;
   #isPassing = false;
@@ -270,8 +301,13 @@ class Line {
     });
   }
 
-  obey(faults: LineFaults): void {
+  obey(faults: LineFaults, isHeld: boolean): void {
     this.#faults = faults;
+    this.#isHeld = isHeld;
+    if (!isHeld) {
+      this.#release();
+      this.#pass(); // an end that came meanwhile
+    }
     const { cutAfterBytes } = faults;
     this.#cutAtBytes =
       cutAfterBytes === undefined
@@ -281,6 +317,8 @@ class Line {
 
   swallow(): void {
     this.#isSwallowing = true;
+    this.#isHeld = false;
+    this.#release();
     this.#waiting.length = 0;
     this.#from.resume(); // a full buffer would tell the sender that nobody reads
   }
@@ -306,12 +344,14 @@ class Line {
     for (let piece = this.#waiting.shift(); piece !== undefined; piece = this.#waiting.shift()) {
       const waitMs = piece.dueMs - performance.now();
       if (waitMs > 0) await sleep(waitMs);
-      for (let at = 0; at < piece.bytes.length && !this.#isSwallowing;)
-        at += await this.#passSome(piece.bytes.subarray(at));
+      for (let at = 0; at < piece.bytes.length && !this.#isSwallowing;) {
+        if (this.#isHeld) await new Promise<void>((release) => (this.#release = release));
+        else at += await this.#passSome(piece.bytes.subarray(at));
+      }
       this.#waitingBytes -= piece.bytes.length;
       if (this.#waitingBytes <= waitingBytesMax) this.#from.resume();
     }
-    if (this.#hasEnded && !this.#isSwallowing) this.#to.end();
+    if (this.#hasEnded && !this.#isSwallowing && !this.#isHeld) this.#to.end();
   }
 
   /** Pass on the first of these bytes, as many as the faults allow at once, and wait as long as they take. */

@@ -17,6 +17,8 @@ export interface WireListener {
   onPayload(direction: Direction, bytes: Buffer): void;
   /** Called with every whole packet of socket.io; `session` is the same for all connections of one client. */
   onPacket(direction: Direction, packet: SocketIoPacket, session: string): void;
+  /** Called with a packet of socket.io whose attachments are still to come. */
+  onPacketBegun?(direction: Direction, packet: SocketIoPacket, session: string): void;
 }
 
 /** Assemblers by session and direction: a polling client uses several connections. */
@@ -130,8 +132,9 @@ export class ConnectionDecoder {
     const key = `${session}/${direction}`;
     const existing = this.#sessions.get(key);
     if (existing !== undefined) return existing;
-    const made = new SocketIoAssembler((packet) =>
-      this.#listener.onPacket(direction, packet, session),
+    const made = new SocketIoAssembler(
+      (packet) => this.#listener.onPacket(direction, packet, session),
+      (packet) => this.#listener.onPacketBegun?.(direction, packet, session),
     );
     this.#sessions.set(key, made);
     return made;

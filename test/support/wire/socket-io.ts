@@ -41,13 +41,25 @@ function fillPlaceholders(value: unknown, attachments: readonly Buffer[]): unkno
 
 const packetPattern = /^([0-6])(?:(\d+)-)?(?:(\/[^,]*),)?(\d+)?(.*)$/s;
 
+/** A packet whose text has come; its attachments may still be on their way. */
+interface WaitingPacket {
+  readonly match: RegExpExecArray;
+  readonly attachments: Buffer[];
+}
+
 /** Put packets of one direction together from engine.io's messages. */
 export class SocketIoAssembler {
   readonly #onPacket: (packet: SocketIoPacket) => void;
-  #waiting: { readonly match: RegExpExecArray; readonly attachments: Buffer[] } | undefined;
+  readonly #onBegun: (packet: SocketIoPacket) => void;
+  #waiting: WaitingPacket | undefined;
 
-  constructor(onPacket: (packet: SocketIoPacket) => void) {
+  /** @param onBegun - called with every packet that attachments follow, before they have come */
+  constructor(
+    onPacket: (packet: SocketIoPacket) => void,
+    onBegun: (packet: SocketIoPacket) => void = () => undefined,
+  ) {
     this.#onPacket = onPacket;
+    this.#onBegun = onBegun;
   }
 
   /** Take one engine.io packet in text; all but messages (type 4) are left aside. */
@@ -56,6 +68,8 @@ export class SocketIoAssembler {
     const match = packetPattern.exec(text.slice(1));
     if (match === null) throw new Error('socket.io: expected a packet, got other text');
     this.#waiting = { match, attachments: [] };
+    const begun = match[2] === undefined ? undefined : packetOf(this.#waiting);
+    if (begun !== undefined) this.#onBegun(begun);
     this.#finishIfWhole();
   }
 
@@ -66,25 +80,31 @@ export class SocketIoAssembler {
   }
 
   #finishIfWhole(): void {
-    if (this.#waiting === undefined) return;
-    const { match, attachments } = this.#waiting;
-    const [, digit = '', count = '0', namespace = '/', id, json = ''] = match;
-    if (attachments.length < Number(count)) return;
+    const waiting = this.#waiting;
+    if (waiting === undefined || waiting.attachments.length < Number(waiting.match[2] ?? '0'))
+      return;
     this.#waiting = undefined;
-    const type = types[digit];
-    if (type === undefined) return;
-    const parsed: unknown = json === '' ? [] : fillPlaceholders(JSON.parse(json), attachments);
-    const items: unknown[] = Array.isArray(parsed) ? parsed : [parsed];
-    const [first, ...rest] = items;
-    const isNamed = type === 'event' && typeof first === 'string';
-    this.#onPacket({
-      type,
-      namespace,
-      id: id === undefined ? undefined : Number(id),
-      event: isNamed ? first : undefined,
-      data: isNamed ? rest : items,
-    });
+    const packet = packetOf(waiting);
+    if (packet !== undefined) this.#onPacket(packet);
   }
+}
+
+/** Parse a packet; attachments that have not come are undefined in it. */
+function packetOf({ match, attachments }: WaitingPacket): SocketIoPacket | undefined {
+  const [, digit = '', , namespace = '/', id, json = ''] = match;
+  const type = types[digit];
+  if (type === undefined) return undefined;
+  const parsed: unknown = json === '' ? [] : fillPlaceholders(JSON.parse(json), attachments);
+  const items: unknown[] = Array.isArray(parsed) ? parsed : [parsed];
+  const [first, ...rest] = items;
+  const isNamed = type === 'event' && typeof first === 'string';
+  return {
+    type,
+    namespace,
+    id: id === undefined ? undefined : Number(id),
+    event: isNamed ? first : undefined,
+    data: isNamed ? rest : items,
+  };
 }
 
 /** Engine.io packets of one long-polling body: separated by 0x1e, binary as `b` and base64. */
