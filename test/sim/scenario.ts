@@ -1,5 +1,5 @@
 /** What a seed decides before anything happens: who takes part, what breaks and when it is over. */
-import { siteIdSchema, type SiteId } from '#core/protocol';
+import { siteIdSchema, type RoundWait, type SiteId } from '#core/protocol';
 import type { World } from './world.ts';
 
 /** A run's circumstances. */
@@ -8,6 +8,9 @@ export interface Scenario {
   readonly rounds: number;
   readonly quorumSites: number;
   readonly quorumSampleShare: number;
+  readonly wait: RoundWait;
+  readonly samplesMinimum: number;
+  readonly agentMinimum: number;
   readonly deadlineMs: number;
   /** From here on the network is whole and nothing crashes any more. */
   readonly healedAtMs: number;
@@ -26,17 +29,56 @@ export interface Scenario {
   }[];
   /** Sites that never come back, with the time of their end. */
   readonly deaths: ReadonlyMap<SiteId, number>;
-  readonly revocation: { readonly site: SiteId; readonly atMs: number } | null;
-  /** A site takes its update back although it has reported. */
+  /** Training images of each site. */
+  readonly samples: ReadonlyMap<SiteId, number>;
+  /** When each site's agent is updated: one that is too old before may take part from then on. */
+  readonly updatedAtMs: ReadonlyMap<SiteId, number>;
+  /** A site that takes its part back, at one of these moments of an attempt, drawn anew for each. */
   readonly withdrawal: SiteId | null;
+  /** What administrators do, and when. */
+  readonly acts: readonly Act[];
   /** Chance that a site's policy declines an attempt. */
   readonly declineRate: number;
   /** Once, a crashed coordinator comes back on an old copy of its disk. */
   readonly hasRollback: boolean;
 }
 
+/** Moments of an attempt at which a site may take its part back. */
+export const withdrawalMoments = ['accepted', 'trained', 'amid its upload', 'reported'] as const;
+
+/** What an administrator does, once. */
+export interface Act {
+  readonly kind:
+    | 'pause'
+    | 'abandon'
+    | 'suspend'
+    | 'revoke'
+    | 'leave'
+    | 'leave and run again'
+    | 'rerun'
+    | 'rollback';
+  readonly atMs: number;
+  readonly site: SiteId;
+}
+
 /** Attempts at a round, the first one counted, before the task fails. */
 export const attemptsMax = 3;
+/** Rounds lost in a row before a site is suspended. */
+export const lostRoundsMax = 3;
+/** Acts that end a site's part for good: one a run at most. */
+const farewells = ['revoke', 'leave', 'leave and run again'] as const;
+const others = ['pause', 'abandon', 'suspend', 'rerun', 'rollback'] as const;
+
+/** Draw what administrators do: nothing in most runs, a lot in some. */
+function drawActs(world: World, pick: () => SiteId): Act[] {
+  const one = (kind: Act['kind']): Act => ({ kind, atMs: world.between(0, 300_000), site: pick() });
+  const count = world.isChance(0.5) ? world.between(1, 4) : 0;
+  const acts = Array.from({ length: count }, () =>
+    one(others[world.rng.nextInteger(others.length)] ?? 'pause'),
+  );
+  const farewell = farewells[world.rng.nextInteger(farewells.length)] ?? 'revoke';
+  return world.isChance(0.25) ? [...acts, one(farewell)] : acts;
+}
 
 /** Draw a scenario. */
 export function drawScenario(world: World): Scenario {
@@ -57,6 +99,7 @@ export function drawScenario(world: World): Scenario {
   });
   // Where nothing but a cut line is wrong, all is well as soon as the line is whole again.
   const healedAtMs = isCalm ? Math.max(0, ...partitions.map(({ untilMs }) => untilMs)) : chaosMs;
+  const hasRollback = !isCalm && world.isChance(0.12);
   const mayDie = world.isChance(0.25) ? world.between(0, count - quorumSites) : 0;
   const deaths = new Map(
     world.rng
@@ -66,23 +109,30 @@ export function drawScenario(world: World): Scenario {
   );
   return {
     sites,
-    rounds: world.between(1, 3),
+    rounds: world.between(1, 3) + (hasRollback ? 1 : 0),
     quorumSites,
     quorumSampleShare: world.isChance(0.3) ? 0.5 : 0,
+    wait: world.isChance(0.25) ? 'quorum' : 'all',
+    samplesMinimum: world.isChance(0.2) ? world.between(2, 20) : 1,
+    agentMinimum: world.isChance(0.2) ? 2 : 1,
     deadlineMs: world.between(60, 180) * 1000,
     healedAtMs,
     dropRate: rate(0.4),
     duplicateRate: rate(0.4),
     delayMaxMs: world.between(10, 4000),
-    coordinatorCrashRate: rate(0.05),
+    coordinatorCrashRate: hasRollback ? 0.02 : rate(0.08),
     siteCrashRate: rate(0.12),
     diskErrorRate: rate(0.1),
     partitions,
     deaths,
-    revocation: world.isChance(0.1) ? { site: pick(), atMs: world.between(0, 200_000) } : null,
+    samples: new Map(sites.map((site) => [site, world.between(1, 50)])),
+    updatedAtMs: new Map(
+      sites.map((site) => [site, world.isChance(0.5) ? 0 : world.between(0, 400_000)]),
+    ),
+    acts: drawActs(world, pick),
     withdrawal: world.isChance(0.15) ? pick() : null,
     declineRate: world.isChance(0.2) ? 0.2 : 0,
-    hasRollback: !isCalm && world.isChance(0.08),
+    hasRollback,
   };
 }
 

@@ -1,84 +1,27 @@
 /** A coordinator of the simulation: one disk that survives its crashes, the project's reducer, and what follows from it. */
-import { isRoundSettled, plannedRound, type MemberState, type RoundEffect } from '#core/protocol';
-import type { RoundEvent, RoundState, SiteId } from '#core/protocol';
+import { isMemberSettled } from '#core/protocol';
+import type { RoundEffect, RoundEvent, RoundState, SiteId } from '#core/protocol';
+import { commanded, markShares, rerunWithout, type Command } from './commands.ts';
 import type { Observer } from './observer.ts';
+import { rangesInOrder, versionDigest, type Ports, type Version } from './ports.ts';
 import {
-  rangesInOrder,
-  versionDigest,
-  type Ports,
-  type StoredUpload,
-  type Version,
-} from './ports.ts';
-import { attemptsMax, type Scenario } from './scenario.ts';
+  advanced,
+  firstRoot,
+  openAttempt,
+  published,
+  reducedAt,
+  type Change,
+  type Deciding,
+  type Root,
+  type StoredAttempt,
+} from './root.ts';
+import type { Scenario } from './scenario.ts';
+import { answerTo, news, refusal, type SiteAnswer, type SiteRequest } from './site-requests.ts';
 import { Process, type World } from './world.ts';
 
-/** One attempt at a round on the coordinator's disk. */
-export interface StoredAttempt {
-  readonly round: number;
-  readonly attempt: number;
-  readonly openedAtMs: number;
-  readonly state: RoundState;
-  /** The record that is signed when the attempt ends. */
-  readonly record: readonly MemberState[] | null;
-}
-
-/** What is on the coordinator's disk. */
-export interface Root {
-  readonly attempts: readonly StoredAttempt[];
-  readonly uploads: ReadonlyMap<string, StoredUpload>;
-  readonly versions: readonly Version[];
-  readonly revoked: ReadonlySet<SiteId>;
-  readonly failure: string | null;
-}
-
-/** What a site asks. */
-export type SiteRequest =
-  | { readonly type: 'pull'; readonly since: number }
-  | {
-      readonly type: 'event';
-      readonly round: number;
-      readonly attempt: number;
-      readonly event: RoundEvent;
-    }
-  | { readonly type: 'begin'; readonly manifest: Omit<StoredUpload, 'ranges' | 'isCommitted'> }
-  | {
-      readonly type: 'range';
-      readonly digest: string;
-      readonly index: number;
-      readonly content: string;
-    }
-  | { readonly type: 'commit'; readonly digest: string };
-
-/** What an attempt offers to a site. */
-export interface OpenAttempt {
-  readonly round: number;
-  readonly attempt: number;
-  readonly globalVersion: number;
-}
-
-/** What a site is answered. */
-export type SiteAnswer =
-  | {
-      readonly ok: true;
-      readonly versions?: readonly Version[];
-      readonly open?: OpenAttempt | null;
-      readonly acknowledged?: readonly number[];
-    }
-  | { readonly ok: false; readonly code: string; readonly isRetryable: boolean };
-
-interface Outcome {
-  readonly root: Root;
-  readonly answer: SiteAnswer;
-  readonly effects: readonly RoundEffect[];
-}
-
-const refusal = (code: string, isRetryable = false): SiteAnswer => ({
-  ok: false,
-  code,
-  isRetryable,
-});
 const attemptName = ({ round, attempt }: { round: number; attempt: number }): string =>
   `round ${round}.${attempt}`;
+const againMs = 1000;
 
 /** The coordinator. */
 export class SimCoordinator extends Process {
@@ -104,40 +47,28 @@ export class SimCoordinator extends Process {
     this.#ports = options.ports;
     this.#observer = options.observer;
     this.#hint = options.hint;
-    const first = { version: 0, values: new Float32Array(4), previousDigest: '', members: [] };
-    const zero: Version = { ...first, digest: versionDigest(first) };
-    this.root = {
-      attempts: [],
-      uploads: new Map(),
-      versions: [zero],
-      revoked: new Set(),
-      failure: null,
-    };
+    this.root = firstRoot(options.scenario);
     this.#oldRoot = this.root;
-  }
-
-  /** The last attempt, whether open or settled. */
-  get current(): StoredAttempt | undefined {
-    return this.root.attempts.at(-1);
   }
 
   /** Whether the task has all its versions, or has failed. */
   get isFinished(): boolean {
-    return this.root.failure !== null || this.root.versions.length > this.#scenario.rounds;
+    return this.root.status === 'failed' || this.root.status === 'finished';
+  }
+
+  get #deciding(): Deciding {
+    return { scenario: this.#scenario, ports: this.#ports, nowMs: this.world.nowMs };
   }
 
   /** Start, or start again: what is on the disk says what is to do. */
   start(): void {
     this.isUp = true;
-    const current = this.current;
-    if (current === undefined || isRoundSettled(current.state)) {
-      this.#openNext();
-      return;
-    }
-    this.#moveDeadline(current);
-    const { state } = this.current ?? current;
-    for (const effect of this.#ports.restart(state)) this.#follow(effect);
-    if (state.phase === 'planned') this.#openPlanned();
+    const open = openAttempt(this.root);
+    if (open !== null)
+      for (const effect of this.#ports.restart(this.#moveDeadline(open))) this.#follow(effect);
+    this.#advance();
+    this.#withdrawShutOut();
+    this.#markShares();
   }
 
   #crash(point: string): void {
@@ -164,187 +95,188 @@ export class SimCoordinator extends Process {
     return true;
   }
 
-  #moveDeadline(current: StoredAttempt): void {
+  #moveDeadline(current: StoredAttempt): RoundState {
     const { state } = current;
-    if (state.deadlineAtMs === null) return;
+    if (state.deadlineAtMs === null) return state;
     const added = this.#ports.addedToDeadline(this.world.nowMs - this.#wentDownAtMs);
     const moved = { ...current, state: { ...state, deadlineAtMs: state.deadlineAtMs + added } };
     this.root = { ...this.root, attempts: [...this.root.attempts.slice(0, -1), moved] };
+    return moved.state;
   }
 
   /**
    * Write, then answer, then act: a crash may come before the write, or between it and all that follows.
    *
+   * @param answer - told whether it is written, where the process lives to tell it
    * @returns whether the write has taken place and the process lives
    */
-  #write(what: string, outcome: Outcome, answer: (value: SiteAnswer) => void): boolean {
-    if (!this.#ports.answersAfterWrite) answer(outcome.answer);
+  #write(what: string, change: Change, answer: (isWritten: boolean) => void): boolean {
+    if (!this.#ports.answersAfterWrite) answer(true);
     if (this.#crashesAt(`before ${what} is written`)) return false;
     const isDiskBad = this.world.nowMs < this.#scenario.healedAtMs;
     if (isDiskBad && this.world.isChance(this.#scenario.diskErrorRate)) {
       this.world.note(`coordinator: the disk fails at ${what}`);
-      if (this.#ports.answersAfterWrite) answer(refusal('DISK_FULL', true));
+      if (this.#ports.answersAfterWrite) answer(false);
       return false;
     }
-    this.#observer.written(this.root, outcome.root);
-    if (this.world.isChance(0.05)) this.#oldRoot = this.root;
-    this.root = outcome.root;
+    this.#observer.written(this.root, change.root);
+    if (this.world.isChance(0.02)) this.#oldRoot = this.root;
+    this.root = change.root;
     if (this.#crashesAt(`after ${what} is written`)) return false;
-    if (this.#ports.answersAfterWrite) answer(outcome.answer);
-    for (const effect of outcome.effects) this.#follow(effect);
+    if (this.#ports.answersAfterWrite) answer(true);
+    for (const effect of change.effects) this.#follow(effect);
     return true;
+  }
+
+  /** A write of the coordinator's own: what fails is tried again a little later, in this life of the process. */
+  #writeAtLast(what: string, decide: () => Change | null): void {
+    const change = decide();
+    if (change === null || change.root === this.root || !this.isUp) return;
+    const again = this.alive(() => {
+      this.#writeAtLast(what, decide);
+    });
+    if (!this.#write(what, change, () => undefined)) this.world.after(againMs, '', again);
   }
 
   /** Answer a site. */
   handle(site: SiteId, request: SiteRequest, answer: (value: SiteAnswer) => void): void {
     if (!this.isUp) return; // nobody is there to refuse it
-    if (this.root.revoked.has(site)) {
-      answer(refusal('SITE_REVOKED'));
+    const out = this.root.out.get(site);
+    if (out !== undefined) {
+      answer(refusal(`SITE_${out.toUpperCase()}`, out === 'suspended'));
       return;
     }
     if (request.type === 'pull') {
-      answer(this.#news(site, request.since));
+      answer(news(this.root, site, request.since));
       return;
     }
-    const outcome = this.#outcomeOf(site, request);
-    if (outcome.root === this.root) answer(outcome.answer);
-    else this.#write(`${request.type} of ${site}`, outcome, answer);
-  }
-
-  #news(site: SiteId, since: number): SiteAnswer {
-    const { current } = this;
-    const versions = this.root.versions.filter(({ version }) => version > since);
-    const isOpen =
-      current !== undefined &&
-      (current.state.phase === 'inviting' || current.state.phase === 'training') &&
-      current.state.members.some((member) => member.site === site);
-    const open = isOpen
-      ? { round: current.round, attempt: current.attempt, globalVersion: current.round - 1 }
-      : null;
-    return { ok: true, versions, open };
-  }
-
-  #outcomeOf(site: SiteId, request: Exclude<SiteRequest, { type: 'pull' }>): Outcome {
-    switch (request.type) {
-      case 'event':
-        return this.#reduceAt(request.round, request.attempt, request.event, this.root);
-      case 'begin':
-        return this.#begin(request.manifest);
-      case 'range':
-        return this.#range(site, request.digest, request.index, request.content);
-      case 'commit':
-        return this.#commit(site, request.digest);
+    const outcome = answerTo(this.root, site, request, this.#deciding);
+    if (request.type === 'commit')
+      this.#observer.committing(this.root.uploads.get(request.digest), outcome.answer.ok);
+    if (outcome.root === this.root) {
+      answer(outcome.answer);
+      return;
     }
+    this.#write(`${request.type} of ${site}`, outcome, (isWritten) => {
+      answer(isWritten ? outcome.answer : refusal('DISK_FULL', true));
+    });
   }
 
-  #unchanged(answer: SiteAnswer): Outcome {
-    return { root: this.root, answer, effects: [] };
+  /** Do what an administrator says, once for each key; the answer is whether it was granted. */
+  command(key: string, command: Command, answer: (isGranted: boolean) => void): void {
+    if (!this.isUp) return;
+    if (this.root.commands.has(key) && this.#ports.remembersCommands) {
+      this.#afterCommand();
+      answer(true);
+      return;
+    }
+    const outcome = commanded(this.root, command, this.#deciding);
+    if (outcome.refusal !== null) {
+      answer(false);
+      return;
+    }
+    const root = { ...outcome.root, commands: new Set(this.root.commands).add(key) };
+    this.#observer.commanding(key, command);
+    const isWritten = this.#write(command.type, { ...outcome, root }, (isDone) => {
+      if (isDone) answer(true); // a failure is an answer too, after which the same is asked again
+    });
+    if (isWritten) this.#afterCommand();
   }
 
-  /** Apply an event to an attempt, on top of what else the same write changes. */
-  #reduceAt(round: number, attempt: number, event: RoundEvent, base: Root): Outcome {
-    const index = base.attempts.findIndex(
-      (each) => each.round === round && each.attempt === attempt,
-    );
-    const stored = base.attempts[index];
-    if (stored === undefined) return this.#unchanged(refusal('NOT_FOUND'));
-    const transition = this.#ports.reduce(stored.state, event);
-    if (transition.kind === 'refused') return this.#unchanged(refusal(transition.code));
-    if (transition.kind === 'unchanged') return { root: base, answer: { ok: true }, effects: [] };
-    const { state, effects } = transition;
-    const record = isRoundSettled(state) ? this.#ports.recordMembers(state) : stored.record;
-    const attempts = base.attempts.with(index, { ...stored, state, record });
-    return { root: { ...base, attempts }, answer: { ok: true }, effects };
+  #afterCommand(): void {
+    this.#withdrawShutOut();
+    this.#markShares();
+    this.#advance();
   }
 
-  #begin(manifest: Omit<StoredUpload, 'ranges' | 'isCommitted'>): Outcome {
-    const known = this.root.uploads.get(manifest.digest);
-    const upload = known ?? { ...manifest, ranges: new Map(), isCommitted: false };
-    const uploads = known === undefined ? this.#withUpload(upload) : this.root.uploads;
-    const { round, attempt, site, digest } = manifest;
-    const event = { type: 'upload-begun', site, updateDigest: digest } as const;
-    const outcome = this.#reduceAt(round, attempt, event, { ...this.root, uploads });
-    if (!outcome.answer.ok) return outcome;
-    const acknowledged = this.#ports.acknowledgedRanges(upload);
-    return { ...outcome, answer: { ok: true, acknowledged } };
+  /** The version from which a task would go on without a site's share, where it goes on from one with it. */
+  rerunWithout(site: SiteId): number | null {
+    return rerunWithout(this.root, site, this.#deciding);
   }
 
-  #range(site: SiteId, digest: string, index: number, content: string): Outcome {
-    const upload = this.root.uploads.get(digest);
-    if (upload?.site !== site) return this.#unchanged(refusal('NOT_FOUND'));
-    if (upload.ranges.has(index)) return this.#unchanged({ ok: true });
-    const ranges = new Map(upload.ranges).set(index, content);
-    const uploads = this.#withUpload({ ...upload, ranges });
-    return { root: { ...this.root, uploads }, answer: { ok: true }, effects: [] };
+  /** Take sites that may not take part out of the open attempt. */
+  #withdrawShutOut(): void {
+    for (const [site, status] of this.root.out)
+      this.#writeAtLast(`the withdrawal of ${site}`, () => {
+        const open = openAttempt(this.root);
+        const member = open?.state.members.find((each) => each.site === site);
+        const isKept =
+          member === undefined ||
+          (isMemberSettled(member) && member.status !== 'reported') ||
+          (member.status === 'reported' && this.#ports.keepsReported(status));
+        if (open === null || isKept || this.root.out.get(site) !== status) return null;
+        const event = { type: 'withdrawn', site, reason: `the site is ${status}` } as const;
+        return reducedAt(this.root, open, event, this.#ports);
+      });
   }
 
-  #commit(site: SiteId, digest: string): Outcome {
-    const upload = this.root.uploads.get(digest);
-    if (upload?.site !== site) return this.#unchanged(refusal('NOT_FOUND'));
-    if (!this.#ports.isWhole(upload)) return this.#unchanged(refusal('UPLOAD_INCOMPLETE', true));
-    const uploads = this.#withUpload({ ...upload, isCommitted: true });
-    const { round, attempt, samples } = upload;
-    const event = { type: 'reported', site, updateDigest: digest, samples } as const;
-    const outcome = this.#reduceAt(round, attempt, event, { ...this.root, uploads });
-    this.#observer.committing(upload, outcome.answer.ok);
-    return outcome;
+  #markShares(): void {
+    this.#writeAtLast('marks', () => ({
+      root: markShares(this.root, this.#deciding),
+      effects: [],
+    }));
   }
 
-  #withUpload(upload: StoredUpload): ReadonlyMap<string, StoredUpload> {
-    return new Map(this.root.uploads).set(upload.digest, upload);
+  #advance(): void {
+    this.#writeAtLast('an opening', () => advanced(this.root, this.#deciding));
   }
 
   #follow(effect: RoundEffect): void {
-    const { current } = this;
+    const current = this.root.attempts.at(-1);
     if (current === undefined || !this.isUp) return;
     switch (effect.type) {
       case 'announce':
         this.#hint();
         return;
       case 'schedule-deadline':
-        this.#scheduleDeadline(current, effect.deadlineAtMs);
+        this.after(Math.max(0, effect.deadlineAtMs - this.world.nowMs), '', () => {
+          this.#fire(current, { type: 'deadline-passed' });
+        });
         return;
       case 'aggregate':
         this.after(this.world.between(1, 3000), 'aggregates', () => {
-          this.#aggregate(current.round, current.attempt);
+          this.#aggregate(current);
         });
         return;
       case 'settle':
         this.#hint();
         this.after(1, '', () => {
-          this.#openNext();
+          this.#advance();
         });
     }
   }
 
-  #scheduleDeadline({ round, attempt }: StoredAttempt, deadlineAtMs: number): void {
-    this.after(Math.max(0, deadlineAtMs - this.world.nowMs), '', () => {
-      this.#fire(round, attempt, { type: 'deadline-passed' });
+  /** An event of the coordinator's own; none where it has happened already. */
+  #fire(at: StoredAttempt, event: RoundEvent, change?: (root: Root) => Root): void {
+    this.#writeAtLast(`${event.type} of ${attemptName(at)}`, () => {
+      const outcome = reducedAt(this.root, at, event, this.#ports);
+      if (outcome.refusal !== null || outcome.root === this.root) return null;
+      return change === undefined ? outcome : { ...outcome, root: change(outcome.root) };
     });
   }
 
-  /** An event of the coordinator's own: what fails is tried again a little later, in this life of the process. */
-  #fire(round: number, attempt: number, event: RoundEvent, change?: (root: Root) => Root): void {
-    const again = this.alive(() => {
-      this.#fire(round, attempt, event, change);
-    });
-    const outcome = this.#reduceAt(round, attempt, event, change?.(this.root) ?? this.root);
-    if (outcome.root === this.root || !outcome.answer.ok) return; // it has happened already
-    const what = `${event.type} of ${attemptName({ round, attempt })}`;
-    const isWritten = this.#write(what, outcome, () => undefined);
-    if (!isWritten) this.world.after(1000, '', again);
+  #aggregate({ round, attempt }: StoredAttempt): void {
+    const stored = openAttempt(this.root);
+    if (stored?.round !== round || stored.attempt !== attempt) return;
+    const [base, previous] = [this.root.versions[stored.base], this.root.versions.at(-1)];
+    if (stored.state.phase !== 'aggregating' || base === undefined || previous === undefined)
+      return;
+    const version = this.#versionOf(stored, base, previous);
+    if (this.#ports.publishesInOneWrite) {
+      this.#fire(stored, { type: 'aggregated' }, (root) => published(root, version));
+      return;
+    }
+    const first = { root: published(this.root, version), effects: [] };
+    if (this.#write('a version', first, () => undefined))
+      this.#fire(stored, { type: 'aggregated' });
   }
 
-  #aggregate(round: number, attempt: number): void {
-    const stored = this.root.attempts.find(
-      (each) => each.round === round && each.attempt === attempt,
-    );
-    const global = this.root.versions.find(({ version }) => version === round - 1);
-    if (stored?.state.phase !== 'aggregating' || global === undefined) return;
+  #versionOf(stored: StoredAttempt, base: Version, previous: Version): Version {
+    const { round, attempt, state } = stored;
     const ofAttempt = [...this.root.uploads.values()].filter((upload) =>
       this.#ports.isOfAttempt(upload, round, attempt),
     );
-    const chosen = this.#ports.selectUploads(stored.state, ofAttempt);
+    const chosen = this.#ports.selectUploads(state, ofAttempt);
     const updates = chosen.map((upload) => ({
       site: upload.site,
       weight: this.#ports.weightOf(upload),
@@ -354,92 +286,11 @@ export class SimCoordinator extends Process {
     }));
     const body = {
       version: round,
-      values: this.#ports.aggregate(global.values, updates),
-      previousDigest: global.digest,
+      base: base.version,
+      values: this.#ports.aggregate(base.values, updates),
+      previousDigest: previous.digest,
       members: chosen.map(({ site, samples }) => ({ site, samples })),
     };
-    const version: Version = { ...body, digest: versionDigest(body) };
-    const publish = (root: Root): Root => ({ ...root, versions: [...root.versions, version] });
-    if (this.#ports.publishesInOneWrite) {
-      this.#fire(round, attempt, { type: 'aggregated' }, publish);
-      return;
-    }
-    const first = { root: publish(this.root), answer: { ok: true } as const, effects: [] };
-    if (this.#write('a version', first, () => undefined))
-      this.#fire(round, attempt, { type: 'aggregated' });
-  }
-
-  /** Open the next round, or the same one again; after too many attempts the task has failed. */
-  #openNext(): void {
-    const { current, root } = this;
-    if (this.isFinished || (current !== undefined && !isRoundSettled(current.state))) return;
-    const isAgain = current?.state.phase === 'abandoned';
-    const round = isAgain ? current.round : root.versions.length;
-    const attempt = isAgain ? current.attempt + 1 : 1;
-    const members = this.#ports.invited(this.#scenario.sites, root.revoked);
-    const { quorumSites, quorumSampleShare } = this.#scenario;
-    const isHopeless = attempt > attemptsMax || members.length < quorumSites;
-    const failure = isHopeless
-      ? `${attemptName({ round, attempt })}: ${current?.state.reason ?? 'too few sites'}`
-      : null;
-    const state = plannedRound({ members: [...members], quorumSites, quorumSampleShare });
-    const stored = { round, attempt, openedAtMs: this.world.nowMs, state, record: null };
-    const next = isHopeless
-      ? { ...root, failure }
-      : { ...root, attempts: [...root.attempts, stored] };
-    const outcome: Outcome = { root: next, answer: { ok: true }, effects: [] };
-    const again = this.alive(() => {
-      this.#openNext();
-    });
-    if (this.#write(`the plan of ${attemptName({ round, attempt })}`, outcome, () => undefined)) {
-      this.#openPlanned();
-    } else {
-      this.world.after(1000, '', again);
-    }
-  }
-
-  #openPlanned(): void {
-    const { current } = this;
-    if (current?.state.phase !== 'planned') return;
-    const again = this.alive(() => {
-      this.#openPlanned(); // the deadline runs from when the round is open
-    });
-    const deadlineAtMs = this.world.nowMs + this.#scenario.deadlineMs;
-    const event = { type: 'opened', deadlineAtMs } as const;
-    const { round, attempt } = current;
-    const outcome = this.#reduceAt(round, attempt, event, this.root);
-    const isWritten = this.#write(
-      `the opening of ${attemptName(current)}`,
-      outcome,
-      () => undefined,
-    );
-    if (!isWritten) this.world.after(1000, '', again);
-  }
-
-  /** An administrator cuts a site off: what it reported to the open attempt is taken out. */
-  revoke(site: SiteId): void {
-    const { current, root } = this;
-    if (!this.isUp || root.revoked.has(site)) {
-      if (!this.isUp)
-        this.world.after(5000, '', () => {
-          this.revoke(site);
-        });
-      return;
-    }
-    const revoked = new Set(root.revoked).add(site);
-    const reason = 'the site was revoked';
-    const base = { ...root, revoked };
-    const outcome =
-      current === undefined
-        ? null
-        : this.#reduceAt(current.round, current.attempt, { type: 'withdrawn', site, reason }, base);
-    const last =
-      outcome?.answer.ok === true
-        ? outcome
-        : { root: base, answer: { ok: true } as const, effects: [] };
-    if (!this.#write(`the revocation of ${site}`, last, () => undefined))
-      this.world.after(5000, '', () => {
-        this.revoke(site);
-      });
+    return { ...body, digest: versionDigest(body) };
   }
 }

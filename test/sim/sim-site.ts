@@ -2,16 +2,20 @@
 import type { RoundEvent, SiteId } from '#core/protocol';
 import type { Observer } from './observer.ts';
 import { updateDigest, type Ports, type SealedUpdate, type Version } from './ports.ts';
-import type { Network, Scenario } from './scenario.ts';
-import type { OpenAttempt, SimCoordinator, SiteAnswer, SiteRequest } from './sim-coordinator.ts';
+import { withdrawalMoments, type Network, type Scenario } from './scenario.ts';
+import type { SimCoordinator } from './sim-coordinator.ts';
+import type { OpenAttempt, SiteAnswer, SiteRequest } from './site-requests.ts';
 import { Process, type World } from './world.ts';
 
 /** What a site knows of its work on one attempt. */
 interface Journal {
   readonly attempt: OpenAttempt;
-  readonly phase: 'accepted' | 'sealed' | 'done';
+  readonly phase: 'accepted' | 'sealed' | 'withdrawing' | 'done';
   readonly sealed: SealedUpdate | null;
+  /** When it will take its part back; null where it will not. */
+  readonly withdrawsWhen: WithdrawalMoment | null;
 }
+type WithdrawalMoment = (typeof withdrawalMoments)[number];
 
 const rangeCount = 3;
 const pollMs = { least: 5000, most: 15_000 } as const;
@@ -27,7 +31,8 @@ export class SimSite extends Process {
   readonly #coordinator: SimCoordinator;
   readonly #samples: number;
   // What is on its disk.
-  #head: { readonly version: number; readonly digest: string };
+  /** Digests of the versions it knows, from 0 on. */
+  readonly #known: string[];
   #journal: Journal | null = null;
   // What a crash forgets.
   #isWorking = false;
@@ -49,9 +54,19 @@ export class SimSite extends Process {
     this.#observer = options.observer;
     this.#network = options.network;
     this.#coordinator = options.coordinator;
-    this.#samples = this.world.between(1, 50);
+    this.#samples = options.scenario.samples.get(options.site) ?? 1;
     const [zero] = options.coordinator.root.versions;
-    this.#head = { version: 0, digest: zero?.digest ?? '' };
+    this.#known = [zero?.digest ?? ''];
+  }
+
+  get #head(): { readonly version: number; readonly digest: string } {
+    return { version: this.#known.length - 1, digest: this.#known.at(-1) ?? '' };
+  }
+
+  /** The release of its agent: 2 once it is updated. */
+  get #agent(): number {
+    const updatedAtMs = this.#scenario.updatedAtMs.get(this.site) ?? 0;
+    return this.world.nowMs >= updatedAtMs ? 2 : 1;
   }
 
   /** Start, or start again. */
@@ -147,28 +162,38 @@ export class SimSite extends Process {
       return;
     }
     this.#observer.adopted(this.site, this.#head, version);
-    this.#head = { version: version.version, digest: version.digest };
+    this.#known.push(version.digest);
   }
 
   #consider(open: OpenAttempt): void {
     const isKnown =
       this.#journal?.attempt.round === open.round && this.#journal.attempt.attempt === open.attempt;
-    if (isKnown || open.globalVersion !== this.#head.version) return;
+    if (isKnown || open.round !== this.#head.version + 1) return;
+    if (!this.#ports.startsFrom(this.#known, open)) {
+      this.#observer.forkSeen(this.site, open);
+      return;
+    }
     if (this.world.isChance(this.#scenario.declineRate)) {
-      this.#journal = { attempt: open, phase: 'done', sealed: null };
-      this.#observer.excuse(this.site, open.round, open.attempt);
+      this.#journal = { attempt: open, phase: 'done', sealed: null, withdrawsWhen: null };
+      this.#observer.excuse(this.site, open);
       this.#send(open, { type: 'declined', site: this.site, reason: 'policy' }, () => undefined);
       return;
     }
-    this.#journal = { attempt: open, phase: 'accepted', sealed: null };
+    this.#observer.takesPart(this.site, open, this.#known);
+    const withdrawsWhen = this.#drawWithdrawal();
+    this.#journal = { attempt: open, phase: 'accepted', sealed: null, withdrawsWhen };
     this.#isWorking = false;
     if (this.#crashesAt('after it noted its acceptance')) return;
     this.#resume();
   }
 
+  #drawWithdrawal(): WithdrawalMoment | null {
+    if (this.#scenario.withdrawal !== this.site || this.world.isChance(0.3)) return null;
+    return withdrawalMoments[this.world.rng.nextInteger(withdrawalMoments.length)] ?? null;
+  }
+
   #send(open: OpenAttempt, event: RoundEvent, done: () => void): void {
-    const { round, attempt } = open;
-    this.#ask({ type: 'event', round, attempt, event }, (answer) => {
+    this.#ask({ type: 'event', at: open, event }, (answer) => {
       if (answer.ok) done();
       else this.#refused(open, answer.code);
     });
@@ -187,11 +212,47 @@ export class SimSite extends Process {
     this.#isWorking = false;
   }
 
+  /** Say that it takes part; too old an agent is told so, and asks again when it next looks. */
+  #accept(open: OpenAttempt, done: () => void): void {
+    const declared = { samples: this.#samples, agent: this.#agent };
+    this.#ask({ type: 'accept', at: open, declared }, (answer) => {
+      if (answer.ok) done();
+      else if (answer.code === 'AGENT_VERSION_TOO_OLD' && this.#ports.asksAfterHeldBack) {
+        this.world.note(`${this.site}: is too old for round ${open.round}.${open.attempt}`);
+        if (this.#journal?.attempt === open) this.#journal = null;
+        this.#isWorking = false;
+      } else this.#refused(open, answer.code);
+    });
+  }
+
+  /** Take its part back, where that is due now: nothing more is sent of it. */
+  #withdrawsAt(moment: WithdrawalMoment, open: OpenAttempt): boolean {
+    const journal = this.#journal;
+    if (journal?.attempt !== open || journal.withdrawsWhen !== moment) return false;
+    this.world.note(`${this.site}: takes its part back, ${moment}`);
+    this.#journal = { ...journal, withdrawsWhen: null, phase: 'withdrawing' };
+    this.#observer.withdraws(this.site, open);
+    this.#sayWithdrawn(open);
+    return this.#ports.holdsWhatWasWithdrawn;
+  }
+
+  #sayWithdrawn(open: OpenAttempt): void {
+    const event = { type: 'withdrawn', site: this.site, reason: 'the site asked' } as const;
+    this.#ask({ type: 'event', at: open, event }, (answer) => {
+      if (answer.ok) this.#observer.withdrawalAcknowledged(this.site, open);
+      this.#drop(open, 'it is taken back');
+    });
+  }
+
   /** Go on where the journal stands. */
   #resume(): void {
     const journal = this.#journal;
     if (journal === null || journal.phase === 'done' || this.#isWorking) return;
     this.#isWorking = true;
+    if (journal.phase === 'withdrawing') {
+      this.#sayWithdrawn(journal.attempt);
+      return;
+    }
     if (journal.phase === 'sealed' && journal.sealed !== null) {
       const { sealed } = journal;
       this.#upload(
@@ -201,8 +262,8 @@ export class SimSite extends Process {
       return;
     }
     const { attempt } = journal;
-    const accepted = { type: 'accepted', site: this.site, samples: this.#samples } as const;
-    this.#send(attempt, accepted, () => {
+    this.#accept(attempt, () => {
+      if (this.#withdrawsAt('accepted', attempt)) return;
       this.#send(attempt, { type: 'training-started', site: this.site }, () => {
         this.#train(attempt);
       });
@@ -217,8 +278,9 @@ export class SimSite extends Process {
     }
     this.after(this.world.between(1000, 25_000), 'has trained', () => {
       if (this.#journal?.attempt !== open) return;
+      if (this.#withdrawsAt('trained', open)) return;
       const sealed = this.#seal(open);
-      this.#journal = { attempt: open, phase: 'sealed', sealed };
+      this.#journal = { ...this.#journal, phase: 'sealed', sealed };
       if (!this.#crashesAt('after it sealed its update')) this.#upload(open, sealed);
     });
   }
@@ -252,7 +314,8 @@ export class SimSite extends Process {
     }
     const { digest } = sealed;
     if (this.#crashesAt(`before it sends range ${index}`)) return;
-    this.#observer.rangeSent(this.site, digest, index);
+    if (index > 0 && this.#withdrawsAt('amid its upload', open)) return;
+    this.#observer.rangeSent(this.site, open, digest, index);
     const content = sealed.ranges[index] ?? '';
     this.#ask({ type: 'range', digest, index, content }, (answer) => {
       if (!answer.ok) {
@@ -273,14 +336,7 @@ export class SimSite extends Process {
         return;
       }
       this.#observer.commitAcknowledged(this.#coordinator.root.uploads.get(digest), digest);
-      this.#drop(open, 'it is reported');
-      if (this.#scenario.withdrawal === this.site) this.#withdraw(open);
+      if (!this.#withdrawsAt('reported', open)) this.#drop(open, 'it is reported');
     });
-  }
-
-  #withdraw(open: OpenAttempt): void {
-    this.#observer.excuse(this.site, open.round, open.attempt);
-    const reason = 'the site asked';
-    this.#send(open, { type: 'withdrawn', site: this.site, reason }, () => undefined);
   }
 }

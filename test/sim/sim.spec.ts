@@ -11,7 +11,7 @@ test('in a thousand seeds no promise is broken', () => {
 
 test('the runs are no idle ones: crashes, lost messages, rounds given up and versions published', () => {
   const lines: string[] = [];
-  const runs = Array.from({ length: 50 }, (_, index) =>
+  const runs = Array.from({ length: 100 }, (_, index) =>
     simulate(index + 1, {}, (line) => lines.push(line)),
   );
   const sum = (of: (run: (typeof runs)[number]) => number): number =>
@@ -24,6 +24,14 @@ test('the runs are no idle ones: crashes, lost messages, rounds given up and ver
     'lost: ',
     'again: ',
     'the disk fails',
+    'takes its part back',
+    'is too old',
+    'an administrator: pause',
+    'an administrator: abandon',
+    'an administrator: rerun',
+    'an administrator: rollback',
+    'an administrator: shut-out',
+    'an administrator: let-back',
   ])
     expect(lines.filter((line) => line.includes(happening)).length).toBeGreaterThan(5);
 });

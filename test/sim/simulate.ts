@@ -2,6 +2,7 @@
 import { Observer, type Violation } from './observer.ts';
 import { rightPorts, type Ports } from './ports.ts';
 import { attemptsMax, drawScenario, Network } from './scenario.ts';
+import { SimAdministrator } from './sim-administrator.ts';
 import { SimCoordinator } from './sim-coordinator.ts';
 import { SimSite } from './sim-site.ts';
 import { World } from './world.ts';
@@ -57,15 +58,13 @@ export function simulate(
   coordinator.start();
   for (const each of sites) each.start();
   planEnds(world, scenario.deaths, sites);
-  const { revocation } = scenario;
-  if (revocation !== null)
-    world.after(revocation.atMs, `an administrator revokes ${revocation.site}`, () => {
-      coordinator.revoke(revocation.site);
-    });
-  const attempts = scenario.rounds * attemptsMax;
+  const administrator = new SimAdministrator(world, scenario, coordinator);
+  administrator.start();
+  // Every act may make a round be tried again, and so may the resumption of a failed task.
+  const attempts = (scenario.rounds + 2 * scenario.acts.length) * attemptsMax * 2;
   const untilMs =
     scenario.healedAtMs + attempts * (scenario.deadlineMs + attemptSlackMs) + attemptSlackMs;
-  const isDone = (): boolean => coordinator.isUp && coordinator.isFinished;
+  const isDone = (): boolean => coordinator.isUp && coordinator.isFinished && administrator.isDone;
   let events = 0;
   try {
     events = world.run({ untilMs, eventsMax, isDone });
