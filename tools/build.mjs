@@ -33,6 +33,7 @@ const sourceFolders = [
   'libs',
   'bench',
   'test/crash',
+  'test/network',
   'test/sim',
   'test/support',
   'tools/demo',

@@ -1,4 +1,4 @@
-/** `npm run full`: long simulations, a run that would show a leak, and the long figures of docs/results.md, one after the other; needs ../shared. */
+/** `npm run full`: long simulations, a bad line, a run that would show a leak, and the long figures of docs/results.md, one after the other; needs ../shared. */
 import { runBuiltScript } from './support/built.mjs';
 import { findSharedFolder } from './support/jest.mjs';
 import { runMain, say, timed, ToolError } from './support/process.mjs';
@@ -16,6 +16,8 @@ await runMain(async (scriptArguments) => {
     const run = () => runBuiltScript('test/sim/main.js', ['--seeds', '5000', ...options]);
     if ((await timed(name, run)) !== 0) failed.push(name);
   }
+  const runNetwork = () => runBuiltScript('test/network/main.js', []);
+  if ((await timed('network', runNetwork)) !== 0) failed.push('network');
   const runLeak = () => runBuiltScript('bench/leak.js', ['--steps', '1000']);
   if ((await timed('leak', runLeak)) !== 0) failed.push('leak');
   for (const name of longFigures) {
