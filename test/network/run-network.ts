@@ -15,9 +15,11 @@ import { Transfers, windowBytes, type TransferCosts } from './transfers.ts';
 
 /** Seconds in which every site is back once a restarted coordinator serves. */
 const returnSecondsMax = 30;
-/** Megabytes that a process may have at its peak: ten times what all transfers of a round have under way. */
-const residentMegabytesLimit = { coordinator: 700, site: 400 };
+/** Megabytes that a process may have at its peak, whatever the line does: half more than it has over a good one. */
+const residentMegabytesLimit = { coordinator: 1000, site: 400 };
 const pollMs = 100;
+/** Longer than two dead links, one after the other, and a round. */
+const roundTimeoutMs = 300_000;
 
 /** How a run is made. */
 export interface NetworkRunOptions {
@@ -87,6 +89,7 @@ class NetworkRun {
   readonly #peak: Record<'coordinator' | 'site', number | null> = { coordinator: null, site: null };
   #proxy: FaultProxy | undefined;
   #fault = 'none';
+  #isStuck = false;
   /** Settled while the coordinator serves; another promise from each restart's beginning on. */
   #serving: Promise<void> = Promise.resolve();
   #restarts = 0;
@@ -110,9 +113,10 @@ class NetworkRun {
           `${report.up.resentBytes} bytes up and ${report.down.resentBytes} down sent again, ` +
           `${this.#violations.length} violations`,
       );
+      if (this.#isStuck) break;
     }
     await this.#noteMemory();
-    return this.#report(reports, await this.#measureReturn());
+    return this.#report(reports, this.#isStuck ? [] : await this.#measureReturn());
   }
 
   #violate(what: string): void {
@@ -236,25 +240,34 @@ class NetworkRun {
     return task.latestVersion;
   }
 
-  /** Until every site has fetched the last version and told what it is worth. */
+  /** Until every site has fetched the last version and told what it is worth, or nothing goes on. */
   async #untilDone(fault: Fault, signal: AbortSignal): Promise<void> {
-    const { rounds } = fault;
-    const task = taskOf(fault);
-    const { say } = this.#options;
-    for (let said = 0; said < rounds;) {
-      if (signal.aborted) throw new Error(`${fault.name}: could not be done to the line`);
-      await sleep(pollMs);
-      const version = await this.#latestVersion(fault);
-      if (version > said) say(`${fault.name}: round ${version} of ${rounds}`);
-      said = version;
-    }
+    const { rounds, name } = fault;
+    const params = { task: taskOf(fault) };
     const told = async (): Promise<number> => {
       const { evaluations } = await this.#ask(() =>
-        this.#federation.call(evaluationRoutes.list, { params: { task } }),
+        this.#federation.call(evaluationRoutes.list, { params }),
       );
       return evaluations.find(({ version }) => version === rounds)?.sites.length ?? 0;
     };
-    while ((await told()) < this.#sites.length) await sleep(pollMs);
+    let version = 0;
+    let changedMs = performance.now();
+    while (version < rounds || (await told()) < this.#sites.length) {
+      if (signal.aborted) throw new Error(`${name}: could not be done to the line`);
+      if (performance.now() - changedMs > roundTimeoutMs) {
+        this.#isStuck = true;
+        this.#violate(
+          `nothing went on after round ${version} of ${rounds} for ${roundTimeoutMs} ms`,
+        );
+        return;
+      }
+      await sleep(pollMs);
+      const latest = await this.#latestVersion(fault);
+      if (latest === version) continue;
+      version = latest;
+      changedMs = performance.now();
+      this.#options.say(`${name}: round ${version} of ${rounds}`);
+    }
   }
 
   /** Every round at its first attempt, with every site in it. */

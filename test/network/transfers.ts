@@ -1,7 +1,7 @@
 /**
  * Hears every file that goes over the line and counts what is sent again, by the connection that it is sent on.
  *
- * A range counts as sent as soon as the first byte of its message is: what a cut costs is never more than what stands here.
+ * A range counts as sent as soon as its message begins, by long polling once it is whole: a cut costs no more than what stands here.
  */
 import { z } from 'zod';
 import { limits, siteCommands } from '#core/protocol';
@@ -31,6 +31,8 @@ interface Session {
   /** Where among all connections it began. */
   readonly number: number;
   readonly asked: Map<number, { readonly event: string; readonly request: unknown }>;
+  /** Ranges of each file that are not acknowledged. */
+  readonly underWay: Map<string, Set<number>>;
 }
 
 interface SentFile {
@@ -113,7 +115,8 @@ export class Transfers {
     const known = this.#sessions.get(name);
     if (known !== undefined) return known;
     this.#sessionsBegun += 1;
-    const made: Session = { site: undefined, number: this.#sessionsBegun, asked: new Map() };
+    const number = this.#sessionsBegun;
+    const made: Session = { site: undefined, number, asked: new Map(), underWay: new Map() };
     this.#sessions.set(name, made);
     return made;
   }
@@ -126,6 +129,7 @@ export class Transfers {
       const bytes = this.#uploadBytes.get(uploadId) ?? 0;
       const length = Math.min(limits.rangeBytes, bytes - index * limits.rangeBytes);
       this.#sent({ direction, file: uploadId, index, length, session });
+      this.#underWay(session, uploadId, index);
     }
     const asked = id === undefined ? undefined : session.asked.get(id);
     if (direction === 'down' && type === 'ack' && asked?.event === 'blob:get') {
@@ -145,13 +149,34 @@ export class Transfers {
         const { uploadId, bytes } = siteCommands['upload:begin'].request.parse(data[0]);
         this.#uploadBytes.set(uploadId, bytes);
       }
+      if (event === 'blob:get') {
+        const { digest, offset } = siteCommands['blob:get'].request.parse(data[0]);
+        this.#underWay(session, digest, offset / limits.rangeBytes);
+      }
     }
-    if (direction === 'up' || type !== 'ack' || id === undefined) return;
+    if (direction === 'down' && type === 'ack' && id !== undefined)
+      this.#answered(session, id, okSchema.safeParse(data[0]).success);
+  }
+
+  #answered(session: Session, id: number, isGranted: boolean): void {
     const asked = session.asked.get(id);
     session.asked.delete(id);
-    if (asked?.event !== 'upload:range' || !okSchema.safeParse(data[0]).success) return;
+    if (asked?.event === 'blob:get') {
+      const { digest, offset } = siteCommands['blob:get'].request.parse(asked.request);
+      session.underWay.get(digest)?.delete(offset / limits.rangeBytes);
+    }
+    if (asked?.event !== 'upload:range') return;
     const { uploadId, index } = siteCommands['upload:range'].request.parse(asked.request);
-    this.#files.up.get(uploadId)?.acknowledgedAt.set(index, this.#sessionsBegun);
+    session.underWay.get(uploadId)?.delete(index);
+    if (isGranted) this.#files.up.get(uploadId)?.acknowledgedAt.set(index, this.#sessionsBegun);
+  }
+
+  /** What is under way and not acknowledged is what a cut may cost: it has its limit before any cut. */
+  #underWay(session: Session, file: string, index: number): void {
+    const ranges = session.underWay.get(file) ?? new Set<number>();
+    session.underWay.set(file, ranges.add(index));
+    if (ranges.size > limits.rangesUnderWayMax)
+      this.#onViolation(`${ranges.size} ranges of one file under way on one connection`);
   }
 
   #connected(direction: ProxyDirection, data: readonly unknown[], session: Session): void {
