@@ -1,6 +1,7 @@
 /** One running coordinator: data folder, lock, keys, database and application, started and stopped in order. */
 import type { Server as HttpServer } from 'node:http';
-import { readFile, rm } from 'node:fs/promises';
+import { Server as HttpsServer } from 'node:https';
+import { rm } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { eq } from 'drizzle-orm';
@@ -9,7 +10,7 @@ import type { Clock } from '#core/clock';
 import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { toHex } from '#core/bytes';
 import { randomBytes } from '#core/crypto';
-import { InputError, UnavailableError } from '#core/errors';
+import { UnavailableError } from '#core/errors';
 import { federationIdSchema } from '#core/protocol';
 import { AppModule } from './app.module.ts';
 import { freeBytesOf } from './backup/files.ts';
@@ -29,6 +30,7 @@ import { loadKeys, prepareDataFolder } from './config/data-folder.ts';
 import { openDatabase, type Queries } from './config/database.ts';
 import { takePidLock } from './config/pid-lock.ts';
 import { settings } from './config/schema.ts';
+import { readTlsFiles, TlsRenewal, type TlsFiles } from './config/tls-files.ts';
 import { defaultPageFolder, loadPage, servePage, type Page } from './dashboard/page.ts';
 import type { AdapterWork } from './rounds/adapter-work.ts';
 import { WorkerAdapterWork } from './rounds/worker-adapter-work.ts';
@@ -43,7 +45,7 @@ export interface CoordinatorOptions {
   readonly port: number;
   /** Address that enrolment codes carry; the one it listens on by default. */
   readonly publicUrl?: string;
-  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly tls?: TlsFiles;
   readonly databaseUrl?: string;
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -142,13 +144,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinator> {
   const environment = await makeEnvironment(options, undo);
-  const httpsOptions =
-    options.tls === undefined
-      ? undefined
-      : {
-          cert: await readTlsFile('--tls-cert', options.tls.certFile),
-          key: await readTlsFile('--tls-key', options.tls.keyFile),
-        };
+  const httpsOptions = options.tls === undefined ? undefined : await readTlsFiles(options.tls);
   const app = await NestFactory.create<NestExpressApplication>(AppModule.with(environment), {
     logger: false,
     abortOnError: false,
@@ -159,6 +155,11 @@ async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinat
   undo.add(() => leave.during(() => app.close()));
   const page = await loadPage(options.pageFolder ?? defaultPageFolder);
   configure(app, page, leave);
+  const server: HttpServer = app.getHttpServer();
+  if (options.tls !== undefined && httpsOptions !== undefined && server instanceof HttpsServer) {
+    const renewal = { server, files: options.tls, pair: httpsOptions, logger: environment.logger };
+    undo.add(new TlsRenewal(renewal).start());
+  }
   const url = await listen(app, options);
   environment.publicUrl = options.publicUrl ?? url;
   await writeAddress(environment, url);
@@ -227,19 +228,6 @@ async function loadFederationId(queries: Queries): Promise<string> {
     .onConflictDoNothing();
   const rows = await queries.select().from(settings).where(eq(settings.key, 'federation'));
   return federationIdSchema.parse(rows[0]?.value);
-}
-
-async function readTlsFile(option: string, path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new InputError(
-      'CONFIG_INVALID',
-      `${option}: expected a readable PEM file (${systemErrorCode(cause) ?? 'unreadable'}); check the path and its rights`,
-      {},
-      { cause },
-    );
-  }
 }
 
 /** Limits and headers of HTTP. */
