@@ -91,6 +91,7 @@ describe.each(kinds.flatMap((from) => kinds.map((to) => [from, to] as const)))(
       expect((await stat(keysFile)).mode & 0o777).toBe(0o600);
       const folder = join(directory, 'restored');
       const target = await databaseOf(to);
+      const again = ['restore', '--from', file, '--to', `${folder}-again`, '--keys', keysFile];
       const restore = ['restore', '--from', file, '--to', folder, '--keys', keysFile];
       expect(await run(target, ...restore)).toMatchObject({
         event: 'restored',
@@ -130,6 +131,12 @@ describe.each(kinds.flatMap((from) => kinds.map((to) => [from, to] as const)))(
           scope: 'recomputed',
           isGood: true,
         });
+        if (target !== undefined) {
+          expect(await run(target, ...again, '--replace')).toMatchObject({
+            code: 'DATABASE_LOCKED',
+            exitCode: 9,
+          });
+        }
         const list = auditRoutes.list.response.parse(await after.request('GET', '/v1/audit'));
         const actions = list.entries.map(({ action }) => action);
         expect(actions).toContain('coordinator.backed-up');
@@ -141,7 +148,6 @@ describe.each(kinds.flatMap((from) => kinds.map((to) => [from, to] as const)))(
       }
       if (target === undefined) return;
       // A database that is not empty: refused, or its tables are moved aside.
-      const again = ['restore', '--from', file, '--to', `${folder}-again`, '--keys', keysFile];
       expect(await run(target, ...again)).toMatchObject({ code: 'ALREADY_EXISTS', exitCode: 9 });
       const { movedTo } = z
         .looseObject({ movedTo: z.object({ schema: z.string() }) })

@@ -23,6 +23,8 @@ export class BackupService implements BeforeApplicationShutdown {
   readonly #retention: RetentionService;
   #isUnderWay = false;
   #stream: Readable | null = null;
+  /** Settles once nothing is left of the backup before. */
+  #cleaned: Promise<void> = Promise.resolve();
 
   constructor(
     environment: Environment,
@@ -50,6 +52,7 @@ export class BackupService implements BeforeApplicationShutdown {
     }
     this.#isUnderWay = true;
     try {
+      await this.#cleaned;
       const stream = this.#send(await this.#snapshot());
       this.#stream = stream;
       return stream;
@@ -98,12 +101,23 @@ export class BackupService implements BeforeApplicationShutdown {
     stream.once('error', (error) => {
       logger.error('backup broken off', { event: 'backup-broken-off', error });
     });
-    stream.once('close', () => {
-      clearInterval(watch);
-      void rm(snapshot.folder, { recursive: true, force: true }).finally(() => {
+    let isOver = false;
+    const end = (): void => {
+      if (!isOver) this.#isUnderWay = false;
+      isOver = true;
+    };
+    // Before whoever reads it sees its end, so that the next one can be asked for at once.
+    stream.once('end', end);
+    this.#cleaned = new Promise((done) => {
+      stream.once('close', () => {
+        clearInterval(watch);
         this.#stream = null;
-        this.#isUnderWay = false;
-        logger.info('backup ended', { event: 'backup-ended' });
+        end();
+        void rm(snapshot.folder, { recursive: true, force: true })
+          .catch((error: unknown) => {
+            logger.warn('what a backup left stays', { event: 'backup-ended', error });
+          })
+          .finally(done);
       });
     });
     return stream;

@@ -43,6 +43,9 @@ describe('a backup', () => {
     const answers = [await first, second];
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]); // one at a time
     await Promise.all(answers.map((answer) => answer.arrayBuffer()));
+    const { url, tokenFile } = harness.coordinator;
+    const remote = ['--url', url, '--token-file', tokenFile, '--to', join(origin, 'remote.tar')];
+    expect(await run(undefined, 'backup', ...remote)).toMatchObject({ event: 'backed-up' });
     for (const site of harness.sites.values()) site.close();
     await harness.coordinator.close();
     const [data, to] = [join(origin, 'data'), join(origin, 'backup.tar')];
@@ -163,7 +166,10 @@ describe('a backup', () => {
   });
 
   /** A snapshot of a stopped coordinator, as a backup under way has it. */
-  async function snapshotOf(folder: string): Promise<{
+  async function snapshotOf(
+    folder: string,
+    freeBytes = freeBytesOf,
+  ): Promise<{
     readonly snapshot: Snapshot;
     readonly signingSecretKey: Uint8Array;
   }> {
@@ -171,9 +177,12 @@ describe('a backup', () => {
     const data = await prepareDataFolder(folder);
     const database = await openRawDatabase({ folder: data.database, url: undefined });
     const source = { database, folder: data, keys, federation: '0f'.repeat(16) };
-    const snapshot = await takeSnapshot({ ...source, nowMs: 1, freeBytes: freeBytesOf });
-    await database.close();
-    return { snapshot, signingSecretKey: keys.signing.secretKey };
+    try {
+      const snapshot = await takeSnapshot({ ...source, nowMs: 1, freeBytes });
+      return { snapshot, signingSecretKey: keys.signing.secretKey };
+    } finally {
+      await database.close();
+    }
   }
 
   async function write(snapshot: Snapshot, secretKey: Uint8Array): Promise<string> {
@@ -208,6 +217,9 @@ describe('a backup', () => {
     await rm(snapshot.folder, { recursive: true });
     const again = await snapshotOf(folder);
     expect(again.snapshot.absent.filter(({ reason }) => reason === 'missing')).toHaveLength(3);
+    const full = snapshotOf(folder, async () => 0);
+    await expect(full).rejects.toMatchObject({ code: 'DISK_LOW' });
+    expect(await readdir(folder)).not.toContain('backup');
   });
 
   test('of a newer schema or by another key is refused, of an older one brought forward', async () => {

@@ -62,7 +62,6 @@ async function openPostgres(url: string): Promise<RawDatabase> {
   const pool = new pg.Pool({ connectionString: url, max: 2, connectionTimeoutMillis: 10_000 });
   pool.on('error', () => undefined); // the next statement says so
   const queries = drizzlePostgres(pool, { schema });
-  await queries.execute(sql`select 1`);
   return {
     kind: 'postgresql',
     queries,
