@@ -5,7 +5,6 @@ import { fromHex } from '#core/bytes';
 import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { MeloError } from '#core/errors';
 import { describeRound, taskIdSchema, type SiteId } from '#core/protocol';
-import { takeAcceptance } from '../audit/audit-memory.ts';
 import { AuditWatch } from '../audit/audit-watch.ts';
 import { agentVersion } from '../common/agent-version.ts';
 import { makePrivateDirectory, removeHalfWritten } from '../common/durable-file.ts';
@@ -19,6 +18,7 @@ import { isLinkError, type CoordinatorCommands } from '../transport/connection.t
 import type { Trainer } from '../trainer/trainer.ts';
 import { roundName, type AgentContext } from './context.ts';
 import { FinalEvaluation } from './final-evaluation.ts';
+import { forgetWhereAccepted, isForked } from './forks.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { downloadReporter } from './progress-reporter.ts';
 import { pumpEvents } from './pump-events.ts';
@@ -183,7 +183,7 @@ export class SiteAgent {
       try {
         const isNewConnection = this.#isHelloDue;
         if (this.#isHelloDue) await this.#hello();
-        await this.#takeAcceptance();
+        await forgetWhereAccepted(this.#context);
         await this.#context.audit.compare(isNewConnection);
         const { accepted, newVersions } = await this.#synchroniser.synchronise();
         this.#lookAtForkLater();
@@ -225,20 +225,9 @@ export class SiteAgent {
     });
   }
 
-  /** Somebody here said that the coordinator may go on from an older backup. */
-  async #takeAcceptance(): Promise<void> {
-    const { config, journal, emit } = this.#context;
-    await takeAcceptance(config.dataDirectory, async () => {
-      await journal.forgetChains();
-      emit({ event: 'fork-accepted' });
-    });
-  }
-
   /** After a fork a person's word comes without any announcement. */
   #lookAtForkLater(): void {
-    const { audit, journal } = this.#context;
-    const isForked = audit.fork !== null || journal.list().some(({ fork }) => fork !== null);
-    if (!isForked || this.#isForkLookDue) return;
+    if (!isForked(this.#context) || this.#isForkLookDue) return;
     this.#isForkLookDue = true;
     this.#later(this.#context.config.connection.slowRetryMs, () => {
       this.#isForkLookDue = false;

@@ -12,17 +12,12 @@ import {
   type TaskId,
 } from '#core/protocol';
 import { findDataset } from '../data/dataset.ts';
-import {
-  declineForError,
-  judgeRoundOpen,
-  type ApprovedRound,
-  type Judgement,
-} from '../policy/policy.ts';
-import { WorkFiles } from '../trainer/work-files.ts';
+import { declineForError, judgeRoundOpen, type ApprovedRound } from '../policy/policy.ts';
 import { roundName, type AgentContext } from './context.ts';
 import { sendDecision, type SiteDecision, type VerifiedAssignment } from './decision-sender.ts';
+import { anotherRoundOpen, isOtherRoundOpen, rememberFork, removeForeignWork } from './forks.ts';
 import { ChainReplays, followChain, verifyResult, type VerifiedResult } from './result-chain.ts';
-import { workDirectory, type AcceptedRound } from './round-worker.ts';
+import type { AcceptedRound } from './round-worker.ts';
 import type { KnownState } from './task-journal.ts';
 
 /** Pulls in one synchronisation, at most: each brings at least one new item. */
@@ -45,14 +40,6 @@ export interface SyncOutcome {
 const auditDecline: Withdrawn = {
   code: 'AUDIT_FORK',
   reason: `${errorCatalog.AUDIT_FORK.publicMessage} The log of the site's agent says more.`,
-};
-
-const anotherRoundOpen: Judgement = {
-  isApproved: false,
-  decline: {
-    code: 'VERSION_FORK',
-    reason: 'this site took part in the same attempt of this round under another RoundOpen',
-  },
 };
 
 const workStatuses: ReadonlySet<MemberStatus> = new Set(['accepted', 'training', 'uploading']);
@@ -129,19 +116,10 @@ export class Synchroniser {
       if (!(error instanceof MeloError)) throw error;
       logger.error({ code: error.code }, error.message);
       if (error.code === 'VERSION_FORK' && task !== null) {
-        await this.#rememberFork(task, error.message);
+        await rememberFork(this.#context, task, error.message);
       }
       return false;
     }
-  }
-
-  /** Remember that a task does not continue what this site knows: people are told once, and `agent status` says so. */
-  async #rememberFork(task: string, what: string): Promise<void> {
-    const { journal, emit } = this.#context;
-    if (journal.get(task).fork !== null) return;
-    const reason = what.slice(0, 500);
-    await journal.update(task, { fork: reason });
-    emit({ event: 'version-fork', task, reason });
   }
 
   #verify(assignment: Assignment): VerifiedAssignment | null {
@@ -174,8 +152,8 @@ export class Synchroniser {
     }
     const { known, fork } = this.#context.journal.get(open.task);
     const judged = judgeRoundOpen(open, this.#context.policy, known);
-    const judgement =
-      judged.isApproved && this.#isOtherRoundOpen(verified) ? anotherRoundOpen : judged;
+    const isOther = isOtherRoundOpen(this.#context.journal, verified);
+    const judgement = judged.isApproved && isOther ? anotherRoundOpen : judged;
     if (!judgement.isApproved) {
       await this.#decline(verified, judgement.decline);
       return null;
@@ -191,17 +169,6 @@ export class Synchroniser {
     }
     if (assignment.status === 'invited' && !(await this.#accept(verified, approved))) return null;
     return { approved, key, roundOpenDigest, reference: assignment.adapter };
-  }
-
-  /** Whether this site took part in the same attempt under another RoundOpen, which an honest coordinator never gives. */
-  #isOtherRoundOpen({ key, roundOpenDigest }: VerifiedAssignment): boolean {
-    const { round } = this.#context.journal.get(key.task);
-    return (
-      round !== null &&
-      roundName(round.key) === roundName(key) &&
-      round.roundOpenDigest !== roundOpenDigest &&
-      round.phase !== 'declined'
-    );
   }
 
   async #accept(verified: VerifiedAssignment, approved: ApprovedRound): Promise<boolean> {
@@ -226,11 +193,7 @@ export class Synchroniser {
     }
     if (!workStatuses.has(answer.status)) return false;
     crashPoints.reach('agent.decision-acknowledged');
-    if (journal.get(key.task).round?.roundOpenDigest !== roundOpenDigest) {
-      // What a round of the same name left, before a person accepted that the coordinator goes on from a backup.
-      await this.#context.outbox.removeForeign(key, roundOpenDigest);
-      await new WorkFiles(workDirectory(this.#context, key)).removeAll();
-    }
+    await removeForeignWork(this.#context, verified);
     await journal.update(key.task, ({ known }) => ({
       round: { key, roundOpenDigest, phase: 'accepted' },
       ...(open.globalVersion === 0 ? { known: withVersion0(known, open) } : {}),
@@ -295,7 +258,7 @@ export class Synchroniser {
     const { journal, emit, logger } = this.#context;
     if (code === 'VERSION_FORK') {
       logger.error({ code, round: roundName(key) }, reason);
-      await this.#rememberFork(key.task, reason);
+      await rememberFork(this.#context, key.task, reason);
     }
     if (assignment.status !== 'invited') {
       logger.warn({ code, round: roundName(key) }, `accepted earlier, taken back: ${reason}`);
