@@ -21,6 +21,10 @@ const commands = new Map([
   ['doctor', { app: siteAgentApp, summary: 'say whether this machine can train' }],
   ['backbone', { app: siteAgentApp, summary: 'pull a frozen backbone, check it, look at it' }],
   ['audit', { app: siteAgentApp, summary: "check an export of the coordinator's audit log" }],
+  [
+    'simulate',
+    { app: siteAgentApp, summary: 'rehearse a plan with virtual sites on this machine' },
+  ],
   ['adapter', { app: siteAgentApp, summary: 'look at an adapter, convert it, use it on images' }],
 ]);
 

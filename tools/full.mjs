@@ -3,7 +3,12 @@ import { runBuiltScript } from './support/built.mjs';
 import { findSharedFolder } from './support/jest.mjs';
 import { runMain, say, timed, ToolError } from './support/process.mjs';
 
-const longFigures = ['first-round', 'gratings'];
+const longFigures = [
+  ['first-round'],
+  ['gratings'],
+  ['methods', '--part', 'nano'],
+  ['methods', '--part', 'images'],
+];
 const longSimulations = [[], ['--planted']];
 
 await runMain(async (scriptArguments) => {
@@ -20,8 +25,9 @@ await runMain(async (scriptArguments) => {
   if ((await timed('network', runNetwork)) !== 0) failed.push('network');
   const runLeak = () => runBuiltScript('bench/leak.js', ['--steps', '1000']);
   if ((await timed('leak', runLeak)) !== 0) failed.push('leak');
-  for (const name of longFigures) {
-    const run = () => runBuiltScript('bench/results/main.js', [name, ...scriptArguments]);
+  for (const figure of longFigures) {
+    const name = figure.join(' ');
+    const run = () => runBuiltScript('bench/results/main.js', [...figure, ...scriptArguments]);
     if ((await timed(name, run)) !== 0) failed.push(name);
   }
   say(failed.length === 0 ? 'full: all figures made' : `full: failed: ${failed.join(', ')}`);

@@ -1,4 +1,4 @@
-/** `npm run results -- NAME [--seeds 1,2,3]`: make one table of docs/results.md again. */
+/** `npm run results -- NAME [--seeds 1,2,3] [--part nano|images] [--quick]`: make one table of docs/results.md again. */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
@@ -15,11 +15,14 @@ import {
   renderTable,
   replaceSection,
   type ResultsContext,
+  type ResultsPart,
   type ResultsTable,
 } from './table.ts';
 
 /** A table's module, loaded when it is asked for. */
 interface TableModule {
+  /** Whether it cannot be made without the folder of images and backbones; it cannot where this is left out. */
+  needsShared?(part: ResultsPart): boolean;
   run(context: ResultsContext): Promise<ResultsTable>;
 }
 
@@ -27,9 +30,12 @@ const tables: Readonly<Record<string, () => Promise<TableModule>>> = {
   'first-round': () => import('./first-round.ts'),
   gratings: () => import('./gratings.ts'),
   melo: () => import('./melo.ts'),
+  methods: () => import('./methods.ts'),
 };
 
-const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3]`;
+const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3] [--part nano|images] [--quick]
+
+--part and --quick are of methods: which images, and the smallest sizes without a change of docs/results.md.`;
 const exitCodes = { ok: 0, failed: 1, usage: 2, noShared: 3 };
 
 const seedsSchema = z
@@ -65,18 +71,33 @@ async function writeResults(name: string, table: ResultsTable): Promise<void> {
   await rename(`${file}.part`, file);
 }
 
+const optionsSchema = z.object({
+  seeds: seedsSchema,
+  part: z.enum(['nano', 'images']),
+  quick: z.boolean(),
+});
+
+/** What the command line asks for. */
+interface Wanted extends z.infer<typeof optionsSchema> {
+  readonly name: string;
+  readonly load: () => Promise<TableModule>;
+}
+
 /** Read the command line, or undefined where it does not fit. */
-function readArguments():
-  { load: () => Promise<TableModule>; name: string; seeds: number[] } | undefined {
+function readArguments(): Wanted | undefined {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { seeds: { type: 'string', default: '1,2,3' } },
+      options: {
+        seeds: { type: 'string', default: '1,2,3' },
+        part: { type: 'string', default: 'nano' },
+        quick: { type: 'boolean', default: false },
+      },
     });
     const [name = '', ...rest] = positionals;
     const load = tables[name];
     if (load === undefined || rest.length > 0) return undefined;
-    return { load, name, seeds: seedsSchema.parse(values.seeds) };
+    return { load, name, ...optionsSchema.parse(values) };
   } catch {
     return undefined; // an unknown option, or seeds that are no numbers: the usage says what is known
   }
@@ -88,22 +109,23 @@ async function main(): Promise<number> {
     process.stderr.write(`${usage}\n`);
     return exitCodes.usage;
   }
+  const { name, seeds, part, quick } = wanted;
+  const tableModule = await wanted.load();
   const shared = sharedDirectory();
-  if (shared === undefined) {
+  if (shared === undefined && (tableModule.needsShared?.(part) ?? true)) {
     process.stderr.write('results: expected ../shared (or MELO_SHARED), it is absent\n');
     return exitCodes.noShared;
   }
   const startedAtMs = Date.now();
-  const work = await makeWorkDirectory(`results-${wanted.name}`);
+  const work = await makeWorkDirectory(`results-${name}`);
   try {
-    const tableModule = await wanted.load();
     const table = await tableModule.run({
-      sharedDirectory: shared,
+      sharedDirectory: shared ?? '',
       workDirectory: work.path,
-      seeds: wanted.seeds,
+      ...{ seeds, part, isQuick: quick },
       progress: (message) => say(startedAtMs, message),
     });
-    await writeResults(wanted.name, table);
+    if (!quick) await writeResults(table.section ?? name, table);
     process.stdout.write(`${table.title}\n\n${renderTable(table)}\n`);
     return exitCodes.ok;
   } finally {

@@ -1,12 +1,19 @@
 /** What a module of this folder makes, and how it stands in docs/results.md: a section between markers for each table. */
 
+/** Which images a table is about, where it can be asked for both. */
+export type ResultsPart = 'nano' | 'images';
+
 /** What a table's module is given. */
 export interface ResultsContext {
-  /** The read-only folder of images and backbones. */
+  /** The read-only folder of images and backbones; empty where it is absent and the table does not need it. */
   readonly sharedDirectory: string;
   /** An empty folder for the run, removed afterwards. */
   readonly workDirectory: string;
   readonly seeds: readonly number[];
+  /** Of a table that has two. */
+  readonly part: ResultsPart;
+  /** Whether the smallest sizes will do, to see that all of it works: the page stays as it is. */
+  readonly isQuick: boolean;
   /** Say where the run stands, with what is left where that is known. */
   progress(message: string): void;
 }
@@ -14,6 +21,8 @@ export interface ResultsContext {
 /** One table. */
 export interface ResultsTable {
   readonly title: string;
+  /** Its section of the page; the table's name where it is left out. */
+  readonly section?: string;
   /** The command that makes it again. */
   readonly command: string;
   readonly columns: readonly string[];

@@ -8,7 +8,7 @@ import { writeSiteFolder } from '../../test/support/image-sites.ts';
 import { listFolderImages, shareFolderImages } from './folder-sites.ts';
 import type { DemoOptions } from './options.ts';
 import { drawPhantomSites } from './phantom-sites.ts';
-import { phantomClasses } from './phantoms.ts';
+import { phantomClasses } from '../../apps/site-agent/src/simulation/phantoms.ts';
 import { demoPlan } from './plan.ts';
 
 /** One hospital's images. */

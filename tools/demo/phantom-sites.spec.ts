@@ -5,7 +5,7 @@ import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { drawPhantomSite, drawPhantomSites, type PhantomImage } from './phantom-sites.ts';
-import { phantomClasses, phantomSide } from './phantoms.ts';
+import { phantomClasses, phantomSide } from '../../apps/site-agent/src/simulation/phantoms.ts';
 
 const options = { sites: 3, imagesPerSite: 12, heldOutPerSite: 6, seed: 1, skew: 0.7 };
 

@@ -16,8 +16,8 @@ import {
   phantomSide,
   projectPhantom,
   type PhantomClass,
-} from './phantoms.ts';
-import { expose, scannerLook } from './scanner-look.ts';
+} from '../../apps/site-agent/src/simulation/phantoms.ts';
+import { expose, scannerLook } from '../../apps/site-agent/src/simulation/scanner-look.ts';
 
 /** Where an image is used, as a site's manifest says it. */
 export type PhantomSplit = 'train' | 'held-out';

@@ -1,9 +1,10 @@
-/** Entry of `melo agent|adapter|backbone|audit ...` and `melo doctor`: parses the command line, maps errors to exit codes. */
+/** Entry of `melo agent|adapter|backbone|audit ...`, `melo doctor` and `melo simulate`: parses the command line, maps errors to exit codes. */
 import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { InputError, MeloError } from '#core/errors';
 import { addAdapterCommands } from './commands/adapter-command.ts';
 import { backboneCommand } from './commands/backbone-command.ts';
+import { simulateCommand } from './commands/simulate-command.ts';
 import { agentVersion } from './common/agent-version.ts';
 
 const exitCodes = { ok: 0, other: 1, usage: 2, configuration: 3 } as const;
@@ -224,7 +225,8 @@ export async function main(argumentsGiven: readonly string[]): Promise<void> {
     .addCommand(adapterCommand())
     .addCommand(backboneCommand())
     .addCommand(auditCommand())
-    .addCommand(doctorCommand());
+    .addCommand(doctorCommand())
+    .addCommand(simulateCommand());
   withExitOverride(program);
   try {
     await program.parseAsync([...argumentsGiven], { from: 'user' });

@@ -1,7 +1,6 @@
 /** The agent's configuration: one YAML file, which is also the site's policy. What it does not list is declined. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { LineCounter, parseDocument, type Document } from 'yaml';
 import { z } from 'zod';
 import { defaultThreads } from '#core/engine';
 import { InputError } from '#core/errors';
@@ -14,6 +13,7 @@ import {
 } from '#core/protocol';
 import { proxyChoice } from '../common/proxy-settings.ts';
 import { transportNames } from '../transport/transport-choice.ts';
+import { parseYaml } from './yaml-file.ts';
 
 const pathSchema = z.string().min(1).max(4096);
 const durationMs = (standard: number): z.ZodDefault<z.ZodNumber> =>
@@ -161,37 +161,7 @@ export interface AgentConfig {
   readonly trainer: TrainerConfig;
 }
 
-function invalid(where: string, what: string, cause?: unknown): InputError {
-  return new InputError(
-    'CONFIG_INVALID',
-    `${where}: ${what}; \`melo agent init\` writes an example with every key`,
-    {},
-    { cause },
-  );
-}
-
-/** Find the line of the innermost part of `path` that the document has. */
-function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true);
-    const range = z.object({ range: z.array(z.number()).min(1) }).safeParse(node);
-    const offset = range.success ? range.data.range[0] : undefined;
-    if (offset !== undefined) return lines.linePos(offset).line;
-  }
-  return 1;
-}
-
-/** A union reports its branches: the first issue inside is the one a person can act on. */
-function firstIssue(error: z.ZodError): { path: PropertyKey[]; message: string } {
-  const issue = error.issues[0];
-  if (issue?.code === 'unrecognized_keys') {
-    return {
-      path: [...issue.path, ...issue.keys.slice(0, 1)],
-      message: `unknown key ${issue.keys.join(', ')}`,
-    };
-  }
-  return { path: issue?.path ?? [], message: issue?.message ?? 'not valid' };
-}
+const advice = '`melo agent init` writes an example with every key';
 
 /**
  * Parse a configuration's text; relative paths start at the file's own folder.
@@ -199,23 +169,7 @@ function firstIssue(error: z.ZodError): { path: PropertyKey[]; message: string }
  * @throws InputError CONFIG_INVALID naming the key and the line
  */
 export function parseAgentConfig(text: string, file: string): AgentConfig {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const syntaxError = document.errors[0];
-  if (syntaxError !== undefined) {
-    const line = lines.linePos(syntaxError.pos[0]).line;
-    throw invalid(`${file}:${line}`, 'expected YAML, it does not parse', syntaxError);
-  }
-  const parsed = agentConfigSchema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
-  if (!parsed.success) {
-    const { path, message } = firstIssue(parsed.error);
-    throw invalid(
-      `${file}:${lineOf(document, lines, path)}`,
-      `${path.join('.') || 'file'}: ${message}`,
-      parsed.error,
-    );
-  }
-  return resolvePaths(parsed.data, file);
+  return resolvePaths(parseYaml(text, { file, schema: agentConfigSchema, advice }), file);
 }
 
 function resolvePaths(config: ParsedConfig, file: string): AgentConfig {
@@ -258,7 +212,12 @@ export async function loadAgentConfig(file: string): Promise<AgentConfig> {
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
-    throw invalid(file, 'expected a configuration file, it cannot be read', cause);
+    throw new InputError(
+      'CONFIG_INVALID',
+      `${file}: expected a configuration file, it cannot be read; ${advice}`,
+      {},
+      { cause },
+    );
   }
   return parseAgentConfig(text, file);
 }

@@ -67,11 +67,16 @@ export class WarmModel {
   async get(source: ModelSource, specification: AdapterSpecification): Promise<EngineModel> {
     const key = await keyOf(source, specification);
     if (this.#held?.key === key) return this.#held.model;
-    const previous = this.#held;
-    this.#held = null;
-    await previous?.model.dispose();
+    await this.dispose();
     const model = await this.#load(source, specification);
     this.#held = { key, model };
     return model;
+  }
+
+  /** Free the model. */
+  async dispose(): Promise<void> {
+    const held = this.#held;
+    this.#held = null;
+    await held?.model.dispose();
   }
 }

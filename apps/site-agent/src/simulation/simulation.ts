@@ -1,0 +1,268 @@
+/**
+ * A plan's runs one after the other in this process. What is done lies below the output folder and is not done again: stopped at
+ * any moment and started again, a simulation ends with the same bytes.
+ */
+import { join } from 'node:path';
+import type { AdapterSpecification } from '#core/adapter';
+import { canonicalJson, toHex, utf8 } from '#core/bytes';
+import { blake2b256 } from '#core/crypto';
+import { defaultThreads, type EngineModel } from '#core/engine';
+import { activationOfLoss, type TaskDefinition } from '#core/protocol';
+import { agentVersion } from '../common/agent-version.ts';
+import { makePrivateDirectory, removeHalfWritten } from '../common/durable-file.ts';
+import { lockDirectory } from '../common/instance-lock.ts';
+import { WarmModel } from '../trainer/warm-model.ts';
+import { backboneBasis, backboneFolder } from './backbone-basis.ts';
+import { runColumn, type Member } from './column-work.ts';
+import {
+  columnsOf,
+  federatedDefinition,
+  forwardPass,
+  headPass,
+  passesOf,
+  pooledSite,
+  type Column,
+  type TaskBasis,
+} from './columns.ts';
+import { imageSource } from './image-pool.ts';
+import { drawPhantomPool } from './phantom-pool.ts';
+import { runsOf, type Run, type SimulationPlan } from './plan.ts';
+import { columnResult, runResult, type ColumnResult, type SimulationResults } from './results.ts';
+import { pooledImages, SiteMaker, type SimulatedSite } from './sites.ts';
+import { WorkStore } from './work-store.ts';
+
+/** How far a simulation is. */
+export interface SimulationProgress {
+  readonly phase: 'drawing' | 'preparing' | 'training';
+  /** What is worked on, for people. */
+  readonly what: string;
+  /** Of the phase. */
+  readonly done: number;
+  readonly total: number;
+  /** Done in this process, in the units of `done`: what time was spent on. */
+  readonly worked: number;
+}
+
+/** What a simulation needs. */
+export interface SimulationOptions {
+  readonly plan: SimulationPlan;
+  /** For what is done, decoded images and the engine's cache. */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: SimulationProgress) => void;
+}
+
+const lockPurpose = {
+  file: 'simulate.lock',
+  who: 'simulation',
+  advice: 'name another folder by --output',
+};
+
+/** Loads the plan's backbone for a specification. */
+type LoadModelFor = (specification: AdapterSpecification) => Promise<EngineModel>;
+
+/** One run with one seed, its columns not trained yet. */
+interface Queued {
+  readonly run: Run;
+  readonly seed: number;
+  readonly definition: TaskDefinition;
+  readonly columns: readonly Column[];
+}
+
+/** Guessed before anything is shared out: passes over images that a column takes. */
+function expectedPasses(
+  { run }: Queued,
+  column: Column,
+  images: { readonly training: number; readonly heldOut: number },
+  measureEvery: number,
+): number {
+  const { definition, name } = column;
+  const training = name === 'local-only' ? images.training / run.sites : images.training;
+  const measured = Math.ceil(definition.rounds / measureEvery);
+  const each = name === 'head-only' ? headPass : forwardPass;
+  return passesOf(column, training) + measured * images.heldOut * each;
+}
+
+/** The work of a whole plan. */
+class Simulation {
+  readonly #options: SimulationOptions;
+  readonly #basis: TaskBasis;
+  readonly #sites: SiteMaker;
+  readonly #loadModel: LoadModelFor;
+  readonly #threads: number;
+  #done = 0;
+  #total = 0;
+  #worked = 0;
+
+  constructor(
+    options: SimulationOptions,
+    parts: {
+      readonly basis: TaskBasis;
+      readonly sites: SiteMaker;
+      readonly loadModel: LoadModelFor;
+      readonly threads: number;
+    },
+  ) {
+    this.#options = options;
+    this.#basis = parts.basis;
+    this.#sites = parts.sites;
+    this.#loadModel = parts.loadModel;
+    this.#threads = parts.threads;
+  }
+
+  async run(): Promise<SimulationResults> {
+    const { plan } = this.#options;
+    const queue = this.#queue();
+    const results = [];
+    for (const [at, queued] of queue.entries()) {
+      const sites = await this.#sitesOf(queued);
+      if (at === 0) this.#guessTotal(queue, sites);
+      const columns: ColumnResult[] = [];
+      for (const column of queued.columns) columns.push(await this.#column(queued, column, sites));
+      results.push(runResult(queued.run, queued.seed, sites, columns));
+    }
+    const { classes, backbone } = this.#basis;
+    return { version: 1, title: plan.title, classes, backbone: backbone.name, runs: results };
+  }
+
+  /** Every run with every seed, seed by seed, so that runs over the same sites follow one another; all are checked first. */
+  #queue(): Queued[] {
+    const { plan } = this.#options;
+    return plan.seeds.flatMap((seed) =>
+      runsOf(plan).map((run): Queued => {
+        const definition = federatedDefinition(run, this.#basis, seed);
+        return { run, seed, definition, columns: columnsOf(run, definition) };
+      }),
+    );
+  }
+
+  #sitesOf({ run, seed, definition }: Queued): Promise<readonly SimulatedSite[]> {
+    const { sites, partition } = run;
+    const { plan, preprocessing } = definition;
+    const activation = activationOfLoss(plan.loss);
+    return this.#sites.make({ sites, partition, seed, activation, preprocessing });
+  }
+
+  #guessTotal(queue: readonly Queued[], sites: readonly SimulatedSite[]): void {
+    const count = (split: 'training' | 'heldOut'): number =>
+      sites.reduce((sum, site) => sum + site[split].count, 0);
+    const images = { training: count('training'), heldOut: count('heldOut') };
+    const { measureEvery } = this.#options.plan;
+    const seen = new Map<string, number>();
+    for (const queued of queue) {
+      for (const column of queued.columns) {
+        const { sites: number, partition } = queued.run;
+        const { definition, trainedAt } = column;
+        const key = canonicalJson({ number, partition, seed: queued.seed, definition, trainedAt });
+        seen.set(key, expectedPasses(queued, column, images, measureEvery));
+      }
+    }
+    this.#total = [...seen.values()].reduce((sum, passes) => sum + passes, 0);
+    this.#expected = seen;
+  }
+
+  /** Expected passes of what is not done yet, by what it is. */
+  #expected = new Map<string, number>();
+
+  #members({ name, trainedAt }: Column, sites: readonly SimulatedSite[]): Member[] {
+    if (name === 'pooled') return [{ site: pooledSite, images: pooledImages(sites) }];
+    return sites
+      .filter((site) => trainedAt === null || site.name === trainedAt)
+      .map((site) => ({ site: site.name, images: site.training }));
+  }
+
+  /** Everything that decides a column's bytes. */
+  #workKey({ definition, trainedAt, name }: Column, sites: readonly SimulatedSite[]): string {
+    const { measureEvery } = this.#options.plan;
+    const decides = {
+      ...{ definition, trainedAt, isPooled: name === 'pooled', measureEvery },
+      sites: sites.map((site) => ({ name: site.name, digest: site.digest })),
+      engine: { name: 'onnx', threads: this.#threads },
+      release: agentVersion,
+    };
+    return toHex(blake2b256(utf8(canonicalJson(decides)))).slice(0, 40);
+  }
+
+  async #column(
+    queued: Queued,
+    column: Column,
+    sites: readonly SimulatedSite[],
+  ): Promise<ColumnResult> {
+    const { run, seed } = queued;
+    const { directory, plan, signal } = this.#options;
+    const doneBefore = this.#done;
+    const at = column.trainedAt === null ? '' : ` at ${column.trainedAt}`;
+    const what = `${run.name}, seed ${seed}: ${column.name}${at}`;
+    const records = await runColumn({
+      ...{ column, sites, signal, measureEvery: plan.measureEvery },
+      members: this.#members(column, sites),
+      store: new WorkStore(join(directory, 'work', this.#workKey(column, sites))),
+      loadModel: this.#loadModel,
+      onPasses: (passes) => {
+        this.#worked += passes;
+        this.#done += passes;
+        this.#report(what);
+      },
+    });
+    const { sites: number, partition } = run;
+    const { definition, trainedAt } = column;
+    const key = canonicalJson({ number, partition, seed, definition, trainedAt });
+    this.#done = doneBefore + (this.#expected.get(key) ?? 0);
+    this.#expected.delete(key);
+    this.#report(what);
+    return columnResult(column, records);
+  }
+
+  #report(what: string): void {
+    const [done, total, worked] = [this.#done, this.#total, this.#worked];
+    this.#options.onProgress({
+      phase: 'training',
+      what,
+      done: Math.min(done, total),
+      total,
+      worked,
+    });
+  }
+}
+
+/**
+ * Run a plan.
+ *
+ * @throws InputError CONFIG_INVALID where a run's task does not fit, DATASET_INVALID and others of the agent's data reading
+ * @throws StateError DATA_FOLDER_LOCKED while another simulation uses the folder
+ * @throws the signal's reason once it is aborted; what was done until then is kept
+ */
+export async function simulate(options: SimulationOptions): Promise<SimulationResults> {
+  const { plan, directory, signal, onProgress } = options;
+  await makePrivateDirectory(directory);
+  const unlock = await lockDirectory(directory, lockPurpose);
+  const folder = backboneFolder(plan.backbone);
+  const threads = plan.engine.threads ?? defaultThreads(1);
+  const engine = { name: 'onnx', device: 'auto', threads, isAlone: false } as const;
+  const cacheDirectory = join(directory, 'engine-cache');
+  const modelSource = { backboneDirectory: folder, engine: { ...engine, cacheDirectory } };
+  const model = new WarmModel();
+  const loadModel: LoadModelFor = (specification) => model.get(modelSource, specification);
+  const report = (phase: 'drawing' | 'preparing') => (done: number, total: number) =>
+    onProgress({ phase, what: 'images', done, total, worked: done });
+  try {
+    await removeHalfWritten(join(directory, 'work'));
+    const phantoms =
+      plan.phantoms === undefined
+        ? null
+        : await drawPhantomPool(directory, {
+            ...plan.phantoms,
+            signal,
+            onImage: report('drawing'),
+          });
+    const source = imageSource(plan, phantoms);
+    const basis = { ...(await backboneBasis(plan.backbone)), classes: source.classes };
+    const images = join(directory, 'images');
+    const onImage = report('preparing');
+    const sites = new SiteMaker({ source, directory: images, signal, onImage });
+    return await new Simulation(options, { basis, sites, loadModel, threads }).run();
+  } finally {
+    await model.dispose();
+    await unlock();
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Every way to aggregate beside each site alone, the head alone and all images in one place, on sites that differ in several ways.
+ *
+ * All is done by `melo simulate`: the code of a real federation in one process. Each method's learning rate (or another dial) is tuned first, on
+ * other seeds and another sharing-out. What is done is kept in the cache folder of the repository, and a run that was stopped goes on there.
+ */
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { packageRoot } from '../../test/support/package-root.ts';
+import { methods, type Method } from './methods/method-list.ts';
+import { comparisonPlan, imageSets, nanoSets, type ImageSet } from './methods/plans.ts';
+import { simulatePlans } from './methods/simulations.ts';
+import { methodsTable, type Compared } from './methods/summary.ts';
+import { tune } from './methods/tuning.ts';
+import { remainingText, type ResultsContext, type ResultsTable } from './table.ts';
+
+const slug = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+/** Seeds of the tuning: one where a run takes minutes. */
+const tuningSeeds = { nano: 2, images: 1 };
+
+/** Tune and compare on one image set. */
+async function compareOn(
+  set: ImageSet,
+  chosen: readonly Method[],
+  context: ResultsContext,
+): Promise<Compared[]> {
+  const { seeds, part, isQuick } = context;
+  const folder = slug(`methods-${part}${isQuick ? '-quick' : ''}`);
+  const directory = join(packageRoot, '.cache', 'results', folder, slug(set.name));
+  const sideBySide = availableParallelism();
+  const startedAtMs = Date.now();
+  const common = { directory, sideBySide };
+  const tuned = await tune({
+    ...{ ...common, set, methods: chosen, isExtended: !isQuick },
+    seeds: isQuick ? 1 : tuningSeeds[part],
+    onDone: (name) => context.progress(`${set.name}: ${name} done`),
+  });
+  const tunedAtMs = Date.now();
+  context.progress(`${set.name}: tuned in ${Math.round((tunedAtMs - startedAtMs) / 1000)} s`);
+  const works = set.settings.flatMap((setting) =>
+    seeds.map((seed) => {
+      const name = slug(`${setting.name}-seed-${seed}`);
+      return { name, setting, seed, plan: comparisonPlan(set, setting, seed, tuned) };
+    }),
+  );
+  let done = 0;
+  const onDone = (name: string): void => {
+    done += 1;
+    const left = remainingText(tunedAtMs, Date.now(), done / works.length);
+    context.progress(`${set.name}: ${name} done; ${left}`);
+  };
+  const results = await simulatePlans({ ...common, plans: works, onDone });
+  return set.settings.map((setting) => ({
+    set,
+    setting,
+    tuned,
+    results: results.filter((_, at) => works[at]?.setting === setting),
+  }));
+}
+
+/** Phantoms are drawn: they need nothing. */
+export const needsShared = (part: ResultsContext['part']): boolean => part === 'images';
+
+/** Make the table of one part: the small ViT on phantoms, or ViT-Tiny on real images. */
+export async function run(context: ResultsContext): Promise<ResultsTable> {
+  const { part, isQuick, sharedDirectory, seeds } = context;
+  const isNano = part === 'nano';
+  const sets = isNano ? nanoSets(isQuick) : imageSets(sharedDirectory, isQuick);
+  const chosen = methods.filter(({ isChosen }) => isNano || isChosen);
+  const compared: Compared[] = [];
+  for (const set of sets) compared.push(...(await compareOn(set, chosen, context)));
+  return methodsTable(compared, { part, seeds });
+}

@@ -1,0 +1,146 @@
+/** The plans behind the table `methods`: what is simulated for each part, setting and seed, and where the dials are turned first. */
+import { join } from 'node:path';
+import type {
+  Partition,
+  SimulationPlanInput,
+} from '../../../apps/site-agent/src/simulation/plan.ts';
+import type { Method } from './method-list.ts';
+
+/** A way in which sites differ. */
+export interface Setting {
+  readonly name: string;
+  readonly partition: Partition;
+}
+
+/** Images with their backbone, and how large everything is. */
+export interface ImageSet {
+  readonly name: string;
+  readonly base: Pick<
+    SimulationPlanInput,
+    'backbone' | 'images' | 'phantoms' | 'sites' | 'task' | 'measureEvery'
+  >;
+  /** The same of other images where these are drawn, else of another split; the dials are turned on them. */
+  readonly tuning: Pick<SimulationPlanInput, 'phantoms'>;
+  readonly settings: readonly Setting[];
+}
+
+/** One method at one value of its dial. */
+export interface Trial {
+  readonly method: Method;
+  readonly value: number;
+}
+
+/** Where the dials are turned: no setting and no seed of the comparison. */
+const tuningPartition: Partition = { name: 'dirichlet', alpha: 0.3 };
+/** Seeds of the tuning are these and those after them. */
+const firstTuningSeed = 1001;
+
+const nanoSettings: readonly Setting[] = [
+  { name: 'label skew 0.1', partition: { name: 'dirichlet', alpha: 0.1 } },
+  { name: 'label skew 0.5', partition: { name: 'dirichlet', alpha: 0.5 } },
+  { name: 'no skew', partition: { name: 'iid' } },
+  { name: 'quantity skew', partition: { name: 'quantity', alpha: 0.5 } },
+  { name: 'scanner skew', partition: { name: 'scanner' } },
+];
+
+function task(rounds: number): SimulationPlanInput['task'] {
+  const optimiser = { name: 'adamw', learningRate: 4e-3 };
+  return { rounds, rank: 4, alpha: 8, plan: { optimiser, batchSize: 16 } };
+}
+
+/** The small ViT of the repository on phantoms. */
+export function nanoSets(isQuick: boolean): ImageSet[] {
+  const [images, rounds, sites] = isQuick ? [60, 2, 3] : [600, 8, 5];
+  const phantoms = { images, difficulty: 1, heldOutShare: 0.35 };
+  return [
+    {
+      name: 'phantoms',
+      base: {
+        ...{ backbone: 'nano', phantoms: { ...phantoms, seed: 1 }, sites },
+        ...{ task: task(rounds), measureEvery: rounds },
+      },
+      tuning: { phantoms: { ...phantoms, seed: 2 } },
+      settings: isQuick ? nanoSettings.slice(0, 1) : nanoSettings,
+    },
+  ];
+}
+
+/** ViT-Tiny on real images. */
+export function imageSets(shared: string, isQuick: boolean): ImageSet[] {
+  const [imagesMax, rounds] = isQuick ? [60, 1] : [600, 6];
+  const data = join(shared, 'data');
+  const base = {
+    ...{ backbone: join(shared, 'backbones', 'vit_tiny_patch16_224'), sites: isQuick ? 2 : 3 },
+    ...{ task: task(rounds), measureEvery: rounds },
+  };
+  const settings = nanoSettings.filter(({ name }) => name === 'label skew 0.5');
+  return [
+    {
+      name: 'breast ultrasound',
+      base: {
+        ...base,
+        images: {
+          ...{ folder: join(data, 'breast-ultrasound'), imagesMax },
+          classes: ['benign', 'malignant', 'normal'],
+        },
+      },
+      ...{ tuning: {}, settings },
+    },
+    {
+      name: 'chest X-ray',
+      base: {
+        ...base,
+        images: {
+          ...{ folder: join(data, 'chest-xray'), imagesMax, groupRegex: 'chest-xray' },
+          classes: ['NORMAL', 'PNEUMONIA'],
+        },
+      },
+      ...{ tuning: {}, settings },
+    },
+  ];
+}
+
+/** The name of a trial's run. */
+export function runName({ method, value }: Trial): string {
+  return `${method.name}.${value}`;
+}
+
+/** A plan that trains some trials side by side, over the same sites. */
+function planOf(
+  base: Omit<SimulationPlanInput, 'version' | 'partition' | 'runs' | 'seeds'>,
+  partition: Partition,
+  seeds: readonly number[],
+  trials: readonly Trial[],
+): SimulationPlanInput {
+  return {
+    ...{ version: 1, ...base, partition, seeds: [...seeds] },
+    engine: { threads: 1 }, // as many plans as there are cores run side by side
+    runs: trials.map((trial) => ({
+      name: runName(trial),
+      columns: [trial.method.column],
+      task: { ...trial.method.taskAt(trial.value) },
+    })),
+  };
+}
+
+/** The plan of one setting with one seed. */
+export function comparisonPlan(
+  set: ImageSet,
+  setting: Setting,
+  seed: number,
+  trials: readonly Trial[],
+): SimulationPlanInput {
+  const title = `${set.name}, ${setting.name}, seed ${seed}`;
+  return planOf({ ...set.base, title }, setting.partition, [seed], trials);
+}
+
+/** The plan in which some dials are turned, with the `index`th seed of the tuning. */
+export function tuningPlan(
+  set: ImageSet,
+  index: number,
+  trials: readonly Trial[],
+): SimulationPlanInput {
+  const title = `${set.name}, tuning`;
+  const seeds = [firstTuningSeed + index];
+  return planOf({ ...set.base, ...set.tuning, title }, tuningPartition, seeds, trials);
+}
