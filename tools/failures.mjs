@@ -26,6 +26,8 @@ Exit codes: 0 nothing was broken, 1 otherwise, 2 wrong usage.
 `;
 const exitCodes = { ok: 0, broken: 1, usage: 2 };
 const limitMinutes = 180;
+/** Failures in one process: every coordinator with the embedded database takes memory that it never gives back. */
+const failuresPerProcess = 150;
 
 /** Read the command line, or say what is wrong with it. */
 export function readOptions(scriptArguments) {
@@ -59,25 +61,49 @@ function wholeNumber(option, text, least) {
 /** Run on one database and return the report; null where the run itself failed. */
 export async function runFailures({ database, json: _json, help: _help, ...options }) {
   await ensureBuilt();
+  const run = (url) => runParts(options, url);
+  const report = await (database === 'pglite' ? run('') : withPostgres(run));
+  return report === null ? null : { ...report, database };
+}
+
+async function runParts(options, url) {
+  let whole = null;
+  for (let from = 0; whole === null || from < whole.planned; from += failuresPerProcess) {
+    const part = await runPart({ ...options, part: { from, count: failuresPerProcess } }, url);
+    if (part === null) return null;
+    whole = whole === null ? part : added(whole, part);
+  }
+  return whole;
+}
+
+async function runPart(options, url) {
   const folder = mkdtempSync(path.join(tmpdir(), 'melo-failures-'));
   const reportFile = path.join(folder, 'report.json');
-  const run = (url) =>
-    runJestProject('failures', {
+  try {
+    const { failed } = await runJestProject('failures', {
       environment: { MELO_FAILURES: JSON.stringify({ ...options, reportFile }), DATABASE_URL: url },
       limitMinutes,
     });
-  try {
-    const totals = await (database === 'pglite' ? run('') : withPostgres(run));
     if (!existsSync(reportFile)) return null;
     // Whatever went wrong beside the rules, a rejection that nobody handled for one, fails the run too.
-    return {
-      ...JSON.parse(readFileSync(reportFile, 'utf8')),
-      database,
-      isWhole: totals.failed === 0,
-    };
+    return { ...JSON.parse(readFileSync(reportFile, 'utf8')), isWhole: failed === 0 };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function added(left, right) {
+  const failed = { ...left.failed };
+  for (const [way, count] of Object.entries(right.failed)) failed[way] = (failed[way] ?? 0) + count;
+  return {
+    ...left,
+    failed,
+    rounds: left.rounds + right.rounds,
+    restarts: left.restarts + right.restarts,
+    abandoned: left.abandoned + right.abandoned,
+    violations: [...left.violations, ...right.violations],
+    isWhole: left.isWhole && right.isWhole,
+  };
 }
 
 /** What a report comes to, in a line. */

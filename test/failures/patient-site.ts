@@ -14,9 +14,15 @@ import { layoutOf } from '../../apps/coordinator/src/testing/fake-site.ts';
 import { hold, Violation } from './violations.ts';
 
 const againMs = 10;
+const connectTimeoutMs = 5000;
 const refusalSchema = z.object({ code: z.string(), message: z.string(), retryable: z.boolean() });
 /** Refusals that say that the attempt is over. */
 const overCodes: ReadonlySet<string> = new Set(['ROUND_CLOSED', 'ROUND_STALE', 'ROUND_NOT_FOUND']);
+
+async function rejectAfter(delayMs: number): Promise<never> {
+  await wait(delayMs, undefined, { ref: false });
+  throw new Error('no answer');
+}
 
 /** What a coordinator acknowledged of one attempt. */
 interface Attempt {
@@ -51,7 +57,7 @@ export class PatientSite {
     );
   }
 
-  /** Take part in a task until it is over. */
+  /** Take part in the first round of a task until it is over. */
   async takePart(task: string, signal: AbortSignal): Promise<void> {
     this.#attempts = new Map();
     while (!signal.aborted) {
@@ -69,7 +75,8 @@ export class PatientSite {
   async #once(task: string): Promise<void> {
     if (this.fake.socket?.connected !== true) {
       this.fake.close();
-      await this.fake.connect();
+      // A socket that is closed while it connects never says so.
+      await Promise.race([this.fake.connect(), rejectAfter(connectTimeoutMs)]);
       await this.fake.hello();
     }
     const { assignments } = await this.fake.ask('round:get', {
@@ -78,7 +85,7 @@ export class PatientSite {
     for (const assignment of assignments) {
       const { payload } = assignment.open;
       const open = decodePayload(roundOpenSchema, payload, 'open');
-      if (open.task !== task) continue;
+      if (open.task !== task || open.round !== 1) continue;
       await this.#work(assignment, this.#attemptOf(open, payload));
     }
   }

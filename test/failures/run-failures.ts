@@ -16,6 +16,8 @@ export interface FailureOptions {
   readonly ways: 'all' | 'rotating';
   /** Calls alone whose name has this in it; null for all. */
   readonly only?: string | null;
+  /** Which of the failures that are planned so: from one on, so many. */
+  readonly part?: { readonly from: number; readonly count: number };
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -31,6 +33,8 @@ export interface FoundViolation {
 export interface FailureReport {
   /** Calls of one round in which nothing fails. */
   readonly calls: number;
+  /** Failures that are planned in all; this may be the report of a part of them. */
+  readonly planned: number;
   /** Calls that failed, by the way in which they did. */
   readonly failed: Readonly<Partial<Record<Failure, number>>>;
   readonly rounds: number;
@@ -63,12 +67,14 @@ export class FailureRun {
     try {
       const calls = await this.#countCalls();
       const planned = this.#plan(calls);
-      for (const [done, plan] of planned.entries()) {
-        this.#options.onProgress?.(done, planned.length);
-        await this.#fail(plan, done);
+      const { from, count } = this.#options.part ?? { from: 0, count: planned.length };
+      for (const [at, plan] of planned.slice(from, from + count).entries()) {
+        this.#options.onProgress?.(from + at, planned.length);
+        await this.#fail(plan, from + at);
       }
       return {
         calls: calls.length,
+        planned: planned.length,
         failed: Object.fromEntries(this.#failed),
         rounds: this.#rounds,
         restarts: this.#restarts,

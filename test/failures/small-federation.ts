@@ -71,7 +71,10 @@ export class SmallFederation {
     return this.#harness.restart();
   }
 
-  /** One whole round of a task of its own, from its creation to its version; then every rule is looked at. */
+  /**
+   * One whole round of a task of its own, from its creation to its version and the opening of the next round; then every rule
+   * is looked at.
+   */
   async round(task: string): Promise<RoundEnd> {
     const over = new AbortController();
     const deadline = AbortSignal.timeout(patienceMs);
@@ -83,7 +86,7 @@ export class SmallFederation {
     const broken = Promise.race([Promise.all(taking), ended]);
     broken.catch(() => undefined);
     try {
-      const created = this.#ask('POST', '/v1/tasks', taskOf({ task, rounds: 1 }), deadline, task);
+      const created = this.#ask('POST', '/v1/tasks', taskOf({ task, rounds: 2 }), deadline, task);
       await Promise.race([created, rejectionOf(broken)]);
       await Promise.race([this.#untilOver(task, deadline), rejectionOf(broken)]);
     } finally {
@@ -92,13 +95,16 @@ export class SmallFederation {
     }
     await broken;
     this.calls.disarm();
-    return this.#check(task, AbortSignal.timeout(patienceMs));
+    const end = await this.#check(task, AbortSignal.timeout(patienceMs));
+    const reason = { reason: 'the round was looked at' };
+    await this.#ask('POST', `/v1/tasks/${task}/cancel`, reason, AbortSignal.timeout(patienceMs));
+    return end;
   }
 
   async #untilOver(task: string, signal: AbortSignal): Promise<void> {
     for (;;) {
       const view = await this.#task(task, signal);
-      if (view.latestVersion >= 1 || view.status === 'failed') return;
+      if (view.currentRound?.round === 2 || view.status === 'failed') return;
       if (signal.aborted) {
         const round = JSON.stringify(view.currentRound);
         throw new Violation('stuck', `task ${task} is ${view.status}, its round ${round}`);
@@ -109,9 +115,10 @@ export class SmallFederation {
 
   async #check(task: string, signal: AbortSignal): Promise<RoundEnd> {
     await this.#ask('GET', '/v1/health', undefined, signal);
-    const { rounds: attempts } = roundRoutes.list.response.parse(
+    const { rounds } = roundRoutes.list.response.parse(
       await this.#ask('GET', `/v1/tasks/${task}/rounds`, undefined, signal),
     );
+    const attempts = rounds.filter(({ round }) => round === 1);
     const abandoned = attempts.filter(({ phase }) => phase === 'abandoned');
     for (const { attempt, reason } of abandoned) {
       hold('stuck', reason !== null && reason !== '', `attempt ${attempt} has no reason`);

@@ -85,9 +85,10 @@ export function isPassing(error: unknown): boolean {
 
 /** Turn what was thrown into what the coordinator answers: a database or a disk that fails is named, and asked again. */
 export function toCoordinatorError(error: unknown): unknown {
-  for (const each of chainOf(error)) if (each instanceof MeloError) return each;
-  const disk = toDiskError('file', error);
-  if (disk instanceof MeloError) return disk;
+  for (const each of chainOf(error)) {
+    const known = toDiskError('file', each);
+    if (known instanceof MeloError) return known;
+  }
   const code = storeCodeOf(error);
   if (code === undefined || !passing.test(code)) return error;
   return new UnavailableError(

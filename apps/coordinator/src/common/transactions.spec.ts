@@ -6,6 +6,7 @@ import { eq } from 'drizzle-orm';
 import { InvariantError } from '#core/errors';
 import { openDatabase, type Database, type Queries } from '../config/database.ts';
 import { settings } from '../config/schema.ts';
+import { ConnectionLostError, OutcomeUnknownError } from './store-errors.ts';
 import { Transactions, type TransactionEnd } from './transactions.ts';
 
 describe('transactions', () => {
@@ -58,5 +59,68 @@ describe('transactions', () => {
     expect(() => {
       transactions.whenEnded(database.queries, () => undefined);
     }).toThrow(InvariantError);
+  });
+});
+
+/** A database whose transactions end as they are told to, one after the other. */
+function failing(...ends: readonly Error[]) {
+  let runs = 0;
+  return {
+    runs: () => runs,
+    transaction: async <T>(work: (transaction: Queries) => Promise<T>): Promise<T> => {
+      const result = await work({ number: runs } as unknown as Queries);
+      const end = ends[runs++];
+      if (end !== undefined) throw end;
+      return result;
+    },
+  };
+}
+const refusedWith = (code: string) =>
+  new Error('query', { cause: Object.assign(new Error(), { code }) });
+
+describe('a transaction that fails', () => {
+  const endsOf = async (...ends: readonly Error[]) => {
+    const heard: TransactionEnd[] = [];
+    const failingDatabase = failing(...ends);
+    const runner = new Transactions(failingDatabase);
+    const result = await runner
+      .run(async (transaction) => {
+        runner.whenEnded(transaction, (end) => {
+          heard.push(end);
+        });
+      })
+      .then(() => 'done', String);
+    return { heard, result, runs: failingDatabase.runs() };
+  };
+
+  test.each([
+    ['a serialisation failure', refusedWith('40001')],
+    ['a deadlock', refusedWith('40P01')],
+    ['a connection lost before the commit', new ConnectionLostError(new Error('gone'))],
+  ])('is run again after %s', async (_what, error) => {
+    expect(await endsOf(error, error)).toEqual({
+      heard: ['undone', 'undone', 'committed'],
+      result: 'done',
+      runs: 3,
+    });
+  });
+
+  test('is given up after five runs', async () => {
+    const { heard, runs } = await endsOf(...Array.from({ length: 9 }, () => refusedWith('40001')));
+    expect(runs).toBe(5);
+    expect(heard).toEqual(Array(5).fill('undone'));
+  });
+
+  test.each([
+    ['a constraint', refusedWith('23505')],
+    ['a disk that is full', refusedWith('53100')],
+    ['a mistake of ours', new Error('no')],
+  ])('is not run again after %s', async (_what, error) => {
+    expect(await endsOf(error)).toMatchObject({ heard: ['undone'], runs: 1 });
+  });
+
+  test('is not run again where nobody knows whether it was stored, and says so', async () => {
+    const unknown = new OutcomeUnknownError(refusedWith('40001'));
+    expect(await endsOf(unknown)).toMatchObject({ heard: ['unknown'], runs: 1 });
   });
 });
