@@ -129,9 +129,6 @@ async function main(scriptArguments) {
   }
   const report = await runFailures(options);
   if (report === null) return exitCodes.broken;
-  for (const { what, failure, call } of report.violations) {
-    process.stdout.write(`${failure} at ${call}\n  ${what}\n`);
-  }
   process.stdout.write(`${describeFailures(report)}\n`);
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   return report.isWhole && report.violations.length === 0 ? exitCodes.ok : exitCodes.broken;

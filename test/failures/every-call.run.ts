@@ -1,7 +1,7 @@
 /** What `npm run failures` runs: its options come in MELO_FAILURES, its report goes into the file that they name. */
 import { writeFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { FailureRun } from './run-failures.ts';
+import { FailureRun, type FoundViolation } from './run-failures.ts';
 
 const optionsSchema = z.strictObject({
   every: z.number().int().min(1),
@@ -28,7 +28,10 @@ test(
       const leftSeconds = Math.round(((nowMs - startedAtMs) / 1000 / since) * (total - done));
       process.stderr.write(`failures: ${done} of ${total}, about ${leftSeconds} s left\n`);
     };
-    const report = await new FailureRun({ ...options, onProgress }).run();
+    const onViolation = ({ failure, call, what }: FoundViolation): void => {
+      process.stderr.write(`failures: ${failure} at ${call}\n  ${what}\n`);
+    };
+    const report = await new FailureRun({ ...options, onProgress, onViolation }).run();
     await writeFile(options.reportFile, JSON.stringify(report));
     expect(report.violations).toEqual([]);
   },

@@ -19,6 +19,7 @@ export interface FailureOptions {
   /** Which of the failures that are planned so: from one on, so many. */
   readonly part?: { readonly from: number; readonly count: number };
   readonly onProgress?: (done: number, total: number) => void;
+  readonly onViolation?: (violation: FoundViolation) => void;
 }
 
 /** A rule that was broken, and by what. */
@@ -139,7 +140,9 @@ export class FailureRun {
     const isRule = error instanceof Violation;
     const what = error instanceof Error && !isRule ? String(error.stack) : String(error);
     const name = `${call.kind}, number ${call.occurrence} of: ${call.name}`.slice(0, 300);
-    this.#violations.push({ rule: isRule ? error.rule : null, call: name, failure, what });
+    const violation = { rule: isRule ? error.rule : null, call: name, failure, what };
+    this.#violations.push(violation);
+    this.#options.onViolation?.(violation);
     // What a broken rule leaves behind must not break the next round.
     const federation = this.#federation;
     this.#federation = null;
