@@ -4,9 +4,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { decodeAdapterFile } from '#core/adapter';
+import { adapterDigest, decodeAdapterFile } from '#core/adapter';
 import { DemoProcess, smallDemo } from '../support/demo-process.ts';
 import { makeWorkDirectory } from '../support/package-root.ts';
+import { simulateDemo } from '../support/simulated-demo.ts';
 
 const timeoutMs = 600_000;
 const figure = z.number().min(0).max(1);
@@ -48,7 +49,7 @@ async function expectNothingLeft(demo: DemoProcess): Promise<void> {
 }
 
 test(
-  'in a pipe it ends by itself, and its last line is the outcome',
+  'in a pipe it ends by itself, its last line is the outcome, and a simulation gives the same adapter',
   async () => {
     const demo = start('whole', ['--rounds', '2']);
     await demo.untilSaid('the rounds begin');
@@ -62,7 +63,13 @@ test(
     expect(outcome.localOnly).toHaveLength(2);
     // The coordinator's sums of the hospitals' histograms, and one measurement of all images, by the same estimator.
     expect(outcome.aucByRound.at(-1)).toBeCloseTo(outcome.federated, 2);
-    const { card } = decodeAdapterFile(new Uint8Array(await readFile(outcome.adapter)));
+    const adapter = new Uint8Array(await readFile(outcome.adapter));
+    const { card } = decodeAdapterFile(adapter);
+    const simulated = await simulateDemo(join(work.path, 'simulated'), [
+      ...smallDemo,
+      ...['--rounds', '2'],
+    ]);
+    expect(adapterDigest(simulated)).toBe(adapterDigest(adapter));
     expect(card).toMatchObject({ task: 'federated', version: 2, backbone: { name: 'nano' } });
     expect(card.lineage.members.map(({ site }) => site)).toEqual(['hospital-1', 'hospital-2']);
     for (const bytes of Object.values(outcome.bytesSent)) expect(bytes).toBeGreaterThan(2 * 30_000);

@@ -114,7 +114,7 @@ test('stopped while images are drawn and prepared, amid a round and between two,
     atThe(10, ({ phase }) => phase === 'preparing'),
     atThe(2, ({ what }) => what === 'fedavg, seed 1: federated'),
     atThe(1, ({ what }) => what.includes('head-only')),
-    atThe(1, ({ what }) => what.startsWith('momentum')),
+    atThe(8, ({ what }) => what.startsWith('momentum')), // in its second round
   ];
   for (const stopsAt of stops) await expect(run('stopped', stopsAt)).rejects.toThrow('stopped');
   expect(await run('stopped')).toBe(whole);
