@@ -10,10 +10,11 @@ export function progressReporter(
   isJson: boolean,
   what: string,
 ): (bytesDone: number, bytesTotal: number) => void {
-  const startMs = environment.nowMs();
-  let saidMs = startMs;
+  let startMs: number | null = null;
+  let saidMs = 0;
   return (bytesDone, bytesTotal) => {
     const nowMs = environment.nowMs();
+    if (startMs === null) startMs = saidMs = nowMs; // what came before it, such as a snapshot, says nothing of the rate
     if (nowMs - saidMs < intervalMs) return;
     saidMs = nowMs;
     const left = bytesDone === 0 ? 0 : Math.max(0, bytesTotal - bytesDone) / bytesDone;
