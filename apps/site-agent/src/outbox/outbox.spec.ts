@@ -90,8 +90,10 @@ test('what was sent waits no more, can be sent again byte by byte, and is never 
   await outbox.keepSent(key);
   expect(await outbox.names()).toEqual([]);
   expect(await outbox.hasUpdate(key)).toBe(true);
-  expect(await outbox.sendAgain({ ...key, attempt: 3 })).toBe(false);
-  expect(await outbox.sendAgain(key)).toBe(true);
+  const nowMs = performance.now();
+  expect(await outbox.sendAgain({ ...key, attempt: 3 }, nowMs)).toBe(false);
+  expect(await outbox.sendAgain(key, nowMs - 60_000)).toBe(false); // asked before it was sent
+  expect(await outbox.sendAgain(key, nowMs)).toBe(true);
   expect(await readFile(file())).toEqual(before);
   await outbox.keepSent(key);
   await outbox.removeSent('liver');

@@ -108,6 +108,8 @@ function decodeEntry(name: string, bytes: Uint8Array): OutboxEntry {
 export class Outbox {
   readonly #directory: string;
   readonly #logger: Logger;
+  /** When this process put an update by: monotonic milliseconds by name. */
+  readonly #sentMs = new Map<string, number>();
 
   private constructor(directory: string, logger: Logger) {
     this.#directory = directory;
@@ -194,12 +196,19 @@ export class Outbox {
 
   /** The coordinator has an update: it waits no more, but is kept until {@link removeSent}. */
   async keepSent(key: RoundKey): Promise<void> {
+    this.#sentMs.set(sentName(key), performance.now());
     // Where a power cut undoes this, it is sent once more and found to be there.
     await rename(join(this.#directory, updateName(key)), join(this.#directory, sentName(key)));
   }
 
-  /** Let an update that was sent wait once more, byte for byte; tells whether there is one. */
-  async sendAgain(key: RoundKey): Promise<boolean> {
+  /**
+   * Let an update that was sent wait once more, byte for byte.
+   *
+   * @param askedMs - monotonic time at which the coordinator was asked what it lacks: before it had the update it says so rightly
+   * @returns whether there is one
+   */
+  async sendAgain(key: RoundKey, askedMs: number): Promise<boolean> {
+    if ((this.#sentMs.get(sentName(key)) ?? -Infinity) > askedMs) return false;
     try {
       await rename(join(this.#directory, sentName(key)), join(this.#directory, updateName(key)));
       return true;

@@ -35,6 +35,8 @@ export interface AcceptedRound {
   readonly key: RoundKey;
   readonly roundOpenDigest: string;
   readonly reference: AdapterReference;
+  /** When the coordinator was asked, by the monotonic clock: its word is not newer than that. */
+  readonly askedMs: number;
 }
 
 /** Losses are bounded on the wire; a training that diverged says so by the bound. */
@@ -136,7 +138,7 @@ export class RoundWorker {
     const { outbox, emit, pump } = this.#context;
     if (await this.#isSealed()) {
       // Asked for although it was acknowledged: the coordinator was restored from a backup of before.
-      if (await outbox.sendAgain(key)) emit({ event: 'upload-again', ...key });
+      if (await outbox.sendAgain(key, this.#round.askedMs)) emit({ event: 'upload-again', ...key });
       pump.kick();
       return;
     }

@@ -62,6 +62,7 @@ export class Synchroniser {
 
   /** Pull everything, follow the chains, decide on what is open. */
   async synchronise(): Promise<SyncOutcome> {
+    const askedMs = performance.now();
     const assignments = new Map<string, VerifiedAssignment>();
     const newVersions = new Map<string, NewVersion>();
     for (let pull = 0; pull < pullsMax; pull++) {
@@ -86,7 +87,7 @@ export class Synchroniser {
     }
     const accepted: AcceptedRound[] = [];
     for (const assignment of assignments.values()) {
-      const round = await this.#handle(assignment);
+      const round = await this.#handle(assignment, askedMs);
       if (round !== null) accepted.push(round);
     }
     return { accepted, newVersions: [...newVersions.values()] };
@@ -137,7 +138,7 @@ export class Synchroniser {
     }
   }
 
-  async #handle(verified: VerifiedAssignment): Promise<AcceptedRound | null> {
+  async #handle(verified: VerifiedAssignment, askedMs: number): Promise<AcceptedRound | null> {
     const { open, key, assignment, roundOpenDigest } = verified;
     const withdrawal = this.#withdrawalFrom(verified);
     if (withdrawal !== null) {
@@ -168,7 +169,7 @@ export class Synchroniser {
       return null;
     }
     if (assignment.status === 'invited' && !(await this.#accept(verified, approved))) return null;
-    return { approved, key, roundOpenDigest, reference: assignment.adapter };
+    return { approved, key, roundOpenDigest, reference: assignment.adapter, askedMs };
   }
 
   async #accept(verified: VerifiedAssignment, approved: ApprovedRound): Promise<boolean> {
