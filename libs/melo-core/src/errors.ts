@@ -123,6 +123,7 @@ export const errorCatalog = {
   DATA_FOLDER_LOCKED: entry('state', 409, 'Another process uses this data folder.'),
   DATABASE_LOCKED: entry('state', 409, 'Another coordinator uses this database.'),
   CHECKPOINT_INVALID: entry('state', 409, 'The checkpoint does not fit the round.'),
+  SITE_STATE_INVALID: entry('state', 409, 'What the site kept for its next round is not valid.'),
   VERSION_FORK: entry('state', 409, 'The result does not continue the chain that this site knows.'),
   AGENT_VERSION_TOO_OLD: entry('state', 409, 'The task needs a newer site agent.'),
   SAMPLES_TOO_FEW: entry(

@@ -56,7 +56,8 @@ plan:
   # { name: standard, laterality: true, rotationDegrees: 10, cropAreaMin: 0.8, brightness: 0.2, contrast: 0.2 }
   seed: 1
 
-aggregation: { method: fedavg, weights: samples }
+aggregation: { method: fedavg, weights: samples } # or alternating, ffa, ridge, median, ...: docs/aggregation.md
+# site: { proximalWeight: 0.01, classPriorCorrection: true } # or privatePart: head, optimiserState: kept
 rounds: 3
 rules:
   quorumSites: 2            # fewer reports by the deadline: the round is abandoned and tried again

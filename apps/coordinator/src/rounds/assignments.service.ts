@@ -15,8 +15,10 @@ import { VersionsService } from '../registry/versions.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
+import { cannotRead, releaseHindrance } from './agent-release.ts';
 import { findMember } from './member-status.ts';
-import { RoundStore } from './round-store.ts';
+import { RoundStore, type RoundRecord } from './round-store.ts';
+import { RoundTransitionsService } from './round-transitions.service.ts';
 
 /** What a site pulls. */
 @Injectable()
@@ -26,6 +28,7 @@ export class AssignmentsService {
   readonly #versions: VersionsService;
   readonly #roster: RosterService;
   readonly #connections: ConnectionsService;
+  readonly #transitions: RoundTransitionsService;
 
   constructor(
     store: RoundStore,
@@ -33,12 +36,14 @@ export class AssignmentsService {
     versions: VersionsService,
     roster: RosterService,
     connections: ConnectionsService,
+    transitions: RoundTransitionsService,
   ) {
     this.#store = store;
     this.#tasks = tasks;
     this.#versions = versions;
     this.#roster = roster;
     this.#connections = connections;
+    this.#transitions = transitions;
   }
 
   /** Answer `round:get`. */
@@ -66,6 +71,7 @@ export class AssignmentsService {
     const results: ResultNotice[] = [];
     for (const task of await this.#tasks.list()) {
       if (!task.definition.members.includes(site)) continue;
+      if (cannotRead(this.#agentVersion(site), task.definition)) continue;
       const knownVersion = known.get(task.task) ?? 0;
       if (task.latestVersion <= knownVersion) continue;
       const room = limits.itemsPerMessageMax - results.length;
@@ -86,6 +92,7 @@ export class AssignmentsService {
   async #assignments(site: SiteId, agreementPublicKey: Uint8Array): Promise<Assignment[]> {
     const assignments: Assignment[] = [];
     for (const { round, member } of await this.#openRounds(site)) {
+      if (await this.#isHeldBack(site, round, member)) continue;
       const version = await this.#versions.get(round.task, round.baseVersion);
       assignments.push({
         open: { payload: round.openPayload, signature: round.openSignature },
@@ -94,6 +101,22 @@ export class AssignmentsService {
       });
     }
     return assignments;
+  }
+
+  #agentVersion(site: SiteId): string | null {
+    return this.#roster.find(site)?.agentVersion ?? null;
+  }
+
+  /** An agent that could not read a round is not sent it, and the round's record says why; updated, it may still take part. */
+  async #isHeldBack(site: SiteId, round: RoundRecord, member: MemberState): Promise<boolean> {
+    const definition = await this.#tasks.definition(round.task);
+    const agentVersion = this.#agentVersion(site);
+    if (!cannotRead(agentVersion, definition)) return false;
+    const reason = `AGENT_VERSION_TOO_OLD: ${releaseHindrance(agentVersion, definition) ?? ''}`;
+    if (member.status === 'invited' && member.reason !== reason) {
+      await this.#transitions.apply(round, { type: 'held-back', site, reason });
+    }
+    return true;
   }
 
   /** Rounds that await a decision first, then those at work, then the rest: a message carries only so many. */

@@ -4,7 +4,6 @@ import { signDomains, type SignedEnvelope } from '#core/crypto';
 import { InputError, ProtocolError, StateError } from '#core/errors';
 import {
   decisionSchema,
-  isReleaseAtLeast,
   type Decision,
   type MemberStatus,
   type RoundEvent,
@@ -15,6 +14,7 @@ import { AuditService } from '../audit/audit.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
+import { releaseHindrance } from './agent-release.ts';
 import { findMember, memberStatus } from './member-status.ts';
 import type { RoundRecord } from './round-store.ts';
 import { RoundTransitionsService } from './round-transitions.service.ts';
@@ -108,12 +108,12 @@ export class DecisionsService {
   #hindrance(
     site: SiteId,
     round: RoundRecord,
-    { rules }: TaskDefinition,
+    definition: TaskDefinition,
     samples: number,
   ): Hindrance | null {
     const status = findMember(round, site)?.status;
     if (status !== 'invited' && status !== 'declined') return null;
-    const { samplesMinimum, agentVersionMinimum } = rules;
+    const { samplesMinimum } = definition.rules;
     if (samplesMinimum !== undefined && samples < samplesMinimum) {
       return {
         event: 'declined',
@@ -122,13 +122,12 @@ export class DecisionsService {
         todo: 'it may take part in a later round with more',
       };
     }
-    if (agentVersionMinimum === undefined) return null;
-    const agentVersion = this.#roster.find(site)?.agentVersion ?? 'an unnamed one';
-    if (isReleaseAtLeast(agentVersion, agentVersionMinimum)) return null;
+    const reason = releaseHindrance(this.#roster.find(site)?.agentVersion ?? null, definition);
+    if (reason === null) return null;
     return {
       event: 'held-back',
       code: 'AGENT_VERSION_TOO_OLD',
-      reason: `expected site agent ${agentVersionMinimum} or newer, the site runs ${agentVersion}`,
+      reason,
       todo: 'update the agent: while the round is open it can still take part',
     };
   }

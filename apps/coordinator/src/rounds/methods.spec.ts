@@ -79,7 +79,7 @@ async function report(site: FakeSite, subject: 'global' | 'local', isOdd: boolea
 let harness: Harness;
 beforeAll(async () => {
   harness = await Harness.start();
-  for (const name of names) await harness.join(name);
+  for (const name of names) await (await harness.join(name)).hello('0.2.0');
 });
 afterAll(() => harness.stop());
 
@@ -279,4 +279,54 @@ test('bad updates are named, the round goes on with the others, and who is unlik
   // A site without held-out images has no loss: not defined, and never zero.
   const far = figures?.sites.find(({ site }) => site === 'far');
   expect(far).toMatchObject({ lossBefore: null, lossAfter: null });
+});
+
+test('an agent that cannot read what came with a later release is named, sent none of it, and takes part once it is updated', async () => {
+  const old = await harness.join('old');
+  await old.hello('0.1.0');
+  const site = { proximalWeight: 0.1, privatePart: 'head' } as const;
+  const members = ['north', 'south', 'old'];
+  await harness.createTask({
+    task: 'stepped',
+    rounds: 1,
+    members,
+    site,
+    rules: { quorumSites: 3 },
+  });
+  const { assignments } = await old.ask('round:get', { known: [] });
+  expect(assignments).toEqual([]);
+  const { members: states } = await detail('stepped', 1);
+  const held = states.find((each) => each.site === 'old');
+  expect(held).toMatchObject({
+    status: 'invited',
+    reason: expect.stringContaining('AGENT_VERSION_TOO_OLD: expected site agent 0.2.0'),
+  });
+  await old.hello('0.2.0');
+  for (const name of members) {
+    const each = harness.sites.get(name);
+    const { open } = (await each?.assignment('stepped')) ?? {};
+    expect(open?.site).toEqual({ ...site, classPriorCorrection: false, optimiserState: 'fresh' });
+    expect(open?.trainedTensors.some((tensor) => tensor.startsWith('head.'))).toBe(false);
+    await each?.takePart('stepped', deltaOf(open?.trainedTensors ?? [], 'south', 1));
+  }
+  await harness.untilVersion('stepped', 1);
+  const { values } = decodeAdapterFile(await harness.download('stepped', 1));
+  expect(tensorView(layout, values, 'head.weight').every((value) => value === 0)).toBe(true);
+});
+
+test.each([
+  [
+    'a private B under alternating',
+    { site: { privatePart: 'lora_B' }, aggregation: { method: 'alternating' } },
+  ],
+  [
+    'a private head where the head is all that is trained',
+    { site: { privatePart: 'head' }, trainedTensors: 'head' },
+  ],
+  [
+    'alternating over the head alone',
+    { aggregation: { method: 'alternating' }, trainedTensors: 'head' },
+  ],
+] as const)('%s is refused', async (_what, change) => {
+  await expect(harness.createTask({ task: 'refused', ...change })).rejects.toThrow('400');
 });

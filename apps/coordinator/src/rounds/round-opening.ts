@@ -95,6 +95,7 @@ export function signOpening(plan: OpeningPlan): SignedOpening {
     alpha: definition.alpha,
     ...(definition.pooling === undefined ? {} : { pooling: definition.pooling }),
     publicSeed: definition.publicSeed,
+    ...(definition.site === undefined ? {} : { site: definition.site }),
     roundPublicKey,
     openedAtMs,
     deadlineAtMs,

@@ -6,7 +6,12 @@ import { adapterLayout, resolveTrainedTensors, specificationOf } from '#core/ada
 import type { AdapterLayout } from '#core/adapter';
 import { aggregationMethod } from '#core/aggregation';
 import { InputError } from '#core/errors';
-import { taskDefinitionSchema, taskIdSchema, type TaskDefinition } from '#core/protocol';
+import {
+  isPrivateTensor,
+  taskDefinitionSchema,
+  taskIdSchema,
+  type TaskDefinition,
+} from '#core/protocol';
 import { Environment } from '../common/environment.ts';
 import { HeldRows } from '../common/held-rows.ts';
 import type { Queries } from '../config/database.ts';
@@ -66,7 +71,9 @@ export interface TaskShape {
 /** Work out what a definition implies. */
 export function taskShape(definition: TaskDefinition): TaskShape {
   const layout = adapterLayout(specificationOf(definition));
-  return { layout, trainedTensors: resolveTrainedTensors(definition.trainedTensors, layout) };
+  const selected = resolveTrainedTensors(definition.trainedTensors, layout);
+  const part = definition.site?.privatePart;
+  return { layout, trainedTensors: selected.filter((name) => !isPrivateTensor(name, part)) };
 }
 
 /** What a round of a task trains and its sites send, after so many published rounds of its lineage. */

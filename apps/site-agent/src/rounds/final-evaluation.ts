@@ -6,6 +6,7 @@ import { WorkFiles } from '../trainer/work-files.ts';
 import type { AgentContext } from './context.ts';
 import { ProgressReporter } from './progress-reporter.ts';
 import { failureOf, reportEvaluation, trainerJob } from './round-worker.ts';
+import { SiteStates } from './site-states.ts';
 import type { TaskState } from './task-journal.ts';
 
 /** The evaluation of one final version. */
@@ -61,6 +62,7 @@ export class FinalEvaluation {
       directory,
       backboneDirectory: backbone.path,
       adapterFile,
+      siteStateFile: await new SiteStates(config.dataDirectory).upTo(task, known.version),
       task: settings,
       preprocessing: card.preprocessing,
       training: null,

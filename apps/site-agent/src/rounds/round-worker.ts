@@ -7,6 +7,7 @@ import { MeloError, StateError } from '#core/errors';
 import {
   encodePayload,
   evaluationPayloadSchema,
+  keepsSiteState,
   manifestSchema,
   protocolVersion,
   roundKeySchema,
@@ -27,6 +28,7 @@ import { WorkFiles, type TrainedRecord } from '../trainer/work-files.ts';
 import type { AgentContext } from './context.ts';
 import { pruneVersions } from './kept-versions.ts';
 import { downloadReporter, ProgressReporter } from './progress-reporter.ts';
+import { SiteStates } from './site-states.ts';
 import { checkGlobalAdapter } from './version-store.ts';
 
 /** A round that was accepted. */
@@ -55,6 +57,7 @@ export function trainerJob(
     readonly directory: string;
     readonly backboneDirectory: string;
     readonly adapterFile: string;
+    readonly siteStateFile: string | null;
     readonly task: TaskConfig;
     readonly preprocessing: RoundJob['preprocessing'];
     readonly training: TrainingSettings | null;
@@ -67,6 +70,7 @@ export function trainerJob(
     workDirectory: work.directory,
     backboneDirectory: work.backboneDirectory,
     adapterFile: work.adapterFile,
+    siteStateFile: work.siteStateFile,
     engine: { ...engine, cacheDirectory: join(dataDirectory, 'engine-cache') },
     imageCache: { directory: join(dataDirectory, 'cache'), bytesMax: imageCacheBytesMax },
     unreadableFile: join(dataDirectory, 'unreadable-images.txt'),
@@ -120,12 +124,14 @@ export class RoundWorker {
   readonly #round: AcceptedRound;
   readonly #files: WorkFiles;
   readonly #progress: ProgressReporter;
+  readonly #siteStates: SiteStates;
 
   constructor(context: AgentContext, round: AcceptedRound) {
     this.#context = context;
     this.#round = round;
     this.#files = new WorkFiles(workDirectory(context, round.key));
     this.#progress = new ProgressReporter(context, round.key);
+    this.#siteStates = new SiteStates(context.config.dataDirectory);
   }
 
   /**
@@ -208,11 +214,15 @@ export class RoundWorker {
       directory: workDirectory(this.#context, this.#round.key),
       backboneDirectory: backbone.path,
       adapterFile: versions.path(open.task, open.globalVersion),
+      siteStateFile: keepsSiteState(open.site)
+        ? await this.#siteStates.upTo(open.task, open.globalVersion)
+        : null,
       task,
       preprocessing: open.preprocessing,
       training: {
         plan: open.plan,
         trainedTensors: open.trainedTensors,
+        ...(open.site === undefined ? {} : { site: open.site }),
         scheduleOffset: open.scheduleOffset,
         stream: `${open.task}/${site}/${open.round}`,
       },
@@ -292,6 +302,8 @@ export class RoundWorker {
     });
     const manifest = signPayload(signDomains.manifest, payload, keys.signing.secretKey);
     crashPoints.reach('agent.update-sealed');
+    const kept = await this.#files.readKept();
+    if (kept !== null) await this.#siteStates.keep(key.task, key.round, kept);
     await outbox.addUpdate({ key: roundKeySchema.parse(key), uploadId, manifest, ciphertext });
     crashPoints.reach('agent.update-kept');
     await journal.update(key.task, { round: { key, roundOpenDigest, phase: 'sealed' } });

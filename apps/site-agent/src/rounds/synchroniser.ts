@@ -1,16 +1,21 @@
 /** Pulls what the coordinator has for this site: results along the chain, open rounds to decide and to work on. */
+import { z } from 'zod';
+import { fromUtf8 } from '#core/bytes';
 import { envelopeDigest, signDomains, verifyPayload } from '#core/crypto';
 import { errorCatalog, MeloError } from '#core/errors';
 import {
   activationOfLoss,
   decodePayload,
+  roundKeySchema,
   roundOpenSchema,
   type Assignment,
   type MemberStatus,
   type ResultNotice,
+  type RoundKey,
   type RoundOpen,
   type TaskId,
 } from '#core/protocol';
+import { agentVersion } from '../common/agent-version.ts';
 import { findDataset } from '../data/dataset.ts';
 import { declineForError, judgeRoundOpen, type ApprovedRound } from '../policy/policy.ts';
 import { roundName, type AgentContext } from './context.ts';
@@ -78,7 +83,7 @@ export class Synchroniser {
       for (const notice of answer.results)
         isNew = (await this.#takeResult(notice, newVersions)) || isNew;
       for (const assignment of answer.assignments) {
-        const verified = this.#verify(assignment);
+        const verified = await this.#verify(assignment);
         if (verified === null) continue;
         isNew ||= !assignments.has(verified.roundOpenDigest);
         assignments.set(verified.roundOpenDigest, verified);
@@ -123,10 +128,11 @@ export class Synchroniser {
     }
   }
 
-  #verify(assignment: Assignment): VerifiedAssignment | null {
+  async #verify(assignment: Assignment): Promise<VerifiedAssignment | null> {
     const { coordinatorPublicKey, logger } = this.#context;
+    let payload: Uint8Array | null = null;
     try {
-      const payload = verifyPayload(signDomains.roundOpen, assignment.open, coordinatorPublicKey);
+      payload = verifyPayload(signDomains.roundOpen, assignment.open, coordinatorPublicKey);
       const open = decodePayload(roundOpenSchema, payload, 'RoundOpen');
       const { task, round, attempt } = open;
       const roundOpenDigest = envelopeDigest(signDomains.roundOpen, payload);
@@ -134,8 +140,28 @@ export class Synchroniser {
     } catch (error) {
       if (!(error instanceof MeloError)) throw error;
       logger.error({ code: error.code }, error.message);
+      if (payload !== null) await this.#declineUnread(assignment, payload, error);
       return null;
     }
+  }
+
+  /** A signed round with something that this release does not know is declined by the field's name, once. */
+  async #declineUnread(
+    assignment: Assignment,
+    payload: Uint8Array,
+    { code, message }: MeloError,
+  ): Promise<void> {
+    const key = roundKeyOf(payload);
+    const roundOpenDigest = envelopeDigest(signDomains.roundOpen, payload);
+    if (key === null || assignment.status !== 'invited' || this.#told.has(roundOpenDigest)) return;
+    this.#told.add(roundOpenDigest);
+    const reason = `site agent ${agentVersion}: ${message}`.slice(0, 500);
+    await sendDecision(
+      this.#context,
+      { key, roundOpenDigest },
+      { decision: 'decline', code, reason },
+    );
+    this.#context.emit({ event: 'round-declined', ...key, code, reason });
   }
 
   async #handle(verified: VerifiedAssignment, askedMs: number): Promise<AcceptedRound | null> {
@@ -271,6 +297,25 @@ export class Synchroniser {
     emit({ event: 'round-declined', ...key, code, reason });
   }
 }
+
+/** Which attempt a RoundOpen of another release is about, as far as that can be read. */
+function roundKeyOf(payload: Uint8Array): RoundKey | null {
+  try {
+    const parsed = unreadOpenSchema.parse(JSON.parse(fromUtf8(payload)));
+    return roundKeySchema.parse({
+      task: parsed.task,
+      round: parsed.round,
+      attempt: parsed.attempt,
+    });
+  } catch {
+    return null; // not even that much is as it was: the log has the refusal
+  }
+}
+
+const unreadOpenSchema = z.looseObject({
+  type: z.literal('round-open'),
+  ...roundKeySchema.shape,
+});
 
 /** Version 0 stays the one that the first accepted round started from. */
 function withVersion0(known: KnownState, { globalAdapterDigest }: RoundOpen): KnownState {

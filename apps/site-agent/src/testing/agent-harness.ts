@@ -121,7 +121,8 @@ export class AgentHarness {
   async remove(): Promise<void> {
     await this.stop();
     await this.coordinator.stop();
-    await rm(this.directory, { recursive: true, force: true });
+    // What the agent was just removing may be there for a moment yet.
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 
   /** What the site decided, in order for each kind. */

@@ -71,6 +71,8 @@ export class FakeTask {
   status: MemberStatus = 'invited';
   /** Changes a RoundOpen before it is signed. */
   alter: (open: RoundOpen) => RoundOpen = (open) => open;
+  /** Changes its bytes before they are signed: a later release may have written them. */
+  alterPayload: (payload: Uint8Array) => Uint8Array = (payload) => payload;
   readonly #siteKeys: SiteKeys;
   readonly #blobs = new Map<string, Uint8Array>();
   readonly #results: object[] = [];
@@ -88,6 +90,7 @@ export class FakeTask {
     openDigest: string;
     keyPair: AgreementKeyPair;
     attempt: number;
+    trainedTensors: readonly string[];
   } | null = null;
 
   constructor(
@@ -164,7 +167,7 @@ export class FakeTask {
         leastSurvivors: null,
       }),
     );
-    const payload = encodePayload(roundOpenSchema, open);
+    const payload = this.alterPayload(encodePayload(roundOpenSchema, open));
     const envelope = signPayload(
       signDomains.roundOpen,
       payload,
@@ -175,6 +178,7 @@ export class FakeTask {
       openDigest: envelopeDigest(signDomains.roundOpen, payload),
       keyPair,
       attempt,
+      trainedTensors: open.trainedTensors,
     };
     this.status = 'invited';
     this.coordinator.announce(1);
@@ -339,7 +343,7 @@ export class FakeTask {
       context: { federation, task, round: number, attempt, site, layoutHash },
     });
     const layout = adapterLayout(specificationOf(this.definition));
-    const trainedTensors = resolveTrainedTensors('all', layout);
+    const { trainedTensors } = round;
     this.updates.push(decodeUpdate({ layout, trainedTensors, bytes: plaintext, site }));
     this.status = 'reported';
     return { ok: true, status: 'reported' };

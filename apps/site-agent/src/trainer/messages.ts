@@ -6,6 +6,7 @@ import {
   digestSchema,
   limits,
   preprocessingSchema,
+  siteStepSchema,
   tensorNameSchema,
   trainingPlanSchema,
 } from '#core/protocol';
@@ -28,7 +29,9 @@ const taskSchema = z.strictObject({
 
 const trainingSchema = z.strictObject({
   plan: trainingPlanSchema,
+  /** What is trained and sent; what the site's step keeps private is trained beside it. */
   trainedTensors: z.array(tensorNameSchema).max(limits.tensorsMax),
+  site: siteStepSchema.exactOptional(),
   scheduleOffset: z.number().min(0).max(limits.roundsMax),
   /** Fixes the order of batches together with the plan's seed. */
   stream: z.string().min(1).max(400),
@@ -44,6 +47,8 @@ export const roundJobSchema = z.strictObject({
   workDirectory: pathSchema,
   backboneDirectory: pathSchema,
   adapterFile: pathSchema,
+  /** What this site kept of an earlier round of the task; null where it kept nothing. */
+  siteStateFile: pathSchema.nullable(),
   engine: z.strictObject({
     name: z.enum(['onnx', 'tfjs', 'auto']),
     device: z.enum(['auto', 'cpu', 'gpu']),

@@ -4,6 +4,7 @@ import {
   activationOf,
   adapterDelta,
   decodeAdapterFile,
+  encodeAdapterFile,
   encodeFloats,
   encodeUpdate,
 } from '#core/adapter';
@@ -13,9 +14,19 @@ import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { blake2b256, encodePieces } from '#core/crypto';
 import { assert, StateError } from '#core/errors';
 import type { EngineModel } from '#core/engine';
-import { activationOfLoss, type Activation } from '#core/protocol';
-import { decodeCheckpoint, encodeCheckpoint, evaluate, trainLocally } from '#core/training';
-import type { TrainingCheckpoint } from '#core/training';
+import { activationOfLoss, isPrivateTensor, keepsSiteState, type Activation } from '#core/protocol';
+import {
+  classLogPriors,
+  decodeCheckpoint,
+  decodeSiteState,
+  emptySiteState,
+  encodeCheckpoint,
+  encodeSiteState,
+  evaluate,
+  personalised,
+  trainLocally,
+} from '#core/training';
+import type { LocalTrainingResult, SiteState, TrainingCheckpoint } from '#core/training';
 import { makePrivateDirectory } from '../common/durable-file.ts';
 import { checkClasses, findDataset, labelText, type DatasetImage } from '../data/dataset.ts';
 import type { ImageStore } from '../data/image-store.ts';
@@ -27,7 +38,7 @@ import type {
   TrainerProgress,
   TrainingSettings,
 } from './messages.ts';
-import { WorkFiles } from './work-files.ts';
+import { WorkFiles, type KeptFiles } from './work-files.ts';
 
 /** What the work needs from outside: the process hands in sharp and the engine, a spec hands in fakes. */
 export interface RoundJobPorts {
@@ -55,16 +66,21 @@ class RoundWork {
   readonly #files: WorkFiles;
   readonly #crashPoints: CrashPoints;
   readonly #adapter: AdapterFile;
+  readonly #siteState: SiteState;
+  /** The global adapter with what this site keeps to itself: what it evaluates, and where it starts. */
+  readonly #start: Float32Array;
   #model: EngineModel | null = null;
   #training: PreparedImages | null = null;
   #heldOut: PreparedImages | null = null;
   #lastProgressMs = -Infinity;
   #lastPhase: TrainerProgress['phase'] | null = null;
 
-  constructor(job: RoundJob, ports: RoundJobPorts, adapter: AdapterFile) {
+  constructor(job: RoundJob, ports: RoundJobPorts, adapter: AdapterFile, siteState: SiteState) {
     this.#job = job;
     this.#ports = ports;
     this.#adapter = adapter;
+    this.#siteState = siteState;
+    this.#start = personalised(adapter.layout, adapter.values, siteState);
     this.#files = new WorkFiles(job.workDirectory);
     this.#crashPoints = ports.crashPoints ?? noCrashPoints;
   }
@@ -138,7 +154,7 @@ class RoundWork {
     const report = await evaluate({
       model,
       images: heldOut.labelled,
-      adapter: subject === 'global' ? this.#adapter.values : await this.#files.readLocal(),
+      adapter: subject === 'global' ? this.#start : await this.#files.readLocal(),
       classes: this.#adapter.specification.classes.length,
       activation: this.#activation,
       batchSize: this.#job.evaluationBatchSize,
@@ -155,14 +171,11 @@ class RoundWork {
     const { training } = await this.#prepare();
     const settings = this.#job.training;
     assert(settings !== null, 'round job: expected settings to train with');
-    const global = this.#adapter.values;
     const binding = this.#binding(training, settings);
     const checkpoint = await this.#readCheckpoint(binding);
     const result = await trainLocally({
       model: await this.#loadModel(),
-      ...settings,
-      images: training.labelled,
-      global,
+      ...this.#trainingOptions(settings, training),
       ...(checkpoint === null ? {} : { resumeFrom: checkpoint }),
       onCheckpoint: this.#checkpointWriter(binding),
       checkpointEverySteps,
@@ -172,7 +185,10 @@ class RoundWork {
     });
     const { layout } = this.#adapter;
     const { trainedTensors } = settings;
-    const delta = adapterDelta(result.values, global);
+    const delta = adapterDelta(result.values, this.#start);
+    for (const { name, offset, size } of layout.tensors) {
+      if (isPrivateTensor(name, settings.site?.privatePart)) delta.fill(0, offset, offset + size);
+    }
     await this.#files.writeTrained(
       {
         samples: training.images.length,
@@ -180,9 +196,51 @@ class RoundWork {
         meanLoss: result.meanLoss,
         localDigest: toHex(blake2b256(encodeFloats(result.values, 'F32'))),
       },
-      { local: result.values, update: encodeUpdate({ layout, trainedTensors, delta }) },
+      {
+        local: result.values,
+        update: encodeUpdate({ layout, trainedTensors, delta }),
+        kept: this.#kept(settings, result),
+      },
     );
     this.#crashPoints.reach('trainer.update-written');
+  }
+
+  /** What the plan and the site's step make of the local loop. */
+  #trainingOptions({ site, ...settings }: TrainingSettings, { labelled }: PreparedImages) {
+    const { layout, specification } = this.#adapter;
+    const { trainedTensors } = settings;
+    const own = layout.tensors
+      .map(({ name }) => name)
+      .filter((name) => isPrivateTensor(name, site?.privatePart));
+    const { proximalWeight: weight, classPriorCorrection, optimiserState } = site ?? {};
+    return {
+      ...settings,
+      images: labelled,
+      global: this.#start,
+      trainedTensors: [...new Set([...trainedTensors, ...own])],
+      ...(weight === undefined ? {} : { proximal: { weight, trainedTensors } }),
+      ...(classPriorCorrection === true
+        ? { logPriors: classLogPriors(labelled.labels, specification.classes.length) }
+        : {}),
+      ...(optimiserState === 'kept' ? { moments: this.#siteState.moments } : {}),
+    };
+  }
+
+  /** What this site keeps of the round for itself. */
+  #kept({ site }: TrainingSettings, result: LocalTrainingResult): KeptFiles | null {
+    if (!keepsSiteState(site)) return null;
+    const { layout, specification, card } = this.#adapter;
+    const { values } = result;
+    const own = layout.tensors.filter(({ name }) => isPrivateTensor(name, site?.privatePart));
+    const tensors = new Map(
+      own.map(({ name, offset, size }) => [name, values.slice(offset, offset + size)]),
+    );
+    const isKept = site?.optimiserState === 'kept';
+    const moments = new Map(isKept ? [...this.#siteState.moments, ...result.moments] : []);
+    return {
+      siteState: encodeSiteState(layout, { tensors, moments }),
+      personalAdapter: own.length === 0 ? null : encodeAdapterFile({ specification, values, card }),
+    };
   }
 
   async #readCheckpoint(binding: Uint8Array): Promise<TrainingCheckpoint | null> {
@@ -211,7 +269,8 @@ class RoundWork {
     return blake2b256(
       encodePieces([
         utf8('checkpoint'),
-        encodeFloats(this.#adapter.values, 'F32'),
+        encodeFloats(this.#start, 'F32'),
+        encodeSiteState(this.#adapter.layout, this.#siteState),
         utf8(canonicalJson({ ...settings, preprocessing })),
         ...training.images.flatMap(({ path, label }) => [utf8(path), utf8(labelText(label))]),
       ]),
@@ -223,6 +282,10 @@ class RoundWork {
 export async function runRoundJob(job: RoundJob, ports: RoundJobPorts): Promise<void> {
   await makePrivateDirectory(job.workDirectory);
   const adapter = decodeAdapterFile(new Uint8Array(await readFile(job.adapterFile)));
-  const work = new RoundWork(job, ports, adapter);
+  const siteState =
+    job.siteStateFile === null
+      ? emptySiteState
+      : decodeSiteState(adapter.layout, new Uint8Array(await readFile(job.siteStateFile)));
+  const work = new RoundWork(job, ports, adapter, siteState);
   for (const part of job.parts) await work.runPart(part);
 }

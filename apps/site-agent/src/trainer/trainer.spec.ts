@@ -21,6 +21,7 @@ const job = roundJobSchema.parse({
   workDirectory: '/work',
   backboneDirectory: '/vit',
   adapterFile: '/adapter',
+  siteStateFile: null,
   engine: { name: 'onnx', device: 'auto', threads: 1, cacheDirectory: '/cache' },
   imageCache: { directory: '/cache', bytesMax: 0 },
   unreadableFile: '/unreadable',

@@ -37,6 +37,17 @@ export interface StoredReport {
   readonly report: ScoreReport;
 }
 
+/** What a site keeps of a round for itself. */
+export interface KeptFiles {
+  /** For its next round. */
+  readonly siteState: Uint8Array;
+  /** Its own adapter, whole, where a part of it stays at the site. */
+  readonly personalAdapter: Uint8Array | null;
+}
+
+const siteStateName = 'site-state.safetensors';
+const personalAdapterName = 'personal-adapter.safetensors';
+
 /** The files of one round's work. */
 export class WorkFiles {
   readonly #directory: string;
@@ -65,16 +76,33 @@ export class WorkFiles {
   /** Keep a local round's result; the record comes last and makes the rest valid. */
   async writeTrained(
     record: Omit<TrainedRecord, 'version'>,
-    files: { readonly local: Float32Array; readonly update: Uint8Array },
+    files: {
+      readonly local: Float32Array;
+      readonly update: Uint8Array;
+      readonly kept: KeptFiles | null;
+    },
   ): Promise<void> {
     await writeDurably(this.#path('local.f32'), encodeFloats(files.local, 'F32'));
     await writeDurably(this.#path('update.safetensors'), files.update);
+    if (files.kept !== null) {
+      const { siteState, personalAdapter } = files.kept;
+      await writeDurably(this.#path(siteStateName), siteState);
+      if (personalAdapter !== null)
+        await writeDurably(this.#path(personalAdapterName), personalAdapter);
+    }
     await writeJsonDurably(this.#path('trained.json'), { version: 1, ...record });
     await rm(this.#path('checkpoint'), { force: true });
   }
 
   async readLocal(): Promise<Float32Array> {
     return decodeFloats(await readFile(this.#path('local.f32')), 'F32');
+  }
+
+  /** What the site keeps of the round; null where that is nothing. */
+  async readKept(): Promise<KeptFiles | null> {
+    const siteState = await readIfPresent(this.#path(siteStateName));
+    if (siteState === null) return null;
+    return { siteState, personalAdapter: await readIfPresent(this.#path(personalAdapterName)) };
   }
 
   async readUpdate(): Promise<Uint8Array> {

@@ -2,6 +2,7 @@ export * from './limits.ts';
 export * from './names.ts';
 export * from './plan.ts';
 export * from './aggregation-plan.ts';
+export * from './site-step.ts';
 export * from './task.ts';
 export * from './signed-payloads.ts';
 export * from './audit.ts';

@@ -25,6 +25,7 @@ import {
   tensorNameSchema,
   trainingPlanSchema,
 } from './plan.ts';
+import { siteStepSchema } from './site-step.ts';
 
 const protocol = z.literal(protocolVersion);
 const reasonSchema = z.string().min(1).max(500);
@@ -54,6 +55,7 @@ export const roundOpenSchema = z.strictObject({
   /** Digest of the plan's own bytes, which travel beside RoundOpen; see `planDigest` in docs/protocol.md. */
   planDigest: digestSchema,
   plan: trainingPlanSchema,
+  /** What is trained and sent; what `site` keeps private is trained beside it. */
   trainedTensors: z.array(tensorNameSchema).min(1).max(limits.tensorsMax),
   /** Rounds of the schedule already behind this one. */
   scheduleOffset: z.number().min(0).max(limits.roundsMax),
@@ -64,6 +66,8 @@ export const roundOpenSchema = z.strictObject({
   alpha: z.number().positive().max(1024),
   pooling: poolingSchema.exactOptional(),
   publicSeed: digestSchema,
+  /** How the site's local round departs from plain training; left out where it does not. */
+  site: siteStepSchema.exactOptional(),
   /** The round's X25519 key, to which updates are sealed. */
   roundPublicKey: digestSchema,
   openedAtMs: wallTimeMsSchema,

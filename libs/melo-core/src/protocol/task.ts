@@ -10,6 +10,7 @@ import {
   trainingPlanSchema,
   type LossPlan,
 } from './plan.ts';
+import { isPrivateTensor, siteStepSchema, type PrivatePart } from './site-step.ts';
 
 /** What the coordinator must know of a backbone it never holds. */
 export const backboneReferenceSchema = z.strictObject({
@@ -70,6 +71,16 @@ function lossWeightLists(loss: LossPlan): readonly (readonly number[])[] {
 /** Methods that treat A and B apart, and so need both. */
 const factorMethods: ReadonlySet<string> = new Set(['alternating', 'ffa', 'ridge']);
 
+/** Whether anything that a round trains leaves the sites. */
+function sharesTensors(
+  trainedTensors: z.infer<typeof trainedTensorsSchema>,
+  part: PrivatePart | undefined,
+): boolean {
+  if (trainedTensors === 'all') return true;
+  if (trainedTensors === 'head') return part !== 'head';
+  return trainedTensors.some((name) => !isPrivateTensor(name, part));
+}
+
 /** A task's definition; it never changes once created. */
 export const taskDefinitionSchema = z
   .strictObject({
@@ -89,6 +100,8 @@ export const taskDefinitionSchema = z
     trainedTensors: trainedTensorsSchema.default('all'),
     plan: trainingPlanSchema,
     aggregation: aggregationPlanSchema,
+    /** How a site's local round departs from plain training. */
+    site: siteStepSchema.exactOptional(),
     rounds: z.number().int().min(1).max(limits.roundsMax),
     rules: roundRulesSchema,
     members: z.array(siteIdSchema).min(1).max(limits.membersMax),
@@ -111,6 +124,25 @@ export const taskDefinitionSchema = z
       trainedTensors === 'all' || !factorMethods.has(method),
     { path: ['aggregation', 'method'], message: 'expected trainedTensors: all with this method' },
   )
+  .refine(
+    ({ site, plan }) => site?.classPriorCorrection !== true || plan.loss.name === 'cross-entropy',
+    {
+      path: ['site', 'classPriorCorrection'],
+      message: 'expected the loss cross-entropy: classes that exclude each other have shares',
+    },
+  )
+  .refine(
+    ({ site, aggregation }) =>
+      site?.privatePart !== 'lora_B' || !factorMethods.has(aggregation.method),
+    {
+      path: ['site', 'privatePart'],
+      message: 'expected a method that does not treat A and B apart where B stays at the sites',
+    },
+  )
+  .refine(({ site, trainedTensors }) => sharesTensors(trainedTensors, site?.privatePart), {
+    path: ['site', 'privatePart'],
+    message: 'expected something that is trained and sent beside what stays at the sites',
+  })
   .refine((task) => task.preprocessing.imageSize === task.backbone.imageSize, {
     path: ['preprocessing', 'imageSize'],
     message: 'expected the image size of the backbone',

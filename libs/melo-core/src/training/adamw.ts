@@ -31,6 +31,8 @@ export interface TrainedRange {
   readonly size: number;
   /** The step's rate is multiplied by this; 1 where it is left out. */
   readonly rateFactor?: number;
+  /** Steps behind its moments before the first step of this round, where they were kept; 0 where it is left out. */
+  readonly stepsBefore?: number;
 }
 
 /** One step's inputs. */
@@ -76,9 +78,9 @@ export function adamwStep(
   checkLength(gradients, values.length, 'gradients');
   checkLength(firstMoment, values.length, 'first moment');
   checkLength(secondMoment, values.length, 'second moment');
-  const firstCorrection = 1 - beta1 ** step;
-  const secondCorrection = 1 - beta2 ** step;
-  for (const { offset, size, rateFactor = 1 } of update.ranges) {
+  for (const { offset, size, rateFactor = 1, stepsBefore = 0 } of update.ranges) {
+    const firstCorrection = 1 - beta1 ** (stepsBefore + step);
+    const secondCorrection = 1 - beta2 ** (stepsBefore + step);
     const rate = learningRate * rateFactor;
     for (let index = offset; index < offset + size; index++) {
       const g = gradients[index] ?? 0;

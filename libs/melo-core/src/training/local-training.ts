@@ -10,6 +10,9 @@ import { checkFinite, checkInteger, checkLength } from '#core/check';
 import type { StepResult, TrainedPart } from '#core/engine';
 import { assert, InputError, StateError } from '#core/errors';
 import { adamwStep, freshAdamwState } from './adamw.ts';
+import { withLogPriors } from './class-prior.ts';
+import { addProximalGradient } from './proximal.ts';
+import type { KeptMoments } from './site-state.ts';
 import type { AdamwState, TrainedRange } from './adamw.ts';
 import { changeImage, drawChange } from './augmentation.ts';
 import { batchOrder, batchStream, localSteps } from './batches.ts';
@@ -39,16 +42,18 @@ function classCount(layout: AdapterLayout): number {
   return bias.size;
 }
 
-function trainedRanges(
-  layout: AdapterLayout,
-  names: readonly string[],
-  rateRatioOfB = 1,
-): readonly TrainedRange[] {
-  const trained = new Set(resolveTrainedTensors(names, layout));
-  const ranges = layout.tensors.filter(({ name }) => trained.has(name));
+/** A trained tensor. */
+type NamedRange = TrainedRange & { readonly name: string; readonly stepsBefore: number };
+
+function trainedRanges({ model, ...options }: LocalTrainingOptions): readonly NamedRange[] {
+  const { trainedTensors, moments, plan } = options;
+  const { rateRatioOfB = 1 } = plan.optimiser;
+  const trained = new Set(resolveTrainedTensors(trainedTensors, model.layout));
+  const ranges = model.layout.tensors.filter(({ name }) => trained.has(name));
   if (ranges.length > 0) {
     return ranges.map(({ name, offset, size }) => {
-      return { offset, size, rateFactor: name.endsWith('.lora_B') ? rateRatioOfB : 1 };
+      const rateFactor = name.endsWith('.lora_B') ? rateRatioOfB : 1;
+      return { name, offset, size, rateFactor, stepsBefore: moments?.get(name)?.steps ?? 0 };
     });
   }
   throw new InputError(
@@ -88,12 +93,19 @@ function checkResume(
 
 function begin(
   options: LocalTrainingOptions,
-  ranges: readonly TrainedRange[],
+  ranges: readonly NamedRange[],
   steps: number,
 ): Progress {
-  const { global, resumeFrom } = options;
+  const { global, resumeFrom, moments } = options;
   if (resumeFrom === undefined) {
-    return { step: 0, lossSum: 0, values: global.slice(), state: freshAdamwState(global.length) };
+    const state = freshAdamwState(global.length);
+    for (const { name, offset, size } of ranges) {
+      const kept = moments?.get(name);
+      if (kept === undefined) continue;
+      state.firstMoment.set(checkLength(kept.first, size, `first moment of ${name}`), offset);
+      state.secondMoment.set(checkLength(kept.second, size, `second moment of ${name}`), offset);
+    }
+    return { step: 0, lossSum: 0, values: global.slice(), state };
   }
   checkResume(resumeFrom, global, ranges, steps);
   const state = {
@@ -133,7 +145,7 @@ function checkOptions(options: LocalTrainingOptions): void {
 /**
  * Train one local round.
  *
- * AdamW from a fresh state, the rate by the schedule's position, batches in an order fixed by plan and stream. Tensors that
+ * AdamW from a fresh state, or from the moments that are handed in, the rate by the schedule's position, batches in an order fixed by plan and stream. Tensors that
  * are not trained come out byte-equal. The next batch's images load while a step runs.
  *
  * @param options - see {@link LocalTrainingOptions}; nothing of it is changed
@@ -146,8 +158,8 @@ function checkOptions(options: LocalTrainingOptions): void {
  */
 export async function trainLocally(options: LocalTrainingOptions): Promise<LocalTrainingResult> {
   checkOptions(options);
-  const { model, plan, images } = options;
-  const ranges = trainedRanges(model.layout, options.trainedTensors, plan.optimiser.rateRatioOfB);
+  const { plan, images } = options;
+  const ranges = trainedRanges(options);
   const steps = localSteps(plan, images.count);
   const progress = begin(options, ranges, steps);
   const rng = options.resumeFrom?.state.rng ?? batchStream(plan, options.stream);
@@ -166,7 +178,31 @@ export async function trainLocally(options: LocalTrainingOptions): Promise<Local
     await keepCheckpoint(options, progress, steps, done.epochStart());
   }
   const { values, lossSum } = progress;
-  return { values: checkFinite(values, 'local adapter'), steps, meanLoss: lossSum / steps };
+  const moments = momentsOf(progress.state, ranges, steps);
+  return {
+    values: checkFinite(values, 'local adapter'),
+    steps,
+    meanLoss: lossSum / steps,
+    moments,
+  };
+}
+
+/** The moments of every trained tensor. */
+function momentsOf(
+  { firstMoment, secondMoment }: AdamwState,
+  ranges: readonly NamedRange[],
+  steps: number,
+): ReadonlyMap<string, KeptMoments> {
+  return new Map(
+    ranges.map(({ name, offset, size, stepsBefore }) => [
+      name,
+      {
+        steps: stepsBefore + steps,
+        first: firstMoment.slice(offset, offset + size),
+        second: secondMoment.slice(offset, offset + size),
+      },
+    ]),
+  );
 }
 
 /** How images of this round change as they enter a batch; the first batch is that of step `firstStep`. */
@@ -182,13 +218,14 @@ function augmentation(options: LocalTrainingOptions, firstStep: number): ChangeP
   };
 }
 
-/** The loss and its gradient at the adapter of a step, with the step's dropout. */
+/** The loss and its gradient at the adapter of a step, with the step's dropout and the site's class shares. */
 async function differentiate(
   options: LocalTrainingOptions,
-  { step, values }: Progress,
+  { step, values: own }: Progress,
   batch: LoadedBatch,
 ): Promise<StepResult> {
-  const { model, plan, stream, trainedTensors } = options;
+  const { model, plan, stream, trainedTensors, logPriors } = options;
+  const values = logPriors === undefined ? own : withLogPriors(model.layout, own, logPriors);
   const { pixels, labels, findings } = batch;
   const isHeadAlone = trainedTensors.every((name) => name.startsWith('head.'));
   const part: TrainedPart = isHeadAlone ? 'head' : 'all';
@@ -203,7 +240,7 @@ async function differentiate(
 
 async function takeStep(
   options: LocalTrainingOptions,
-  round: { readonly ranges: readonly TrainedRange[]; readonly steps: number },
+  round: { readonly ranges: readonly NamedRange[]; readonly steps: number },
   progress: Progress,
   batch: LoadedBatch,
 ): Promise<void> {
@@ -213,6 +250,11 @@ async function takeStep(
   const result = await differentiate(options, progress, batch);
   checkStep(result, step, steps);
   const { gradients } = result;
+  const { proximal, global } = options;
+  if (proximal !== undefined) {
+    const held = ranges.filter(({ name }) => proximal.trainedTensors.includes(name));
+    addProximalGradient(gradients, values, global, held, proximal.weight);
+  }
   const { gradientNormMax } = plan.optimiser;
   if (gradientNormMax !== undefined) boundGradient(gradients, ranges, gradientNormMax);
   const learningRate = learningRateAt(plan, schedulePosition(scheduleOffset, step, steps));

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { rngStateSchema } from '#core/rng';
 import type { EngineModel } from '#core/engine';
 import type { TrainingPlan } from '#core/protocol';
+import type { KeptMoments } from './site-state.ts';
 
 /** Labelled images of one split, decoded by the caller. */
 export interface LabelledImages {
@@ -49,6 +50,12 @@ export interface LocalTrainingOptions {
   readonly global: Float32Array;
   /** Names of the tensors that are trained; all others come out byte-equal. */
   readonly trainedTensors: readonly string[];
+  /** FedProx: how strongly what is named is held near `global`. */
+  readonly proximal?: { readonly weight: number; readonly trainedTensors: readonly string[] };
+  /** Logarithms of the site's shares of the classes, (C), which are added to the logits in training; see class-prior.ts. */
+  readonly logPriors?: Float64Array;
+  /** Moments that AdamW goes on with, by the tensor's name; fresh where there are none. */
+  readonly moments?: ReadonlyMap<string, KeptMoments>;
   /** Rounds of the schedule already behind this one. */
   readonly scheduleOffset: number;
   /** Text that, with the plan's seed, fixes everything random (order, augmentation, dropout): the same for a repeat of the same round. */
@@ -73,4 +80,6 @@ export interface LocalTrainingResult {
   readonly steps: number;
   /** Mean training loss over the steps. */
   readonly meanLoss: number;
+  /** AdamW's moments of every trained tensor, new arrays. */
+  readonly moments: ReadonlyMap<string, KeptMoments>;
 }
