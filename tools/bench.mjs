@@ -7,7 +7,7 @@ import { ensurePython } from './support/python.mjs';
 
 const usageStatus = 2;
 /** Benchmarks that are nothing without their peer. */
-const comparisons = ['switch'];
+const comparisons = ['switch', 'aggregate'];
 
 await runMain(async ([name, ...scriptArguments]) => {
   await ensureBuilt();

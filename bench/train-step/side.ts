@@ -30,7 +30,13 @@ export class Side {
 
   /** Wait until it is ready. */
   async ready(timeoutMs: number): Promise<Ready> {
-    return readySchema.parse(JSON.parse(await this.#line(timeoutMs)));
+    return readySchema.parse(await this.firstLine(timeoutMs));
+  }
+
+  /** Wait for what it says by itself once it is ready. */
+  async firstLine(timeoutMs: number): Promise<unknown> {
+    const said: unknown = JSON.parse(await this.#line(timeoutMs));
+    return said;
   }
 
   /** Let it take steps. */
