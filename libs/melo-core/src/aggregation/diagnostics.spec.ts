@@ -60,6 +60,12 @@ describe('the aggregation gap', () => {
     expect(figures.aggregationGap).toBeCloseTo(expected, 10);
   });
 
+  test('of a method whose factors are no means: as the dense matrices say', () => {
+    const alike = smallUpdates(1).map((each) => ({ ...each, weight: 1 }));
+    const figures = figuresOf(planOf({ method: 'median' }), alike);
+    expect(figures.aggregationGap).toBeCloseTo(denseGap(figures), 10);
+  });
+
   test('is closed by ridge in part, and by alternating and ffa to rounding', () => {
     const gapOf = (method: 'fedavg' | 'ridge' | 'alternating' | 'ffa') =>
       figuresOf(planOf({ method })).aggregationGap ?? Number.NaN;
