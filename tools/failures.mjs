@@ -15,6 +15,7 @@ or of a file: a full or broken disk, a serialisation failure, a connection lost 
 the round must end cleanly, with nothing lost that was acknowledged.
 
   --database D       pglite (default) or postgresql, a server of its own
+  --scenario S       round (default), or start: a stop and a start amid a round, of which a call fails
   --every N          every Nth call only (default 1)
   --rotate           one way a call, in turn, instead of every way that fits it
   --restart-every N  start the coordinator again right after every Nth failure (default 10, 0 never)
@@ -30,11 +31,12 @@ const limitMinutes = 180;
 const failuresPerProcess = 150;
 
 /** Read the command line, or say what is wrong with it. */
-export function readOptions(scriptArguments) {
+function readOptions(scriptArguments) {
   const { values } = parseArgs({
     args: scriptArguments,
     options: {
       database: { type: 'string', default: 'pglite' },
+      scenario: { type: 'string', default: 'round' },
       every: { type: 'string', default: '1' },
       rotate: { type: 'boolean', default: false },
       'restart-every': { type: 'string', default: '10' },
@@ -43,13 +45,17 @@ export function readOptions(scriptArguments) {
       help: { type: 'boolean', default: false },
     },
   });
-  const { database, rotate, only = null, json, help } = values;
+  const { database, scenario, rotate, only = null, json, help } = values;
   if (!['pglite', 'postgresql'].includes(database)) {
     throw new Error(`--database: expected pglite or postgresql, got ${database}`);
   }
+  if (!['round', 'start'].includes(scenario)) {
+    throw new Error(`--scenario: expected round or start, got ${scenario}`);
+  }
   const every = wholeNumber('--every', values.every, 1);
   const restartEvery = wholeNumber('--restart-every', values['restart-every'], 0);
-  return { database, every, restartEvery, ways: rotate ? 'rotating' : 'all', only, json, help };
+  const ways = rotate ? 'rotating' : 'all';
+  return { database, scenario, every, restartEvery, ways, only, json, help };
 }
 
 function wholeNumber(option, text, least) {
@@ -59,7 +65,7 @@ function wholeNumber(option, text, least) {
 }
 
 /** Run on one database and return the report; null where the run itself failed. */
-export async function runFailures({ database, json: _json, help: _help, ...options }) {
+async function runFailures({ database, json: _json, help: _help, ...options }) {
   await ensureBuilt();
   const run = (url) => runParts(options, url);
   const report = await (database === 'pglite' ? run('') : withPostgres(run));
@@ -107,7 +113,7 @@ function added(left, right) {
 }
 
 /** What a report comes to, in a line. */
-export function describeFailures({ database, calls, failed, restarts, abandoned, violations }) {
+function describeFailures({ database, calls, failed, restarts, abandoned, violations }) {
   const count = Object.values(failed).reduce((sum, each) => sum + each, 0);
   return (
     `${database}: ${calls} calls a round, ${count} of them failed in turn, ${restarts} restarts, ` +
@@ -115,7 +121,8 @@ export function describeFailures({ database, calls, failed, restarts, abandoned,
   );
 }
 
-async function main(scriptArguments) {
+/** The command itself; returns its exit status. */
+export async function failuresCommand(scriptArguments) {
   let options;
   try {
     options = readOptions(scriptArguments);
@@ -134,4 +141,4 @@ async function main(scriptArguments) {
   return report.isWhole && report.violations.length === 0 ? exitCodes.ok : exitCodes.broken;
 }
 
-if (isStartedAs(import.meta.url)) await runMain(main);
+if (isStartedAs(import.meta.url)) await runMain(failuresCommand);

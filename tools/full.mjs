@@ -1,4 +1,5 @@
-/** `npm run full`: long simulations, a bad line, a run that would show a leak, and the long figures of docs/results.md, one after the other; needs ../shared. */
+/** `npm run full`: long simulations, a bad line, every failing call in both databases, a run that would show a leak, and the long figures of docs/results.md, one after the other; needs ../shared. */
+import { failuresCommand } from './failures.mjs';
 import { runBuiltScript } from './support/built.mjs';
 import { findSharedFolder } from './support/jest.mjs';
 import { runMain, say, timed, ToolError } from './support/process.mjs';
@@ -10,6 +11,9 @@ const longFigures = [
   ['methods', '--part', 'images'],
 ];
 const longSimulations = [[], ['--planted']];
+const failingCalls = ['pglite', 'postgresql'].flatMap((database) =>
+  ['round', 'start'].map((scenario) => ['--database', database, '--scenario', scenario]),
+);
 
 await runMain(async (scriptArguments) => {
   if (findSharedFolder() === undefined) {
@@ -23,6 +27,10 @@ await runMain(async (scriptArguments) => {
   }
   const runNetwork = () => runBuiltScript('test/network/main.js', []);
   if ((await timed('network', runNetwork)) !== 0) failed.push('network');
+  for (const options of failingCalls) {
+    const name = ['failures', ...options].join(' ');
+    if ((await timed(name, () => failuresCommand(options))) !== 0) failed.push(name);
+  }
   const runLeak = () => runBuiltScript('bench/leak.js', ['--steps', '1000']);
   if ((await timed('leak', runLeak)) !== 0) failed.push('leak');
   for (const figure of longFigures) {

@@ -7,6 +7,7 @@ const optionsSchema = z.strictObject({
   every: z.number().int().min(1),
   restartEvery: z.number().int().min(0),
   ways: z.enum(['all', 'rotating']),
+  scenario: z.enum(['round', 'start']),
   only: z.string().nullable(),
   part: z.strictObject({ from: z.number().int(), count: z.number().int() }),
   reportFile: z.string(),

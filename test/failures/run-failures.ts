@@ -1,7 +1,8 @@
 /** Every call of one round fails once, in every way that fits it. */
+import { isPassing } from '../../apps/coordinator/src/common/store-errors.ts';
 import { failures, type CountedCall, type Failure } from './failing-calls.ts';
 import { SmallFederation } from './small-federation.ts';
-import { Violation, type Rule } from './violations.ts';
+import { hold, Violation, type Rule } from './violations.ts';
 
 /** Rounds of one federation: the next one starts afresh, so that no log grows long. */
 const roundsPerFederation = 40;
@@ -14,6 +15,8 @@ export interface FailureOptions {
   readonly restartEvery: number;
   /** `all`: every way that fits a call; `rotating`: one of them a call. */
   readonly ways: 'all' | 'rotating';
+  /** `round`: a call from a task's creation to the opening of its second round; `start`: one of a stop and a start amid a round. */
+  readonly scenario: 'round' | 'start';
   /** Calls alone whose name has this in it; null for all. */
   readonly only?: string | null;
   /** Which of the failures that are planned so: from one on, so many. */
@@ -32,7 +35,7 @@ export interface FoundViolation {
 
 /** What came of it. */
 export interface FailureReport {
-  /** Calls of one round in which nothing fails. */
+  /** Calls of the scenario where nothing fails. */
   readonly calls: number;
   /** Failures that are planned in all; this may be the report of a part of them. */
   readonly planned: number;
@@ -91,10 +94,18 @@ export class FailureRun {
   async #countCalls(): Promise<readonly CountedCall[]> {
     await this.#round((federation) => federation.calls.arm(null));
     let calls: readonly CountedCall[] = [];
-    await this.#round(async (federation) => {
+    const count = (federation: SmallFederation): void => {
       void federation.calls.arm(null);
       calls = federation.calls.calls;
-    });
+    };
+    if (this.#options.scenario === 'round') await this.#round(count);
+    else {
+      await this.#round(undefined, async (federation) => {
+        count(federation);
+        await federation.restart();
+        federation.calls.disarm();
+      });
+    }
     return calls;
   }
 
@@ -111,7 +122,44 @@ export class FailureRun {
       });
   }
 
-  async #fail({ call, failure }: Planned, done: number): Promise<void> {
+  #fail(planned: Planned, done: number): Promise<void> {
+    return this.#options.scenario === 'round'
+      ? this.#failRound(planned, done)
+      : this.#failStart(planned);
+  }
+
+  /** A call of a stop or a start fails: the start fails by name, or not at all, and the next one goes on with the round. */
+  async #failStart({ call, failure }: Planned): Promise<void> {
+    const hits: CountedCall[] = [];
+    try {
+      await this.#round(undefined, async (federation) => {
+        void federation.calls.arm({ call, failure }).then((fired) => hits.push(fired));
+        await this.#restartTwice(federation);
+        federation.calls.disarm();
+      });
+    } catch (error) {
+      await this.#note(error, call, failure);
+      return;
+    }
+    if (hits.length > 0) this.#failed.set(failure, (this.#failed.get(failure) ?? 0) + 1);
+  }
+
+  async #restartTwice(federation: SmallFederation): Promise<void> {
+    this.#restarts += 1;
+    try {
+      await federation.restart();
+      return;
+    } catch (error) {
+      hold('start', isPassing(error), `it failed with ${String(error)}`);
+    }
+    try {
+      await federation.restart();
+    } catch (error) {
+      throw new Violation('start', `the next one failed with ${String(error)}`);
+    }
+  }
+
+  async #failRound({ call, failure }: Planned, done: number): Promise<void> {
     const { restartEvery } = this.#options;
     const isRestarted = restartEvery > 0 && done % restartEvery === restartEvery - 1;
     const hits: CountedCall[] = [];
@@ -149,15 +197,21 @@ export class FailureRun {
     await federation?.stop().catch(() => undefined);
   }
 
-  async #round(arm: (federation: SmallFederation) => unknown): Promise<void> {
+  async #round(
+    arm?: (federation: SmallFederation) => unknown,
+    midway?: (federation: SmallFederation) => Promise<void>,
+  ): Promise<void> {
     if (this.#federation !== null && this.#rounds % roundsPerFederation === 0) {
       await this.#federation.stop();
       this.#federation = null;
     }
-    this.#federation ??= await SmallFederation.start();
+    const federation = (this.#federation ??= await SmallFederation.start());
     this.#rounds += 1;
-    void arm(this.#federation);
-    const { abandoned } = await this.#federation.round(`round-${this.#rounds}`);
+    void arm?.(federation);
+    const { abandoned } = await federation.round(
+      `round-${this.#rounds}`,
+      midway === undefined ? undefined : () => midway(federation),
+    );
     this.#abandoned += abandoned;
   }
 }

@@ -66,16 +66,23 @@ export class SmallFederation {
     this.#end(violation);
   }
 
-  /** Stop the coordinator and start it again, as an operator would. */
-  restart(): Promise<void> {
-    return this.#harness.restart();
+  /** Stop the coordinator and start it again, as an operator would; where it does not stop or start well, throw why. */
+  async restart(): Promise<void> {
+    const harness = this.#harness;
+    for (const { fake } of this.#sites) fake.close();
+    const [stopped] = await Promise.allSettled([harness.coordinator.close()]);
+    harness.coordinator = await Harness.launch(harness.folder, harness.options);
+    for (const { fake } of this.#sites) fake.url = harness.coordinator.url;
+    if (stopped.status === 'rejected') throw new Error('stop', { cause: stopped.reason });
   }
 
   /**
    * One whole round of a task of its own, from its creation to its version and the opening of the next round; then every rule
    * is looked at.
+   *
+   * @param midway - done once a site has reported, while the others go on
    */
-  async round(task: string): Promise<RoundEnd> {
+  async round(task: string, midway?: () => Promise<void>): Promise<RoundEnd> {
     const over = new AbortController();
     const deadline = AbortSignal.timeout(patienceMs);
     const taking = this.#sites.map((site) => site.takePart(task, over.signal));
@@ -88,6 +95,10 @@ export class SmallFederation {
     try {
       const created = this.#ask('POST', '/v1/tasks', taskOf({ task, rounds: 2 }), deadline, task);
       await Promise.race([created, rejectionOf(broken)]);
+      if (midway !== undefined) {
+        await Promise.race([this.#untilReported(task, deadline), rejectionOf(broken)]);
+        await midway();
+      }
       await Promise.race([this.#untilOver(task, deadline), rejectionOf(broken)]);
     } finally {
       over.abort();
@@ -99,6 +110,15 @@ export class SmallFederation {
     const reason = { reason: 'the round was looked at' };
     await this.#ask('POST', `/v1/tasks/${task}/cancel`, reason, AbortSignal.timeout(patienceMs));
     return end;
+  }
+
+  async #untilReported(task: string, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { currentRound } = await this.#task(task, signal);
+      if (currentRound?.members.some(({ status }) => status === 'reported') === true) return;
+      hold('stuck', !signal.aborted, `no site has reported to ${task}`);
+      await wait(againMs);
+    }
   }
 
   async #untilOver(task: string, signal: AbortSignal): Promise<void> {

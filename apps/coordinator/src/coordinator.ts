@@ -25,6 +25,7 @@ import {
   type FreeBytes,
 } from './common/environment.ts';
 import { Logger } from './common/logger.ts';
+import { toCoordinatorError } from './common/store-errors.ts';
 import { ensureAdministratorToken } from './config/administrator-token.ts';
 import { loadKeys, prepareDataFolder } from './config/data-folder.ts';
 import { openDatabase, type Queries } from './config/database.ts';
@@ -98,7 +99,7 @@ class Undo {
         errors.push(error);
       }
     }
-    if (errors.length > 0) throw errors[0];
+    if (errors.length > 0) throw toCoordinatorError(errors[0]);
   }
 }
 
@@ -138,7 +139,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return await start(options, undo);
   } catch (error) {
     await undo.run().catch(() => undefined); // why it did not start is what counts
-    throw error;
+    throw toCoordinatorError(error); // what a driver throws quotes the statement
   }
 }
 
