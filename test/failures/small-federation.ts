@@ -24,7 +24,7 @@ const members = [
 const meanStep = 2.25;
 
 const againMs = 10;
-const patienceMs = 30_000;
+const patienceMs = 180_000;
 const refusalSchema = z.object({ code: z.string(), message: z.string(), retryable: z.boolean() });
 
 /** How one round ended. */
