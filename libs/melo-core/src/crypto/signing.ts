@@ -17,6 +17,8 @@ export const signDomains = {
   decision: 'melo/1/decision',
   manifest: 'melo/1/manifest',
   evaluation: 'melo/1/evaluation',
+  evaluationRequest: 'melo/1/evaluation-request',
+  evaluationDecline: 'melo/1/evaluation-decline',
   handshake: 'melo/1/handshake',
   nonce: 'melo/1/nonce',
   enrollment: 'melo/1/enrollment',

@@ -4,11 +4,11 @@ import {
   addFindings,
   addScores,
   emptyScoreReport,
-  mergeScoreReports,
   scoreBin,
   scoreReportSchema,
   type ScoreReport,
 } from './score-report.ts';
+import { mergeScoreReports } from './merge.ts';
 import { softmaxScores } from './scores.ts';
 
 const runs = process.env['SLOW'] === '1' ? 1000 : 50;

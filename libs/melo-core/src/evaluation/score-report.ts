@@ -9,7 +9,7 @@
  * is exact and a bin never puts two scores in the wrong order: it only ties scores closer than 1/256.
  */
 import { z } from 'zod';
-import { assert, InputError } from '#core/errors';
+import { assert } from '#core/errors';
 import { checkFinite, checkInteger, checkLength } from '#core/check';
 import type { Activation } from '#core/protocol';
 import { checkFindings, checkLabel, finding } from './findings.ts';
@@ -47,6 +47,11 @@ const shapeSchema = z.strictObject({
   histograms: z
     .array(z.strictObject({ positives: binsSchema, negatives: binsSchema }))
     .max(classesMax),
+  /**
+   * Images by the score of the class that was predicted, where that was right and where it was wrong. Left out by agents of 0.1.0 and
+   * where each class is a yes or no by itself: there the histograms say it.
+   */
+  confidence: z.strictObject({ right: binsSchema, wrong: binsSchema }).exactOptional(),
 });
 
 type Shape = z.infer<typeof shapeSchema>;
@@ -58,6 +63,8 @@ function inconsistency(report: Shape): string | null {
     return `expected ${classes} histograms, got ${histograms.length}`;
   const fault = confusion === null ? findingsFault(report) : confusionFault(report, confusion);
   if (fault !== null) return fault;
+  const confidenceFault = confidenceFaultOf(report);
+  if (confidenceFault !== null) return confidenceFault;
   return knownAnswers(histograms) === 0 && lossSum !== 0 ? 'expected no loss without images' : null;
 }
 
@@ -91,6 +98,18 @@ function confusionFault(
     }
   }
   return null;
+}
+
+/** What the confidences say must agree with the table of true and predicted classes. */
+function confidenceFaultOf({ confidence, confusion, count }: Shape): string | null {
+  if (confidence === undefined) return null;
+  if (confusion === null)
+    return 'expected no confidences where each class is a yes or no by itself';
+  const right = sum(confusion.map((row, c) => row[c] ?? 0));
+  const isAgreed = sum(confidence.right) === right && sum(confidence.wrong) === count - right;
+  return isAgreed
+    ? null
+    : `expected confidences of ${right} right and ${count - right} wrong answers`;
 }
 
 /** Parse a report from outside: whole numbers within limits, and sums that agree with each other. */
@@ -128,6 +147,9 @@ export function emptyScoreReport(classes: number, activation: Activation = 'soft
       positives: zeros(scoreBins),
       negatives: zeros(scoreBins),
     })),
+    ...(activation === 'softmax'
+      ? { confidence: { right: zeros(scoreBins), wrong: zeros(scoreBins) } }
+      : {}),
   };
 }
 
@@ -158,7 +180,10 @@ function addRow(report: ScoreReport, row: Float32Array, label: number): void {
   const { scores, logSumExp } = softmaxScores(row);
   report.count += 1;
   report.lossSum += Math.max(0, logSumExp - (row[label] ?? 0)); // -log p of the true class
-  increment(report.confusion?.[label], argmax(row));
+  const predicted = argmax(row);
+  increment(report.confusion?.[label], predicted);
+  const confidence = predicted === label ? report.confidence?.right : report.confidence?.wrong;
+  increment(confidence, scoreBin(scores[predicted] ?? 0));
   for (const [c, histogram] of report.histograms.entries()) {
     increment(c === label ? histogram.positives : histogram.negatives, scoreBin(scores[c] ?? 0));
   }
@@ -222,55 +247,4 @@ export function addFindings(
     increment(isPresent ? histogram?.positives : histogram?.negatives, scoreBin(sigmoid(z)));
   }
   return report;
-}
-
-const addAll = (target: number[], other: readonly number[]): void => {
-  for (let index = 0; index < target.length; index++) {
-    target[index] = (target[index] ?? 0) + (other[index] ?? 0);
-  }
-};
-
-/**
- * Add reports of several sites into a new one.
- *
- * The counts are exact and do not depend on the order; the loss is summed in the order given (float64), so pass the
- * sites in their canonical order where bytes matter.
- *
- * @param reports - one or more, all of the same number of classes and of one activation; not changed
- * @throws InputError METRIC_UNDEFINED if there is none, LAYOUT_MISMATCH if the numbers of classes or the activations differ
- */
-export function mergeScoreReports(reports: readonly ScoreReport[]): ScoreReport {
-  const first = reports[0];
-  if (first === undefined) {
-    throw new InputError(
-      'METRIC_UNDEFINED',
-      'score reports: expected one or more, got none; wait for a site',
-    );
-  }
-  const activation = activationOfReport(first);
-  const merged = emptyScoreReport(first.classes, activation);
-  for (const [index, report] of reports.entries()) {
-    if (report.classes !== first.classes) {
-      throw new InputError(
-        'LAYOUT_MISMATCH',
-        `score reports: expected ${first.classes} classes, report ${index} has ${report.classes}; evaluate the same task`,
-        { index, expected: first.classes, actual: report.classes },
-      );
-    }
-    if (activationOfReport(report) !== activation) {
-      throw new InputError(
-        'LAYOUT_MISMATCH',
-        `score reports: expected scores by ${activation}, report ${index} has them by ${activationOfReport(report)}; evaluate the same task`,
-        { index },
-      );
-    }
-    merged.count += report.count;
-    merged.lossSum += report.lossSum;
-    merged.confusion?.forEach((row, c) => addAll(row, report.confusion?.[c] ?? []));
-    merged.histograms.forEach(({ positives, negatives }, c) => {
-      addAll(positives, report.histograms[c]?.positives ?? []);
-      addAll(negatives, report.histograms[c]?.negatives ?? []);
-    });
-  }
-  return merged;
 }

@@ -1,11 +1,6 @@
 import fc from 'fast-check';
-import {
-  addFindings,
-  addScores,
-  emptyScoreReport,
-  mergeScoreReports,
-  scoreBins,
-} from './score-report.ts';
+import { addFindings, addScores, emptyScoreReport, scoreBins } from './score-report.ts';
+import { mergeScoreReports } from './merge.ts';
 import { softmaxScores } from './scores.ts';
 import { binnedAuc, exactAuc, summarizeScores } from './summary.ts';
 
@@ -136,7 +131,17 @@ describe('summarizeScores', () => {
   });
 
   test('without images nothing is defined', () => {
+    const nothing = [null, null];
+    const points = { sensitivity: nothing, errorBound: nothing, threshold: nothing };
     expect(summarizeScores(emptyScoreReport(2))).toEqual({
+      brier: nothing,
+      brierErrorBound: nothing,
+      calibrationError: null,
+      calibrationErrorBound: null,
+      sensitivity: [
+        { specificity: 0.9, ...points },
+        { specificity: 0.95, ...points },
+      ],
       count: 0,
       loss: null,
       accuracy: null,

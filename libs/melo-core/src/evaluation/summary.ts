@@ -5,6 +5,13 @@
  * Letters: C classes, P positives, N negatives of one class.
  */
 import { checkFinite, checkLength } from '#core/check';
+import {
+  brierScore,
+  calibrationError,
+  confidencesOf,
+  fixedSpecificities,
+  sensitivityAt,
+} from './calibration.ts';
 import { scoreBins, type ScoreReport } from './score-report.ts';
 
 /**
@@ -36,6 +43,28 @@ export interface ScoreSummary {
   readonly macroAucErrorBound: number | null;
   /** Classes whose AUC is not defined and so is not in `macroAuc`. */
   readonly undefinedAucCount: number;
+  /** Mean squared difference of each class's score and the truth, 1 or 0, (C); null without images. */
+  readonly brier: readonly (number | null)[];
+  /** Bound on what binning may have cost each, (C). */
+  readonly brierErrorBound: readonly (number | null)[];
+  /** Expected calibration error over 16 bins of confidence; null where the report does not say. */
+  readonly calibrationError: number | null;
+  /** Bound on what binning may have cost it. */
+  readonly calibrationErrorBound: number | null;
+  /** What each class's score finds at a fixed specificity. */
+  readonly sensitivity: readonly SensitivityAt[];
+}
+
+/** Sensitivities of every class at one specificity. */
+export interface SensitivityAt {
+  /** Least share of the images without the class that stay below the threshold. */
+  readonly specificity: number;
+  /** Share of each class's images at or above its threshold, (C); null where the class or the rest has no images. */
+  readonly sensitivity: readonly (number | null)[];
+  /** How much more a threshold inside the next bin might find, (C). */
+  readonly errorBound: readonly (number | null)[];
+  /** Score from which an image is taken to have the class, (C). */
+  readonly threshold: readonly (number | null)[];
 }
 
 /** An AUC from bins and what binning may have cost. */
@@ -64,7 +93,8 @@ export function binnedAuc(
   let positiveCount = 0;
   let won = 0; // pairs in the right order
   let tied = 0; // pairs in one bin
-  for (const [bin, positive] of positives.entries()) {
+  for (let bin = 0; bin < positives.length; bin++) {
+    const positive = positives[bin] ?? 0;
     const negative = negatives[bin] ?? 0;
     won += positive * negativesBelow;
     tied += positive * negative;
@@ -132,24 +162,64 @@ function answersOfFindings({ lossSum, histograms }: ScoreReport): Answers {
 const quotient = (part: number, whole: number): number | null =>
   whole === 0 ? null : part / whole;
 
-/**
- * Compute the figures of a report, of one site or merged.
- *
- * @param report - consistent, as the schema checks
- */
-export function summarizeScores(report: ScoreReport): ScoreSummary {
-  const { count, confusion, histograms } = report;
+/** The figures that say how well a model tells classes apart. */
+export type Discrimination = Omit<
+  ScoreSummary,
+  | 'count'
+  | 'brier'
+  | 'brierErrorBound'
+  | 'calibrationError'
+  | 'calibrationErrorBound'
+  | 'sensitivity'
+>;
+
+/** Compute loss, answers and AUCs of a report: what a bootstrap computes a thousand times. */
+export function discriminationOf(report: ScoreReport): Discrimination {
+  const { confusion, histograms } = report;
   const areas = histograms.map(({ positives, negatives }) => binnedAuc(positives, negatives));
   const auc = areas.map((area) => area?.auc ?? null);
   const aucErrorBound = areas.map((area) => area?.errorBound ?? null);
   return {
-    count,
     ...(confusion === null ? answersOfFindings(report) : answersOfClasses(report, confusion)),
     auc,
     aucErrorBound,
     macroAuc: meanOfDefined(auc),
     macroAucErrorBound: meanOfDefined(aucErrorBound),
     undefinedAucCount: areas.filter((area) => area === null).length,
+  };
+}
+
+/**
+ * Compute the figures of a report, of one site or merged.
+ *
+ * @param report - consistent, as the schema checks
+ */
+export function summarizeScores(report: ScoreReport): ScoreSummary {
+  return {
+    count: report.count,
+    ...discriminationOf(report),
+    ...calibrationOf(report),
+    sensitivity: fixedSpecificities.map((specificity) => {
+      const points = report.histograms.map((histogram) => sensitivityAt(histogram, specificity));
+      return {
+        specificity,
+        sensitivity: points.map((point) => point?.value ?? null),
+        errorBound: points.map((point) => point?.errorBound ?? null),
+        threshold: points.map((point) => point?.threshold ?? null),
+      };
+    }),
+  };
+}
+
+function calibrationOf(report: ScoreReport) {
+  const brier = report.histograms.map(brierScore);
+  const confidences = confidencesOf(report);
+  const error = confidences === null ? null : calibrationError(confidences);
+  return {
+    brier: brier.map((figure) => figure?.value ?? null),
+    brierErrorBound: brier.map((figure) => figure?.errorBound ?? null),
+    calibrationError: error?.value ?? null,
+    calibrationErrorBound: error?.errorBound ?? null,
   };
 }
 

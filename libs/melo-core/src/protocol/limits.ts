@@ -21,6 +21,9 @@ export const limits = {
   samplesMax: 10_000_000,
   /** Assignments and results together in one message: three binaries each, and socket.io's parser takes ten a packet. */
   itemsPerMessageMax: 3,
+  /** Versions of one request for evaluations, and open requests of one task. */
+  evaluationVersionsMax: 32,
+  evaluationRequestsMax: 16,
   /** Bytes of one entry of the audit log. */
   auditPayloadBytesMax: 16_384,
   /** Content digests of the audit log in one message, 32 bytes each. */

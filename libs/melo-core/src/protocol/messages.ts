@@ -101,6 +101,15 @@ const assignmentSchema = z.strictObject({
 /** One open round that a site is a member of. */
 export type Assignment = z.infer<typeof assignmentSchema>;
 
+const askedEvaluationSchema = z.strictObject({
+  /** The signed request; it may name more versions. */
+  request: signedEnvelopeSchema,
+  /** The version to evaluate, or to start a baseline from. */
+  adapter: adapterReferenceSchema,
+});
+/** One version that a site is asked to evaluate. */
+export type AskedEvaluation = z.infer<typeof askedEvaluationSchema>;
+
 const resultNoticeSchema = z.strictObject({
   result: signedEnvelopeSchema,
   adapter: adapterReferenceSchema,
@@ -186,6 +195,20 @@ export const siteCommands = {
   },
   evaluation: {
     request: z.strictObject({ evaluation: signedEnvelopeSchema }),
+    response: z.strictObject(ok),
+  },
+  /** Since 0.2, as is the next one. A coordinator that knows it takes everything that a report may carry. */
+  'evaluation:get': {
+    request: z.strictObject({}),
+    response: z.strictObject({
+      ...ok,
+      asked: z.array(askedEvaluationSchema).max(limits.itemsPerMessageMax),
+      /** Whether more is asked: it comes once these are done or declined. */
+      hasMore: z.boolean(),
+    }),
+  },
+  'evaluation:decline': {
+    request: z.strictObject({ decline: signedEnvelopeSchema }),
     response: z.strictObject(ok),
   },
   'audit:get': {

@@ -203,41 +203,6 @@ export const roundResultSchema = z.strictObject({
 /** RoundResult, parsed. */
 export type RoundResult = z.infer<typeof roundResultSchema>;
 
-const histogramSchema = z.array(z.number().int().min(0).max(limits.samplesMax)).length(256);
-
-/** A score report as it crosses the wire; `#core/evaluation` gives it meaning and checks its sums. */
-export const wireScoreReportSchema = z.strictObject({
-  classes: z.number().int().min(2).max(limits.classesMax),
-  count: z.number().int().min(0).max(limits.samplesMax),
-  lossSum: z.number().min(0).max(1e12),
-  /** Null where each class is a yes or no by itself. */
-  confusion: z
-    .array(z.array(z.number().int().min(0).max(limits.samplesMax)).max(limits.classesMax))
-    .max(limits.classesMax)
-    .nullable(),
-  histograms: z
-    .array(z.strictObject({ positives: histogramSchema, negatives: histogramSchema }))
-    .max(limits.classesMax),
-});
-
-/** What a site reports about a model on its held-out images. */
-export const evaluationPayloadSchema = z.strictObject({
-  type: z.literal('evaluation'),
-  protocol,
-  federation: federationIdSchema,
-  task: taskIdSchema,
-  site: siteIdSchema,
-  /** `global`: the published version. `local`: the site's own adapter after training in `round`. */
-  subject: z.enum(['global', 'local']),
-  version: adapterVersionSchema,
-  round: roundNumberSchema.nullable(),
-  adapterDigest: digestSchema,
-  heldOutImages: z.number().int().min(0).max(limits.samplesMax),
-  report: wireScoreReportSchema,
-});
-/** An evaluation, parsed. */
-export type EvaluationPayload = z.infer<typeof evaluationPayloadSchema>;
-
 /** The coordinator's signed answer to a request for a nonce. */
 export const nonceStatementSchema = z.strictObject({
   type: z.literal('nonce'),

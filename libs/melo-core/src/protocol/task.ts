@@ -1,6 +1,11 @@
 /** A task as an administrator defines it: what is trained, on which backbone, by whom and under which rules. */
 import { z } from 'zod';
 import { aggregationPlanSchema } from './aggregation-plan.ts';
+import {
+  earlyStopRuleSchema,
+  evaluationDeadlineMsSchema,
+  promotionRuleSchema,
+} from './evaluation-rules.ts';
 import { limits } from './limits.ts';
 import { classesSchema, digestSchema, releaseSchema, siteIdSchema, taskIdSchema } from './names.ts';
 import {
@@ -104,6 +109,12 @@ export const taskDefinitionSchema = z
     site: siteStepSchema.exactOptional(),
     rounds: z.number().int().min(1).max(limits.roundsMax),
     rules: roundRulesSchema,
+    /** Each site also trains alone, once, under the budget of all rounds, to tell whether the federation helps it. */
+    localBaseline: z.boolean().exactOptional(),
+    promotion: promotionRuleSchema.exactOptional(),
+    earlyStop: earlyStopRuleSchema.exactOptional(),
+    /** How long both rules wait for the sites' evaluations of a version; a day where left out. */
+    evaluationDeadlineMs: evaluationDeadlineMsSchema.exactOptional(),
     members: z.array(siteIdSchema).min(1).max(limits.membersMax),
   })
   .refine((task) => new Set(task.members).size === task.members.length, {
@@ -114,6 +125,14 @@ export const taskDefinitionSchema = z
     path: ['rules', 'quorumSites'],
     message: 'expected no more than there are members',
   })
+  .refine(
+    ({ promotion, localBaseline }) =>
+      promotion?.noSiteWorseThanLocalBy === undefined || localBaseline === true,
+    {
+      path: ['promotion', 'noSiteWorseThanLocalBy'],
+      message: 'expected localBaseline: true beside it',
+    },
+  )
   .refine(
     ({ plan, classes }) =>
       lossWeightLists(plan.loss).every(({ length }) => length === classes.length),

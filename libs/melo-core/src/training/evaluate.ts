@@ -27,6 +27,8 @@ export interface EvaluationOptions {
   readonly batchSize?: number;
   readonly onProgress?: (progress: { readonly done: number; readonly count: number }) => void;
   readonly signal?: AbortSignal;
+  /** Given every image's logits, (N,C), once all are there: they stay at the site. */
+  readonly onScored?: (logits: Float32Array) => void;
 }
 
 const batchSizeDefault = 16;
@@ -72,10 +74,15 @@ async function* predictions(options: EvaluationOptions): AsyncGenerator<ScoredBa
 export async function evaluate(options: EvaluationOptions): Promise<ScoreReport> {
   const { classes, activation = 'softmax' } = options;
   const report = emptyScoreReport(classes, activation);
+  const all = new Float32Array(options.images.count * classes);
+  let done = 0;
   for await (const { logits, labels, findings } of predictions(options)) {
+    all.set(logits, done);
+    done += logits.length;
     if (activation === 'softmax') addScores(report, logits, labels);
     else addFindings(report, logits, findings ?? oneAgainstAll(labels, classes));
   }
+  options.onScored?.(all);
   return report;
 }
 

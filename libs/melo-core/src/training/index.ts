@@ -12,3 +12,4 @@ export * from './site-state.ts';
 export * from './checkpoint.ts';
 export * from './local-training.ts';
 export * from './evaluate.ts';
+export * from './baseline.ts';
