@@ -16,7 +16,11 @@ import { ErrorFilter } from './common/error.filter.ts';
 import { ChangesInterceptor } from './dashboard/changes.interceptor.ts';
 import { DashboardGateway } from './dashboard/dashboard.gateway.ts';
 import { EvaluationController } from './evaluation/evaluation.controller.ts';
+import { EvaluationFiguresService } from './evaluation/evaluation-figures.service.ts';
+import { EvaluationRequestStore } from './evaluation/evaluation-request-store.ts';
+import { EvaluationRequestsService } from './evaluation/evaluation-requests.service.ts';
 import { EvaluationsService } from './evaluation/evaluations.service.ts';
+import { VersionRulesService } from './evaluation/version-rules.service.ts';
 import { HealthController } from './health/health.controller.ts';
 import { CleaningService } from './operations/cleaning.service.ts';
 import { DiskService } from './operations/disk.service.ts';
@@ -82,6 +86,9 @@ const services = [
   DiskService,
   DrainService,
   EnrollmentService,
+  EvaluationFiguresService,
+  EvaluationRequestStore,
+  EvaluationRequestsService,
   EvaluationsService,
   LeavingService,
   NoncesService,
@@ -109,6 +116,7 @@ const services = [
   UploadsService,
   UsersService,
   VerificationService,
+  VersionRulesService,
   VersionsService,
 ];
 
@@ -120,6 +128,8 @@ export class AppModule implements OnApplicationBootstrap {
   readonly #roster: RosterService;
   readonly #rounds: RoundsService;
   readonly #openings: RoundOpeningsService;
+  readonly #evaluations: EvaluationRequestsService;
+  readonly #rules: VersionRulesService;
   readonly #sites: SitesService;
   readonly #leaving: LeavingService;
   readonly #retention: RetentionService;
@@ -132,6 +142,8 @@ export class AppModule implements OnApplicationBootstrap {
     roster: RosterService,
     rounds: RoundsService,
     openings: RoundOpeningsService,
+    evaluations: EvaluationRequestsService,
+    rules: VersionRulesService,
     sites: SitesService,
     leaving: LeavingService,
     retention: RetentionService,
@@ -143,6 +155,8 @@ export class AppModule implements OnApplicationBootstrap {
     this.#roster = roster;
     this.#rounds = rounds;
     this.#openings = openings;
+    this.#evaluations = evaluations;
+    this.#rules = rules;
     this.#sites = sites;
     this.#leaving = leaving;
     this.#retention = retention;
@@ -185,6 +199,8 @@ export class AppModule implements OnApplicationBootstrap {
     await this.#rounds.resume();
     await this.#sites.resumeWithdrawals();
     await this.#leaving.resume();
+    this.#evaluations.start();
+    await this.#rules.start();
     this.#retention.start();
     this.#disk.start(() => this.#openings.advanceAll());
   }

@@ -65,5 +65,10 @@ rules:
   # wait: quorum            # go on as soon as the quorum is met, instead of waiting for every member
   # samplesMinimum: 100     # sites with fewer training images take no part
   # agentVersionMinimum: 0.1.0 # sites with an older agent take no part until it is updated
+# Each hospital also trains alone, once, to tell whether the federation helps it; then a version may be promoted by rule,
+# and training ends where it gains nothing any more (docs/evaluation.md).
+# localBaseline: true
+# promotion: { metric: macroAuc, noSiteWorseThanLocalBy: 0.02 }
+# earlyStop: { patienceRounds: 3, minimumGain: 0.001 }
 members: [hospital-1, hospital-2, hospital-3]`;
 }

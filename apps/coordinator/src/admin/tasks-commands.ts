@@ -14,6 +14,7 @@ import {
   withConnection,
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { addEvaluationCommands } from './evaluation-commands.ts';
 import { describeRound, formatMembers } from './rounds-text.ts';
 import { taskExample } from './task-example.ts';
 import { addTaskLineageCommands, describeSchedule } from './task-lineage-commands.ts';
@@ -55,6 +56,7 @@ export function addTasksCommands(admin: Command, environment: AdminEnvironment):
     });
   addCommands(add, environment);
   addTaskLineageCommands(add, environment);
+  addEvaluationCommands(add, environment);
 }
 
 const commandSummaries = {

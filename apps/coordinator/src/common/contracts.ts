@@ -1,6 +1,7 @@
 /** Every REST route of the coordinator, by area. */
 import { auditRoutes } from '../audit/audit.contract.ts';
 import { backupRoutes } from '../backup/backup.contract.ts';
+import { evaluationRequestRoutes } from '../evaluation/evaluation-requests.contract.ts';
 import { evaluationRoutes } from '../evaluation/evaluation.contract.ts';
 import { healthRoutes } from '../health/health.contract.ts';
 import { operationsRoutes } from '../operations/operations.contract.ts';
@@ -19,6 +20,7 @@ export const routes = {
   rounds: roundRoutes,
   registry: registryRoutes,
   evaluation: evaluationRoutes,
+  evaluationRequests: evaluationRequestRoutes,
   audit: auditRoutes,
   backup: backupRoutes,
   operations: operationsRoutes,

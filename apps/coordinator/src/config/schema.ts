@@ -5,6 +5,7 @@
 import {
   bigint,
   bigserial,
+  boolean,
   customType,
   doublePrecision,
   index,
@@ -208,6 +209,57 @@ export const evaluations = pgTable(
       columns: [table.task, table.subject, table.version, table.round, table.site],
     }),
   ],
+);
+
+/** What sites were asked to evaluate beside the rounds; the payload is what was signed. */
+export const evaluationRequests = pgTable(
+  'evaluation_requests',
+  {
+    request: text('request').primaryKey(),
+    task: text('task').notNull(),
+    subject: text('subject').notNull(),
+    reason: text('reason'),
+    payload: bytes('payload').notNull(),
+    signature: bytes('signature').notNull(),
+    requestedAtMs: timeMs('requested_at_ms').notNull(),
+    /** With the time added during which the coordinator was down. */
+    deadlineAtMs: timeMs('deadline_at_ms').notNull(),
+    /** Null while a site is waited for. */
+    closedAtMs: timeMs('closed_at_ms'),
+  },
+  (table) => [index('evaluation_requests_task').on(table.task)],
+);
+
+/** What became of each version at each site that was asked. */
+export const evaluationItems = pgTable(
+  'evaluation_items',
+  {
+    request: text('request').notNull(),
+    version: integer('version').notNull(),
+    site: text('site').notNull(),
+    /** `asked`, `done`, `declined` or `lost`. */
+    state: text('state').notNull(),
+    code: text('code'),
+    reason: text('reason'),
+    changedAtMs: timeMs('changed_at_ms').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.request, table.version, table.site] })],
+);
+
+/** What the rules of a task said of its versions, once each. */
+export const versionDecisions = pgTable(
+  'version_decisions',
+  {
+    task: text('task').notNull(),
+    version: integer('version').notNull(),
+    /** `promoted`, `refused` or `none` where the task has no such rule. */
+    promotion: text('promotion').notNull(),
+    isStopped: boolean('is_stopped').notNull(),
+    reason: text('reason').notNull(),
+    figures: jsonb('figures').notNull(),
+    decidedAtMs: timeMs('decided_at_ms').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.task, table.version] })],
 );
 
 /** First answers of commands that carried an Idempotency-Key, wrapped by the wrapping key. */

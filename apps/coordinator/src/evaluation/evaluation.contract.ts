@@ -1,6 +1,12 @@
 /** REST routes of evaluations: pooled figures of each version, and each site's own. */
 import { z } from 'zod';
-import { adapterVersionSchema, siteIdSchema } from '#core/protocol';
+import {
+  adapterVersionSchema,
+  bootstrapSchema,
+  comparisonSchema,
+  evaluationStateSchema,
+  siteIdSchema,
+} from '#core/protocol';
 import { defineRoute, readRoles, taskParams, timeMs } from '../common/contract.ts';
 
 const figure = z.number().nullable();
@@ -18,6 +24,19 @@ export const scoreSummarySchema = z.strictObject({
   macroAuc: figure,
   macroAucErrorBound: figure,
   undefinedAucCount: z.number().int(),
+  brier: z.array(figure),
+  brierErrorBound: z.array(figure),
+  /** Null where a report does not say, as those of agents of 0.1.0. */
+  calibrationError: figure,
+  calibrationErrorBound: figure,
+  sensitivity: z.array(
+    z.strictObject({
+      specificity: z.number(),
+      sensitivity: z.array(figure),
+      errorBound: z.array(figure),
+      threshold: z.array(figure),
+    }),
+  ),
 });
 
 /** What one site reported. */
@@ -26,14 +45,52 @@ export const siteEvaluationSchema = z.strictObject({
   heldOutImages: z.number().int(),
   receivedAtMs: timeMs,
   summary: scoreSummarySchema,
+  /** Patients or groups behind the images; null where the report does not say. */
+  heldOutGroups: z.number().int().nullable(),
+  /** 95 % intervals that the site drew by patient; null where the report has none. */
+  intervals: bootstrapSchema.nullable(),
+  /** Macro AUC less that of what the site trained alone; null unless the site's policy lets it out. */
+  comparison: comparisonSchema.nullable(),
 });
+
+const interval = z.tuple([z.number(), z.number()]).nullable();
+
+/** 95 % intervals over the summed histograms: DeLong's variance times the design effect of images that share a patient. */
+export const pooledIntervalsSchema = z.strictObject({
+  auc: z.array(interval),
+  macroAuc: interval,
+});
+
+/** A planned site that a figure is without. */
+export const absentSiteSchema = z.strictObject({
+  site: siteIdSchema,
+  /** What became of the newest request for it; null where nobody asked beside the rounds. */
+  state: evaluationStateSchema.nullable(),
+  reason: z.string(),
+});
+/** A planned site that a figure is without. */
+export type AbsentSite = z.infer<typeof absentSiteSchema>;
 
 /** Figures of one version. */
 export const versionEvaluationSchema = z.strictObject({
   version: adapterVersionSchema,
   /** Over the summed reports of all sites that evaluated the version; null where none did. */
   pooled: scoreSummarySchema.nullable(),
-  /** Each site on its own held-out images. */
+  /** Null where none can be computed, as with reports that do not say how many patients they are of. */
+  pooledIntervals: pooledIntervalsSchema.nullable(),
+  /** What the task's own rules said of the version; null before they did, or without rules. */
+  decision: z
+    .strictObject({
+      promotion: z.enum(['promoted', 'refused', 'none']),
+      /** Whether training ended for want of gain. */
+      isStopped: z.boolean(),
+      reason: z.string(),
+      decidedAtMs: timeMs,
+    })
+    .nullable(),
+  /** Planned sites without a report, with the reason: the pooled figures are without them. */
+  absent: z.array(absentSiteSchema),
+  /** Each site on its own held-out images; the least macro AUC first, an undefined one last. */
   sites: z.array(siteEvaluationSchema),
   /** Each site's own adapter after training in the round that began from this version. */
   local: z.array(z.strictObject({ ...siteEvaluationSchema.shape, round: z.number().int() })),
@@ -52,6 +109,8 @@ export const evaluationRoutes = {
     response: z.strictObject({
       classes: z.array(z.string()),
       evaluations: z.array(versionEvaluationSchema),
+      /** What each site trained alone, where the task asks for it. */
+      baselines: z.array(siteEvaluationSchema),
     }),
   }),
 } as const;

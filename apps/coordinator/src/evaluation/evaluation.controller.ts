@@ -1,22 +1,47 @@
-/** REST of evaluations. */
+/** REST of evaluations, and of requests for them. */
 import { Controller } from '@nestjs/common';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { Input, Route } from '../common/route.ts';
 import { evaluationRoutes } from './evaluation.contract.ts';
-import { EvaluationsService } from './evaluations.service.ts';
+import { EvaluationFiguresService } from './evaluation-figures.service.ts';
+import { evaluationRequestRoutes } from './evaluation-requests.contract.ts';
+import { EvaluationRequestsService } from './evaluation-requests.service.ts';
+
+type In<Name extends keyof typeof evaluationRequestRoutes> = RouteInput<
+  (typeof evaluationRequestRoutes)[Name]
+>;
+type Out<Name extends keyof typeof evaluationRequestRoutes> = RouteOutput<
+  (typeof evaluationRequestRoutes)[Name]
+>;
 
 @Controller()
 export class EvaluationController {
-  readonly #evaluations: EvaluationsService;
+  readonly #figures: EvaluationFiguresService;
+  readonly #requests: EvaluationRequestsService;
 
-  constructor(evaluations: EvaluationsService) {
-    this.#evaluations = evaluations;
+  constructor(figures: EvaluationFiguresService, requests: EvaluationRequestsService) {
+    this.#figures = figures;
+    this.#requests = requests;
   }
 
   @Route(evaluationRoutes.list)
   list(
     @Input(evaluationRoutes.list) { params }: RouteInput<typeof evaluationRoutes.list>,
   ): Promise<RouteOutput<typeof evaluationRoutes.list>> {
-    return this.#evaluations.figures(params.task);
+    return this.#figures.figures(params.task);
+  }
+
+  @Route(evaluationRequestRoutes.create)
+  create(
+    @Input(evaluationRequestRoutes.create) { params, body }: In<'create'>,
+  ): Promise<Out<'create'>> {
+    return this.#requests.create(params.task, body);
+  }
+
+  @Route(evaluationRequestRoutes.list)
+  async requests(
+    @Input(evaluationRequestRoutes.list) { params }: In<'list'>,
+  ): Promise<Out<'list'>> {
+    return { requests: await this.#requests.list(params.task) };
   }
 }

@@ -1,24 +1,13 @@
-/** Signed score reports of sites: kept as they came, summed for the pooled figures. */
+/** Signed score reports of sites: checked, and kept as they came. */
 import { Injectable } from '@nestjs/common';
-import { and, asc, eq, inArray, ne } from 'drizzle-orm';
-import { z } from 'zod';
+import { ne } from 'drizzle-orm';
 import { signDomains, type SignedEnvelope } from '#core/crypto';
 import { InputError, ProtocolError, StateError } from '#core/errors';
-import {
-  activationOfReport,
-  mergeScoreReports,
-  scoreReportSchema,
-  summarizeScores,
-  type ScoreReport,
-  type ScoreSummary,
-} from '#core/evaluation';
+import { activationOfReport, scoreReportSchema } from '#core/evaluation';
 import {
   activationOfLoss,
-  decodePayload,
   evaluationPayloadSchema,
   parseMessage,
-  siteIdSchema,
-  type Activation,
   type EvaluationPayload,
   type SiteId,
 } from '#core/protocol';
@@ -31,36 +20,8 @@ import { RoundStore } from '../rounds/round-store.ts';
 import { findMember } from '../rounds/member-status.ts';
 import { SignedBySite } from '../rounds/signed-by-site.ts';
 import { TaskStore } from '../tasks/task-store.ts';
-import type { VersionEvaluation } from './evaluation.contract.ts';
-
-const rowSchema = z.object({
-  subject: z.enum(['global', 'local']),
-  version: z.number(),
-  round: z.number(),
-  site: siteIdSchema,
-  payloadDigest: z.string(),
-  heldOutImages: z.number(),
-  receivedAtMs: z.number(),
-});
-type Row = z.infer<typeof rowSchema> & { readonly report: ScoreReport };
-
-/** A site's losses around one round; null where there is no report, or no image behind it. */
-export interface RoundLosses {
-  readonly before: number | null;
-  readonly after: number | null;
-}
-
-type Summary = VersionEvaluation['sites'][number]['summary'];
-
-function summary(report: ScoreReport): Summary {
-  const figures: ScoreSummary = summarizeScores(report);
-  return {
-    ...figures,
-    recall: [...figures.recall],
-    auc: [...figures.auc],
-    aucErrorBound: [...figures.aucErrorBound],
-  };
-}
+import { EvaluationRequestsService } from './evaluation-requests.service.ts';
+import { VersionRulesService } from './version-rules.service.ts';
 
 /** Signed score reports. */
 @Injectable()
@@ -72,6 +33,8 @@ export class EvaluationsService {
   readonly #rounds: RoundStore;
   readonly #blobs: BlobStore;
   readonly #audit: AuditService;
+  readonly #requests: EvaluationRequestsService;
+  readonly #rules: VersionRulesService;
 
   constructor(
     environment: Environment,
@@ -81,6 +44,8 @@ export class EvaluationsService {
     rounds: RoundStore,
     blobs: BlobStore,
     audit: AuditService,
+    requests: EvaluationRequestsService,
+    rules: VersionRulesService,
   ) {
     this.#environment = environment;
     this.#signed = signed;
@@ -89,6 +54,8 @@ export class EvaluationsService {
     this.#rounds = rounds;
     this.#blobs = blobs;
     this.#audit = audit;
+    this.#requests = requests;
+    this.#rules = rules;
   }
 
   /** Take a signed evaluation; a later one of the same subject replaces the earlier one. */
@@ -106,7 +73,9 @@ export class EvaluationsService {
       heldOutImages,
       receivedAtMs: this.#environment.clock.wallTimeMs(),
     };
+    const answered = await this.#requests.answeredBy(message);
     await this.#environment.transactions.run(async (transaction) => {
+      await this.#requests.markDone(transaction, answered, message);
       const stored = await transaction
         .insert(evaluations)
         .values({ ...key, ...values })
@@ -130,6 +99,8 @@ export class EvaluationsService {
         details: { subject, version, round, payloadDigest },
       });
     });
+    if (answered.length > 0) this.#requests.settleSoon();
+    this.#rules.note(task);
   }
 
   async #check(site: SiteId, message: EvaluationPayload): Promise<void> {
@@ -156,6 +127,14 @@ export class EvaluationsService {
       throw new StateError('NOT_A_MEMBER', `evaluation: site ${site} is not a member of this task`);
     }
     const version = await this.#versions.get(message.task, message.version);
+    if (message.subject === 'baseline') {
+      if (definition.localBaseline === true && version.version === 0 && message.round === null)
+        return;
+      throw new InputError(
+        'REQUEST_INVALID',
+        'evaluation: expected a task that asks for baselines, version 0 and no round; evaluate the version itself',
+      );
+    }
     if (message.subject === 'global') {
       if (message.adapterDigest === version.adapterDigest && message.round === null) return;
       throw new ProtocolError(
@@ -175,89 +154,4 @@ export class EvaluationsService {
       'evaluation: expected the round in which this site trained its own adapter; name it',
     );
   }
-
-  /** The figures of every version of a task. */
-  async figures(
-    task: string,
-  ): Promise<{ readonly classes: string[]; readonly evaluations: VersionEvaluation[] }> {
-    const { definition } = await this.#tasks.get(task);
-    const rows = await this.#environment.queries
-      .select()
-      .from(evaluations)
-      .where(eq(evaluations.task, task))
-      .orderBy(asc(evaluations.version), asc(evaluations.site), asc(evaluations.round));
-    const reports = await Promise.all(rows.map((row) => this.#withReport(rowSchema.parse(row))));
-    const byVersion = new Map<number, Row[]>();
-    for (const row of reports) {
-      byVersion.set(row.version, [...(byVersion.get(row.version) ?? []), row]);
-    }
-    const activation = activationOfLoss(definition.plan.loss);
-    return {
-      classes: [...definition.classes],
-      evaluations: [...byVersion].map(([version, found]) =>
-        versionFigures(version, found, activation),
-      ),
-    };
-  }
-
-  /** Each site's mean loss on its held-out images before and after it trained in a round; null where it reported none. */
-  async lossesOf(round: {
-    readonly task: string;
-    readonly round: number;
-    readonly baseVersion: number;
-  }): Promise<ReadonlyMap<string, RoundLosses>> {
-    const rows = await this.#environment.queries
-      .select()
-      .from(evaluations)
-      .where(
-        and(
-          eq(evaluations.task, round.task),
-          eq(evaluations.version, round.baseVersion),
-          inArray(evaluations.round, [0, round.round]),
-        ),
-      );
-    const found = new Map<string, RoundLosses>();
-    for (const row of rows) {
-      const { site, subject, report } = await this.#withReport(rowSchema.parse(row));
-      const known = found.get(site) ?? { before: null, after: null };
-      const { loss } = summarizeScores(report);
-      found.set(site, { ...known, [subject === 'global' ? 'before' : 'after']: loss });
-    }
-    return found;
-  }
-
-  async #withReport(row: z.infer<typeof rowSchema>): Promise<Row> {
-    const payload = await this.#blobs.get(row.payloadDigest);
-    const { report } = decodePayload(evaluationPayloadSchema, payload, 'stored evaluation');
-    return { ...row, report: scoreReportSchema.parse(report) };
-  }
-}
-
-/**
- * Figures of one version; reports add up in ascending order of the sites. One that was scored otherwise than the loss of its task
- * asks for, as earlier builds of the agent did, stands by itself.
- */
-function versionFigures(
-  version: number,
-  rows: readonly Row[],
-  activation: Activation,
-): VersionEvaluation {
-  const global = rows.filter(({ subject }) => subject === 'global');
-  const alike = global
-    .map(({ report }) => report)
-    .filter((report) => activationOfReport(report) === activation);
-  const view = ({ site, heldOutImages, receivedAtMs, report }: Row) => ({
-    site,
-    heldOutImages,
-    receivedAtMs,
-    summary: summary(report),
-  });
-  return {
-    version,
-    pooled: alike.length === 0 ? null : summary(mergeScoreReports(alike)),
-    sites: global.map(view),
-    local: rows
-      .filter(({ subject }) => subject === 'local')
-      .map((row) => ({ ...view(row), round: row.round })),
-  };
 }

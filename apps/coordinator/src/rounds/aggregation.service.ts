@@ -111,7 +111,7 @@ export class AggregationService {
         latestVersion: version,
         attemptsForgiven: 0,
         nextBaseVersion: null,
-        ...(isFinal ? { status: 'finished', reason: null } : {}),
+        ...(isFinal ? { status: 'finished' } : {}),
       });
     });
     const { logger } = this.#environment;

@@ -29,11 +29,14 @@ export class DeadlinesService implements OnApplicationShutdown {
   readonly #environment: Environment;
   readonly #store: RoundStore;
   readonly #deadlines = new Map<number, Deadline>();
+  /** Called with the milliseconds by which every stored deadline moves: down-time, or a jump of the clock. */
+  readonly whenShifted: ((transaction: Queries, byMs: number) => Promise<void>)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #lastTick: { readonly wallMs: number; readonly monotonicMs: number };
   #lastSignMonotonicMs = 0;
   /** Set until the deadlines that follow a jump are stored. */
-  #isJumpDue = false;
+  /** By how much wall time jumped and stored deadlines do not follow yet. */
+  #jumpDueMs = 0;
   #isTicking = false;
 
   constructor(environment: Environment, store: RoundStore) {
@@ -54,6 +57,7 @@ export class DeadlinesService implements OnApplicationShutdown {
       for (const { id, deadlineAtMs } of unsettled) {
         await this.#store.setDeadline(transaction, id, deadlineAtMs + downTimeMs);
       }
+      for (const listener of this.whenShifted) await listener(transaction, downTimeMs);
       await this.#signOfLife(transaction);
     });
     if (downTimeMs > 0)
@@ -94,7 +98,7 @@ export class DeadlinesService implements OnApplicationShutdown {
     if (this.#isTicking) return; // the database is slow: the next look stores what is due
     this.#isTicking = true;
     try {
-      if (this.#isJumpDue) await this.#followJump(now);
+      if (this.#jumpDueMs !== 0) await this.#followJump(now);
       if (now.monotonicMs - this.#lastSignMonotonicMs >= signOfLifeIntervalMs) {
         await this.#signOfLife(queries);
       }
@@ -116,7 +120,7 @@ export class DeadlinesService implements OnApplicationShutdown {
   }
 
   #noteJump(jumpMs: number): void {
-    this.#isJumpDue = true;
+    this.#jumpDueMs += jumpMs;
     this.#environment.logger.error(
       'ALERT: the clock jumped; the deadlines of open rounds were held and follow it',
       { event: 'clock-jump', durationMs: jumpMs },
@@ -125,14 +129,16 @@ export class DeadlinesService implements OnApplicationShutdown {
 
   /** Keep the time left, whatever wall time says now. */
   async #followJump(now: { readonly wallMs: number; readonly monotonicMs: number }): Promise<void> {
+    const jumpMs = this.#jumpDueMs;
     await this.#environment.transactions.run(async (transaction) => {
       for (const [roundId, { dueMonotonicMs }] of this.#deadlines) {
         const deadlineAtMs = Math.round(now.wallMs + dueMonotonicMs - now.monotonicMs);
         await this.#store.setDeadline(transaction, roundId, deadlineAtMs);
       }
+      for (const listener of this.whenShifted) await listener(transaction, Math.round(jumpMs));
       await this.#signOfLife(transaction);
     });
-    this.#isJumpDue = false;
+    this.#jumpDueMs -= jumpMs;
   }
 
   async #signOfLife(queries: Queries): Promise<void> {

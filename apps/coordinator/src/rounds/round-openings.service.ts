@@ -126,7 +126,7 @@ export class RoundOpeningsService {
     const latest = await this.#store.latest(name, { queries: transaction });
     if (latest !== null && !isRoundSettled(latest.state)) return null;
     if (task.latestVersion >= finalVersionOf(task)) {
-      await this.#tasks.update(transaction, name, { status: 'finished', reason: null });
+      await this.#tasks.update(transaction, name, { status: 'finished' });
       return null;
     }
     const round = task.latestVersion + 1;

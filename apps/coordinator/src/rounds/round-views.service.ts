@@ -4,7 +4,7 @@ import { findOutliers } from '#core/aggregation';
 import { describeRound, type TaskId } from '#core/protocol';
 import type { RouteOutput } from '../common/contract.ts';
 import { toJson, toJsonEnvelope } from '../common/json-envelope.ts';
-import { EvaluationsService } from '../evaluation/evaluations.service.ts';
+import { EvaluationFiguresService } from '../evaluation/evaluation-figures.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
 import { UploadStore } from '../uploads/upload-store.ts';
@@ -18,14 +18,14 @@ export class RoundViewsService {
   readonly #uploads: UploadStore;
   readonly #tasks: TaskStore;
   readonly #connections: ConnectionsService;
-  readonly #evaluations: EvaluationsService;
+  readonly #evaluations: EvaluationFiguresService;
 
   constructor(
     store: RoundStore,
     uploads: UploadStore,
     tasks: TaskStore,
     connections: ConnectionsService,
-    evaluations: EvaluationsService,
+    evaluations: EvaluationFiguresService,
   ) {
     this.#store = store;
     this.#uploads = uploads;

@@ -8,6 +8,7 @@ import { AuditService, type AuditRecord } from '../audit/audit.service.ts';
 import { Environment } from '../common/environment.ts';
 import { packageVersion } from '../common/package-info.ts';
 import { sites } from '../config/schema.ts';
+import { EvaluationRequestsService } from '../evaluation/evaluation-requests.service.ts';
 import { EvaluationsService } from '../evaluation/evaluations.service.ts';
 import { VersionsService } from '../registry/versions.service.ts';
 import { AssignmentsService } from '../rounds/assignments.service.ts';
@@ -49,6 +50,7 @@ export class SiteCommandsService {
     versions: VersionsService,
     uploads: UploadsService,
     evaluations: EvaluationsService,
+    evaluationRequests: EvaluationRequestsService,
     audit: AuditService,
     chain: AuditChainService,
   ) {
@@ -92,6 +94,11 @@ export class SiteCommandsService {
       }),
       evaluation: async (site, { evaluation }) => {
         await evaluations.take(site, evaluation);
+        return { ok: true };
+      },
+      'evaluation:get': (site) => evaluationRequests.pull(site),
+      'evaluation:decline': async (site, { decline }) => {
+        await evaluationRequests.decline(site, decline);
         return { ok: true };
       },
       'audit:get': async (_site, { after, limit }) => ({

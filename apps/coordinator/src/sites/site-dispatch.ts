@@ -43,6 +43,8 @@ function runnersOf(handlers: SiteCommandHandlers): Readonly<Record<SiteCommand, 
     'upload:range': make('upload:range', siteCommands['upload:range'].request),
     'upload:commit': make('upload:commit', siteCommands['upload:commit'].request),
     evaluation: make('evaluation', siteCommands.evaluation.request),
+    'evaluation:get': make('evaluation:get', siteCommands['evaluation:get'].request),
+    'evaluation:decline': make('evaluation:decline', siteCommands['evaluation:decline'].request),
     'audit:get': make('audit:get', siteCommands['audit:get'].request),
   };
 }

@@ -43,7 +43,7 @@ export const taskViewSchema = z.strictObject({
   task: taskIdSchema,
   title: z.string(),
   status: taskStatusSchema,
-  /** Why it failed, was paused or was cancelled; null otherwise. */
+  /** Why it failed, was paused or cancelled, or ends before its last round; null otherwise. */
   reason: z.string().nullable(),
   /** The newest version; 0 is derived from the public seed. */
   latestVersion: z.number().int(),

@@ -371,6 +371,8 @@ function responseSchema<Name extends SiteCommand>(name: Name): z.ZodType<SiteRes
     'upload:range': siteCommands['upload:range'].response,
     'upload:commit': siteCommands['upload:commit'].response,
     evaluation: siteCommands.evaluation.response,
+    'evaluation:get': siteCommands['evaluation:get'].response,
+    'evaluation:decline': siteCommands['evaluation:decline'].response,
     'audit:get': siteCommands['audit:get'].response,
   };
   return schemas[name];

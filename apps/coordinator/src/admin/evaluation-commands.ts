@@ -1,0 +1,198 @@
+/** `melo admin tasks evaluate|matrix`: ask for evaluations beside the rounds, and see every version at every site. */
+import type { Command } from 'commander';
+import { InputError } from '#core/errors';
+import { evaluationRoutes, type VersionEvaluation } from '../evaluation/evaluation.contract.ts';
+import {
+  evaluationRequestBody,
+  evaluationRequestRoutes,
+  type EvaluationRequestView,
+} from '../evaluation/evaluation-requests.contract.ts';
+import type { RouteOutput } from '../common/contract.ts';
+import { type AdminContext, type ConnectionOptions, runAdmin } from './admin-command.ts';
+import type { AdminEnvironment } from './admin-environment.ts';
+import { formatFigure, formatTable, formatTime, parseNumber } from './text.ts';
+
+type EvaluateOptions = ConnectionOptions & {
+  readonly versions: string;
+  readonly sites?: string;
+  readonly deadline?: string;
+  readonly reason?: string;
+};
+type MatrixOptions = ConnectionOptions & { readonly versions?: string };
+type Figures = RouteOutput<typeof evaluationRoutes.list>;
+
+/** Versions in one table, unless they are named: the newest. */
+const columnsMax = 8;
+
+const evaluateHelp = `
+Nothing is trained. Each site decides by its own policy; one that is away does it when it is back, until the deadline.
+"melo admin tasks matrix" shows what came.`;
+
+const matrixHelp = `
+Macro AUC of each version at each site on its own held-out images, the worst site first, and over all sites from the
+summed histograms. ALONE is what the site trained by itself, where the task asks for it. A figure marked with * is
+without a planned site; the lines below name it.`;
+
+/** Add the commands of evaluations. */
+export function addEvaluationCommands(
+  add: (name: string, description: string) => Command,
+  environment: AdminEnvironment,
+): void {
+  add('evaluate <task>', 'have sites evaluate versions on their held-out patients')
+    .requiredOption('--versions <numbers>', 'versions, e.g. 3,5')
+    .option('--sites <names>', 'sites, e.g. site-a,site-b; every member by default')
+    .option('--deadline <time>', 'how long sites have: 30m, 24h or 7d', '24h')
+    .option('--reason <text>', 'why; it stays in the record')
+    .addHelpText('after', evaluateHelp)
+    .action((task: string, options: EvaluateOptions) =>
+      runAdmin(options, environment, (context) => askEvaluations(context, task, options)),
+    );
+  add('matrix <task>', 'show the figures of every version at every site')
+    .option('--versions <numbers>', `versions, e.g. 3,5; the newest ${columnsMax} by default`)
+    .addHelpText('after', matrixHelp)
+    .action((task: string, options: MatrixOptions) =>
+      runAdmin(options, environment, (context) => showMatrix(context, task, options)),
+    );
+}
+
+const listOf = (text: string): string[] => text.split(',').map((part) => part.trim());
+const numbersOf = (text: string): number[] =>
+  listOf(text).map((part) => parseNumber('--versions', part));
+
+const unitsMs = { m: 60_000, h: 3_600_000, d: 24 * 3_600_000 } as const;
+
+function durationOf(text: string): number {
+  const match = /^(\d{1,6})([mhd])$/.exec(text);
+  const unit = match?.[2];
+  if (unit === 'm' || unit === 'h' || unit === 'd') return Number(match?.[1]) * unitsMs[unit];
+  throw new InputError(
+    'USAGE',
+    `--deadline: expected a time such as 30m, 24h or 7d, got ${JSON.stringify(text)}`,
+  );
+}
+
+async function askEvaluations(
+  context: AdminContext,
+  task: string,
+  { versions, sites, deadline, reason }: EvaluateOptions,
+): Promise<void> {
+  const parsed = evaluationRequestBody.safeParse({
+    versions: numbersOf(versions),
+    ...(sites === undefined ? {} : { sites: listOf(sites) }),
+    ...(deadline === undefined ? {} : { deadlineMs: durationOf(deadline) }),
+    ...(reason === undefined ? {} : { reason }),
+  });
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new InputError(
+      'USAGE',
+      `tasks evaluate: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}; see --help`,
+    );
+  }
+  const call = { params: { task }, body: parsed.data };
+  const view = await context.client.call(evaluationRequestRoutes.create, call);
+  const until = formatTime(view.deadlineAtMs, context.environment.nowMs());
+  context.show(view, `${task}: asked for ${view.items.length} evaluations, until ${until}`);
+  context.hint(`next: melo admin tasks matrix ${task}`);
+}
+
+async function showMatrix(
+  context: AdminContext,
+  task: string,
+  { versions }: MatrixOptions,
+): Promise<void> {
+  const params = { task };
+  const figures = await context.client.call(evaluationRoutes.list, { params });
+  const { requests } = await context.client.call(evaluationRequestRoutes.list, { params });
+  const wanted = versions === undefined ? null : numbersOf(versions);
+  const shown =
+    wanted === null
+      ? figures.evaluations.slice(-columnsMax)
+      : figures.evaluations.filter(({ version }) => wanted.includes(version));
+  const open = requests.filter(({ closedAtMs }) => closedAtMs === null);
+  const answer = { ...figures, evaluations: shown, requests };
+  if (shown.length === 0) {
+    context.show(answer, `${task}: no version was evaluated yet`);
+    context.hint(`next: melo admin tasks evaluate ${task} --versions 0`);
+    return;
+  }
+  context.show(answer, formatMatrix(figures, shown, open, context.environment.nowMs()));
+}
+
+function formatMatrix(
+  { baselines }: Figures,
+  shown: readonly VersionEvaluation[],
+  open: readonly EvaluationRequestView[],
+  nowMs: number,
+): string {
+  const headings = [
+    'SITE',
+    'IMAGES',
+    'PATIENTS',
+    'ALONE',
+    ...shown.map((each) => `V${each.version}`),
+  ];
+  const newest = shown.at(-1);
+  const names = siteOrder(shown);
+  const siteRows = names.map((site) => {
+    const last = shown.flatMap(({ sites }) => sites.filter((each) => each.site === site)).at(-1);
+    const alone = baselines.find((each) => each.site === site);
+    return [
+      site,
+      last === undefined ? '' : String(last.heldOutImages),
+      last === undefined || last.heldOutGroups === null ? '' : String(last.heldOutGroups),
+      alone === undefined ? '' : formatFigure(alone.summary.macroAuc),
+      ...shown.map((each) => cellOf(each, site)),
+    ];
+  });
+  const pooledRow = [
+    'all sites (pooled)',
+    String(newest?.pooled?.count ?? ''),
+    '',
+    '',
+    ...shown.map(pooledCell),
+  ];
+  const intervalRow = ['  95 % interval', '', '', '', ...shown.map(intervalCell)];
+  const lines = [
+    ...shown.flatMap(({ version, absent }) =>
+      absent.map(({ site, reason }) => `* version ${version} is without ${site}: ${reason}`),
+    ),
+    ...shown.flatMap(({ version, decision }) =>
+      decision === null || decision.promotion === 'none'
+        ? []
+        : [`version ${version} was ${decision.promotion} by rule: ${decision.reason}`],
+    ),
+    ...open.map(
+      ({ request, summary, deadlineAtMs }) =>
+        `request ${request}, until ${formatTime(deadlineAtMs, nowMs)}: ${summary}`,
+    ),
+  ];
+  const table = formatTable(headings, [pooledRow, intervalRow, ...siteRows]);
+  return [table, ...(lines.length === 0 ? [] : [lines.join('\n')])].join('\n\n');
+}
+
+/** The worst site of the newest version first, then whoever has no figure of it. */
+function siteOrder(shown: readonly VersionEvaluation[]): string[] {
+  const newestFirst = shown.toReversed();
+  const named = newestFirst.flatMap(({ sites, absent }) => [
+    ...sites.map(({ site }) => site),
+    ...absent.map(({ site }) => site),
+  ]);
+  return [...new Set<string>(named)];
+}
+
+function cellOf({ sites, absent }: VersionEvaluation, site: string): string {
+  const found = sites.find((each) => each.site === site);
+  if (found !== undefined) return formatFigure(found.summary.macroAuc);
+  return absent.find((each) => each.site === site)?.state ?? '-';
+}
+
+function pooledCell({ pooled, absent }: VersionEvaluation): string {
+  if (pooled === null) return '-';
+  return `${formatFigure(pooled.macroAuc)}${absent.length === 0 ? '' : '*'}`;
+}
+
+function intervalCell({ pooledIntervals }: VersionEvaluation): string {
+  const ends = pooledIntervals?.macroAuc ?? null;
+  return ends === null ? '' : ends.map((end) => end.toFixed(2)).join(' to ');
+}

@@ -1,0 +1,165 @@
+/** Requests for evaluations as they are stored; the open ones are held in memory, since every pull of a site asks for them. */
+import { Injectable } from '@nestjs/common';
+import { and, asc, desc, eq, inArray, isNull, sql } from 'drizzle-orm';
+import { z } from 'zod';
+import type { SignedEnvelope } from '#core/crypto';
+import {
+  evaluationRequestIdSchema,
+  evaluationStateSchema,
+  siteIdSchema,
+  taskIdSchema,
+} from '#core/protocol';
+import { Environment } from '../common/environment.ts';
+import { HeldRows } from '../common/held-rows.ts';
+import type { Queries } from '../config/database.ts';
+import { evaluationItems, evaluationRequests } from '../config/schema.ts';
+
+const itemSchema = z.object({
+  request: z.string(),
+  version: z.number().int(),
+  site: siteIdSchema,
+  state: evaluationStateSchema,
+  code: z.string().nullable(),
+  reason: z.string().nullable(),
+  changedAtMs: z.number(),
+});
+/** One version at one site, as it is stored. */
+export type ItemRecord = z.infer<typeof itemSchema>;
+
+const requestSchema = z.object({
+  request: evaluationRequestIdSchema,
+  task: taskIdSchema,
+  subject: z.enum(['global', 'baseline']),
+  reason: z.string().nullable(),
+  payload: z.instanceof(Uint8Array),
+  signature: z.instanceof(Uint8Array),
+  requestedAtMs: z.number(),
+  deadlineAtMs: z.number(),
+  closedAtMs: z.number().nullable(),
+});
+/** A request with its items, as it is stored. */
+export type RequestRecord = z.infer<typeof requestSchema> & {
+  readonly items: readonly ItemRecord[];
+};
+
+/** Requests shown of one task: the newest. */
+const shownMax = 200;
+
+/** Requests for evaluations. */
+@Injectable()
+export class EvaluationRequestStore {
+  readonly #environment: Environment;
+  readonly #open = new HeldRows<string, RequestRecord>(async () => {
+    const { queries } = this.#environment;
+    const rows = await queries
+      .select()
+      .from(evaluationRequests)
+      .where(isNull(evaluationRequests.closedAtMs))
+      .orderBy(asc(evaluationRequests.requestedAtMs));
+    return new Map((await this.#withItems(rows)).map((record) => [record.request, record]));
+  });
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  /** Requests that wait for a site, oldest first. */
+  async open(): Promise<readonly RequestRecord[]> {
+    return [...(await this.#open.all()).values()];
+  }
+
+  /** Requests of a task, newest first. */
+  async list(task: string): Promise<readonly RequestRecord[]> {
+    const rows = await this.#environment.queries
+      .select()
+      .from(evaluationRequests)
+      .where(eq(evaluationRequests.task, task))
+      .orderBy(desc(evaluationRequests.requestedAtMs))
+      .limit(shownMax);
+    return this.#withItems(rows);
+  }
+
+  async #withItems(
+    rows: readonly (typeof evaluationRequests.$inferSelect)[],
+  ): Promise<RequestRecord[]> {
+    if (rows.length === 0) return [];
+    const names = rows.map(({ request }) => request);
+    const found = await this.#environment.queries
+      .select()
+      .from(evaluationItems)
+      .where(inArray(evaluationItems.request, names))
+      .orderBy(asc(evaluationItems.version), asc(evaluationItems.site));
+    const items = z.array(itemSchema).parse(found);
+    return rows.map((row) => ({
+      ...requestSchema.parse(row),
+      items: items.filter(({ request }) => request === row.request),
+    }));
+  }
+
+  /** Store a request within a transaction. */
+  async insert(
+    transaction: Queries,
+    record: Omit<z.input<typeof requestSchema>, 'payload' | 'signature' | 'closedAtMs'> & {
+      readonly signed: SignedEnvelope;
+      readonly items: readonly Omit<ItemRecord, 'request' | 'changedAtMs'>[];
+    },
+  ): Promise<void> {
+    this.#readAgainAfter(transaction);
+    const { items, signed, ...request } = record;
+    await transaction.insert(evaluationRequests).values({ ...request, ...signed });
+    await transaction.insert(evaluationItems).values(
+      items.map((item) => ({
+        ...item,
+        request: request.request,
+        changedAtMs: request.requestedAtMs,
+      })),
+    );
+  }
+
+  /** Settle what is still asked of a request within a transaction; returns what it was. */
+  async settle(
+    transaction: Queries,
+    request: string,
+    which: { readonly site?: string; readonly version?: number },
+    to: Pick<ItemRecord, 'state' | 'code' | 'reason'>,
+  ): Promise<readonly { readonly site: string; readonly version: number }[]> {
+    this.#readAgainAfter(transaction);
+    return transaction
+      .update(evaluationItems)
+      .set({ ...to, changedAtMs: this.#environment.clock.wallTimeMs() })
+      .where(
+        and(
+          eq(evaluationItems.request, request),
+          eq(evaluationItems.state, 'asked'),
+          which.site === undefined ? undefined : eq(evaluationItems.site, which.site),
+          which.version === undefined ? undefined : eq(evaluationItems.version, which.version),
+        ),
+      )
+      .returning({ site: evaluationItems.site, version: evaluationItems.version });
+  }
+
+  /** Nobody is waited for any more. */
+  async close(transaction: Queries, request: string): Promise<void> {
+    this.#readAgainAfter(transaction);
+    const closedAtMs = this.#environment.clock.wallTimeMs();
+    await transaction
+      .update(evaluationRequests)
+      .set({ closedAtMs })
+      .where(eq(evaluationRequests.request, request));
+  }
+
+  /** Move every open deadline. */
+  async shiftDeadlines(transaction: Queries, byMs: number): Promise<void> {
+    this.#readAgainAfter(transaction);
+    await transaction
+      .update(evaluationRequests)
+      .set({ deadlineAtMs: sql`${evaluationRequests.deadlineAtMs} + ${byMs}::bigint` })
+      .where(isNull(evaluationRequests.closedAtMs));
+  }
+
+  #readAgainAfter(transaction: Queries): void {
+    this.#environment.transactions.whenEnded(transaction, () => {
+      this.#open.forget();
+    });
+  }
+}

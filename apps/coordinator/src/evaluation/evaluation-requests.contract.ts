@@ -1,0 +1,98 @@
+/** REST routes of requests for evaluations: any version, on every site's held-out images, beside the rounds. */
+import { z } from 'zod';
+import {
+  adapterVersionSchema,
+  evaluationDeadlineMsDefault,
+  evaluationDeadlineMsSchema,
+  evaluationRequestIdSchema,
+  evaluationStateSchema,
+  limits,
+  siteIdSchema,
+  taskIdSchema,
+} from '#core/protocol';
+import {
+  commandRoles,
+  defineRoute,
+  readRoles,
+  reasonBody,
+  taskParams,
+  timeMs,
+} from '../common/contract.ts';
+
+/** One version at one site. */
+export const evaluationItemSchema = z.strictObject({
+  version: adapterVersionSchema,
+  site: siteIdSchema,
+  state: evaluationStateSchema,
+  /** Of `declined` and `lost`: why. */
+  code: z.string().nullable(),
+  reason: z.string().nullable(),
+  changedAtMs: timeMs,
+});
+/** One version at one site. */
+export type EvaluationItem = z.infer<typeof evaluationItemSchema>;
+
+/** One request for evaluations. */
+export const evaluationRequestViewSchema = z.strictObject({
+  request: evaluationRequestIdSchema,
+  task: taskIdSchema,
+  /** `baseline`: what each site trains alone, which the task itself asks for. */
+  subject: z.enum(['global', 'baseline']),
+  reason: z.string().nullable(),
+  requestedAtMs: timeMs,
+  deadlineAtMs: timeMs,
+  /** Null while a site is waited for. */
+  closedAtMs: timeMs.nullable(),
+  /** In a sentence: how many are done, and every site that is not, with its reason. */
+  summary: z.string(),
+  items: z.array(evaluationItemSchema),
+});
+/** One request for evaluations. */
+export type EvaluationRequestView = z.infer<typeof evaluationRequestViewSchema>;
+
+const distinct = (items: readonly (string | number)[]): boolean =>
+  new Set(items).size === items.length;
+
+/** What an administrator asks for. */
+export const evaluationRequestBody = z.strictObject({
+  versions: z
+    .array(adapterVersionSchema)
+    .min(1)
+    .max(limits.evaluationVersionsMax)
+    .refine(distinct, 'expected every version once'),
+  /** Every member of the task where left out. */
+  sites: z
+    .array(siteIdSchema)
+    .min(1)
+    .max(limits.membersMax)
+    .refine(distinct, 'expected every site once')
+    .exactOptional(),
+  /** How long sites have, those that are away now too. */
+  deadlineMs: evaluationDeadlineMsSchema.default(evaluationDeadlineMsDefault),
+  reason: reasonBody.shape.reason.exactOptional(),
+});
+/** What an administrator asks for. */
+export type EvaluationRequestBody = z.infer<typeof evaluationRequestBody>;
+
+/** REST routes of requests for evaluations. */
+export const evaluationRequestRoutes = {
+  create: defineRoute({
+    method: 'POST',
+    path: '/v1/tasks/:task/evaluation-requests',
+    summary: "Ask sites to evaluate versions on their held-out images; a site's policy may decline",
+    roles: commandRoles,
+    params: taskParams,
+    body: evaluationRequestBody,
+    response: evaluationRequestViewSchema,
+    status: 201,
+  }),
+  list: defineRoute({
+    method: 'GET',
+    path: '/v1/tasks/:task/evaluation-requests',
+    summary:
+      'List the requests for evaluations of a task, newest first, with the state of every site',
+    roles: readRoles,
+    params: taskParams,
+    response: z.strictObject({ requests: z.array(evaluationRequestViewSchema) }),
+  }),
+} as const;
