@@ -20,6 +20,10 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration or not
 const configOptions = z.object({ config: z.string() });
 const runOptions = configOptions.extend({ json: z.boolean().default(false) });
 const enrollOptions = configOptions.extend({ codeFile: z.string().optional() });
+const reportOptions = configOptions.extend({
+  json: z.boolean().default(false),
+  version: z.coerce.number().int().min(0).optional(),
+});
 const withdrawOptions = configOptions.extend({ reason: z.string() });
 const showOptions = z.object({ json: z.boolean().default(false) });
 const doctorOptions = showOptions.extend({
@@ -75,9 +79,27 @@ function agentCommand(): Command {
       const { showStatus } = await import('./commands/agent-setup.ts');
       await showStatus(configOptions.parse(options));
     });
+  addReportCommand(agent);
   addWithdrawalCommands(agent);
   addAuditCommands(agent);
   return agent;
+}
+
+function addReportCommand(agent: Command): void {
+  agent
+    .command('report')
+    .description(
+      'tell whether the federation helps this site: a version beside what it trained alone',
+    )
+    .argument('<task>', 'a task of the configuration')
+    .requiredOption('--config <file>', 'configuration of the agent')
+    .option('--version <number>', 'a version that was evaluated here; the newest by default')
+    .option('--json', 'one line of JSON')
+    .action(async (task: string, options: unknown) => {
+      const { reportComparison } = await import('./commands/agent-report.ts');
+      const { config, json, version } = reportOptions.parse(options);
+      await reportComparison(task, { config, json, ...(version === undefined ? {} : { version }) });
+    });
 }
 
 function addWithdrawalCommands(agent: Command): void {

@@ -60,6 +60,8 @@ export function eventText(event: AgentEvent): string {
       return `${event.task}: fetched ${bytesText(event.bytesDone)} of ${bytesText(event.bytes)} of version ${event.version}${duration(event.etaSeconds)}`;
     case 'uploaded':
       return `${roundText(event.task, event.round)}: update of ${bytesText(event.bytes)} is with the coordinator (${event.status}); ${bytesText(event.egressBytes)} left this site for it in all`;
+    case 'evaluation-declined':
+      return `${event.task}: version ${event.version} is not evaluated as asked, ${event.code}: ${event.reason}`;
     case 'evaluated':
       return `${event.task}: ${event.subject} version ${event.version} evaluated on the held-out images`;
     case 'version':

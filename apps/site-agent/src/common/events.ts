@@ -100,6 +100,13 @@ type RoundDecisionEvent =
       readonly code: string;
       readonly reason: string;
     }
+  | {
+      readonly event: 'evaluation-declined';
+      readonly task: string;
+      readonly version: number;
+      readonly code: string;
+      readonly reason: string;
+    }
   | { readonly event: 'task-withdrawn'; readonly task: string; readonly reason: string }
   | { readonly event: 'task-rejoined'; readonly task: string }
   | {

@@ -97,6 +97,18 @@ const trainerSchema = z.strictObject({
   batchSizeEvaluation: z.number().int().min(1).max(256).default(16),
 });
 
+/** What this site does and lets out beside the rounds. */
+const policySchema = z.strictObject({
+  /** Evaluate published versions on this site's held-out images when an administrator asks. */
+  evaluations: z.boolean().default(true),
+  /** Train alone once, where a task asks for it, and report how that adapter does; it stays here. */
+  baseline: z.boolean().default(true),
+  /** Report by how much a version is better than what this site trained alone, with its interval. */
+  comparison: z.boolean().default(false),
+});
+/** What this site does and lets out beside the rounds. */
+export type PolicyConfig = z.infer<typeof policySchema>;
+
 /** Which engine trains; `auto` takes onnx on a CPU, and tfjs where onnx cannot be used. */
 export const engineNameSchema = z.enum(['onnx', 'tfjs', 'auto']);
 /** Where it may compute; a GPU needs tfjs with its native part. */
@@ -125,6 +137,7 @@ export const agentConfigSchema = z.strictObject({
     })
     .prefault({}),
   tasks: z.record(taskIdSchema, taskSchema).default({}),
+  policy: policySchema.prefault({}),
   imageCacheBytesMax: z
     .number()
     .int()
@@ -154,6 +167,7 @@ export interface AgentConfig {
   readonly backbones: readonly { readonly path: string; readonly fingerprint: string | null }[];
   readonly engine: EngineConfig;
   readonly tasks: ReadonlyMap<string, TaskConfig>;
+  readonly policy: PolicyConfig;
   readonly imageCacheBytesMax: number;
   readonly keepVersionsLatest: number;
   readonly logLevel: ParsedConfig['logLevel'];

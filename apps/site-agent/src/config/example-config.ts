@@ -40,6 +40,12 @@ tasks:
     # splitSeed: melo       # another seed gives another split
     # keepVersions: [3]     # versions that stay in adapters/ for good, e.g. the one in use
 
+# What this hospital does and lets out beside the rounds.
+# policy:
+#   evaluations: true       # evaluate versions on the held-out images when an administrator asks
+#   baseline: true          # train alone once, where a task asks for it; the adapter stays here, its figures are reported
+#   comparison: false       # report by how much a version is better than that, with its interval; \`melo agent report\` tells it here anyway
+
 # imageCacheBytesMax: 2147483648
 # keepVersionsLatest: 5   # versions of each task that stay in adapters/
 # logLevel: info

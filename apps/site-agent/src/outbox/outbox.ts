@@ -169,6 +169,11 @@ export class Outbox {
     await writeDurably(join(this.#directory, name), encodeEntry(header, new Uint8Array(0)));
   }
 
+  /** Whether a signed score report of this name waits. */
+  async hasEvaluation(task: string, subject: string): Promise<boolean> {
+    return (await readdir(this.#directory)).includes(`${task}.${subject}.evaluation`);
+  }
+
   /** List the names of what waits: updates first, since a round waits for them. */
   async names(): Promise<string[]> {
     const names = (await readdir(this.#directory)).sort();

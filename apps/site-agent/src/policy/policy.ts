@@ -78,7 +78,10 @@ function checkDescription(open: RoundOpen, layout: AdapterLayout): Decline | nul
 }
 
 /** The digest that this site knows of a version: null for a version 0 not seen yet, undefined for one it does not know. */
-function digestOf({ version, adapterDigest, adapterDigests }: KnownVersion, of: number) {
+export function digestOf(
+  { version, adapterDigest, adapterDigests }: KnownVersion,
+  of: number,
+): string | null | undefined {
   if (of === version && adapterDigest !== null) return adapterDigest;
   return of === 0 && version === 0 ? (adapterDigests[0] ?? null) : adapterDigests[of];
 }

@@ -13,7 +13,14 @@ import type { SiteId, RoundKey } from '#core/protocol';
 import type { Heartbeat } from './heartbeat.ts';
 import type { TaskJournal } from './task-journal.ts';
 import type { Withdrawals } from './withdrawals.ts';
+import type { ScoreArchive } from './score-archive.ts';
 import type { VersionStore } from './version-store.ts';
+
+/** What the coordinator of the present connection can do beyond the first release; asked before any work is lined up. */
+export interface CoordinatorAbilities {
+  /** It takes everything that a report may carry. */
+  takesFullReports: boolean;
+}
 
 /** Everything a round needs at this site. */
 export interface AgentContext {
@@ -31,6 +38,8 @@ export interface AgentContext {
   readonly outbox: Outbox;
   readonly pump: OutboxPump;
   readonly versions: VersionStore;
+  readonly scores: ScoreArchive;
+  readonly abilities: CoordinatorAbilities;
   readonly heartbeat: Heartbeat;
   readonly emit: EmitEvent;
   readonly logger: Logger;

@@ -12,6 +12,7 @@ import {
   protocolVersion,
   roundKeySchema,
   type AdapterReference,
+  type EvaluationSubject,
   type RoundKey,
   type TaskId,
 } from '#core/protocol';
@@ -61,6 +62,7 @@ export function trainerJob(
     readonly task: TaskConfig;
     readonly preprocessing: RoundJob['preprocessing'];
     readonly training: TrainingSettings | null;
+    readonly taskName: string;
   },
 ): RoundJob {
   const { dataDirectory, engine, imageCacheBytesMax, trainer } = context.config;
@@ -79,6 +81,9 @@ export function trainerJob(
     training: work.training,
     checkpointIntervalMs: trainer.checkpointIntervalMs,
     evaluationBatchSize: trainer.batchSizeEvaluation,
+    compareWith: context.config.policy.comparison
+      ? context.scores.baselinePath(work.taskName)
+      : null,
   };
 }
 
@@ -88,31 +93,43 @@ export async function reportEvaluation(
   files: WorkFiles,
   about: {
     readonly task: TaskId;
-    readonly subject: 'global' | 'local';
+    readonly subject: EvaluationSubject;
     readonly version: number;
     readonly round: number | null;
     readonly adapterDigest: string;
   },
 ): Promise<void> {
-  const stored = await files.readReport(about.subject);
+  const file = about.subject === 'global' ? 'global' : 'local'; // a baseline is a local training too
+  const stored = await files.readReport(file);
   if (stored === null)
     throw new StateError('STATE_CONFLICT', 'score report: expected a file; evaluate again');
+  const { heldOutImages, report, ...sureness } = stored;
+  const { confidence: _, ...plainReport } = report;
+  const isFull = context.abilities.takesFullReports;
   const payload = encodePayload(evaluationPayloadSchema, {
     type: 'evaluation',
     protocol: protocolVersion,
     federation: context.federation,
     site: context.site,
     ...about,
-    heldOutImages: stored.heldOutImages,
-    report: stored.report,
+    heldOutImages,
+    report: isFull ? report : plainReport,
+    ...(isFull ? sureness : {}),
   });
   const evaluation = signPayload(signDomains.evaluation, payload, context.keys.signing.secretKey);
-  const name = `${about.subject}-${about.subject === 'global' ? about.version : (about.round ?? 0)}`;
+  const name = `${about.subject}-${about.subject === 'local' ? (about.round ?? 0) : about.version}`;
   context.crashPoints.reach('agent.evaluation-signed');
   await context.outbox.addEvaluation(about.task, name, evaluation);
   context.crashPoints.reach('agent.evaluation-kept');
-  if (about.subject === 'global')
-    await context.journal.update(about.task, { evaluatedVersion: about.version });
+  if (about.subject === 'global') {
+    await context.journal.update(about.task, ({ evaluatedVersion }) => ({
+      evaluatedVersion: Math.max(evaluatedVersion, about.version), // an earlier one may have been asked for
+    }));
+  }
+  if (about.subject !== 'local') {
+    const version = about.subject === 'global' ? about.version : null;
+    await context.scores.keep(about.task, version, files.scoresPath(file));
+  }
   const { task, version, subject } = about;
   context.emit({ event: 'evaluated', task, version, subject });
   context.pump.kick();
@@ -218,6 +235,7 @@ export class RoundWorker {
         ? await this.#siteStates.upTo(open.task, open.globalVersion)
         : null,
       task,
+      taskName: open.task,
       preprocessing: open.preprocessing,
       training: {
         plan: open.plan,

@@ -17,8 +17,8 @@ import { declineForError, type KnownBackbone } from '../policy/policy.ts';
 import { isLinkError, type CoordinatorCommands } from '../transport/connection.ts';
 import type { Trainer } from '../trainer/trainer.ts';
 import { roundName, type AgentContext } from './context.ts';
-import { FinalEvaluation } from './final-evaluation.ts';
 import { forgetWhereAccepted, isForked } from './forks.ts';
+import { EvaluationDesk } from './evaluation-desk.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { downloadReporter } from './progress-reporter.ts';
 import { pumpEvents } from './pump-events.ts';
@@ -26,6 +26,8 @@ import { pruneVersions } from './kept-versions.ts';
 import { failureOf, RoundWorker, type AcceptedRound } from './round-worker.ts';
 import { Synchroniser, type NewVersion } from './synchroniser.ts';
 import { TaskJournal } from './task-journal.ts';
+import { ScoreArchive } from './score-archive.ts';
+import { FinalEvaluation } from './version-evaluation.ts';
 import { VersionStore } from './version-store.ts';
 import { WithdrawalWatch } from './withdrawal-watch.ts';
 import { Withdrawals } from './withdrawals.ts';
@@ -104,6 +106,8 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
       commands: connection,
       keyPair: keys.agreement,
     }),
+    scores: new ScoreArchive(directory),
+    abilities: { takesFullReports: false },
     heartbeat,
     emit,
     logger,
@@ -122,6 +126,7 @@ export class SiteAgent {
   /** Failures of a round's work in this process, by name. */
   readonly #failures = new Map<string, number>();
   readonly #withdrawals: WithdrawalWatch;
+  readonly #desk: EvaluationDesk;
   #isWanted = false;
   #isHelloDue = true;
   #isWaitingSaid = false;
@@ -131,6 +136,9 @@ export class SiteAgent {
   private constructor(context: AgentContext) {
     this.#context = context;
     this.#synchroniser = new Synchroniser(context);
+    this.#desk = new EvaluationDesk(context, this.#queue, (delayMs) => {
+      this.#later(delayMs);
+    });
     this.#queue.onIdle = () => {
       this.#sayWaiting();
     };
@@ -187,9 +195,11 @@ export class SiteAgent {
         await this.#context.audit.compare(isNewConnection);
         const { accepted, newVersions } = await this.#synchroniser.synchronise();
         this.#lookAtForkLater();
+        const asked = await this.#desk.pull();
         this.#arrange(accepted);
         for (const found of newVersions) await this.#keepVersion(found);
         this.#evaluateFinalVersions();
+        await this.#desk.arrange(asked);
         this.#sayWaiting();
       } catch (error) {
         this.#afterFailure(error);
@@ -254,7 +264,7 @@ export class SiteAgent {
   /** Line up the rounds to work on, and call off those that are over. */
   #arrange(accepted: readonly AcceptedRound[]): void {
     const names = new Set(accepted.map(({ key }) => roundName(key)));
-    this.#queue.keepOnly((key) => names.has(key) || key.startsWith('final/'));
+    this.#queue.keepOnly((key) => names.has(key) || /^(?:final|asked)\//.test(key));
     for (const round of accepted) {
       const key = roundName(round.key);
       if ((this.#notBeforeMs.get(key) ?? 0) > performance.now()) continue;

@@ -4,9 +4,9 @@ import type { WorkQueue } from './work-queue.ts';
 
 const checkIntervalMs = 1000;
 
-/** Whether a piece of work is for a task: a round of it, or the evaluation of its last version. */
+/** Whether a piece of work is for a task: a round of it, or an evaluation. */
 const isFor = (key: string, task: string): boolean =>
-  key.startsWith(`${task}/`) || key.startsWith(`final/${task}/`);
+  ['', 'final/', 'asked/'].some((kind) => key.startsWith(`${kind}${task}/`));
 
 /** Watches the folder of withdrawals. */
 export class WithdrawalWatch {

@@ -4,6 +4,8 @@
 export interface WorkItem {
   /** Two items of one key are one. */
   readonly key: string;
+  /** Lets everything else go first, and is called off for it; it is run again afterwards. */
+  readonly isPatient?: true;
   /** Never rejects: it reports its failures itself. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -12,9 +14,10 @@ export interface WorkItem {
 export class WorkQueue {
   readonly #waiting: WorkItem[] = [];
   #active: {
-    readonly key: string;
+    readonly item: WorkItem;
     readonly abort: AbortController;
     readonly ended: Promise<void>;
+    isPutOff: boolean;
   } | null = null;
   #running: Promise<void> | null = null;
   #isStopped = false;
@@ -24,7 +27,13 @@ export class WorkQueue {
   /** Add an item unless one of its key waits or runs. */
   add(item: WorkItem): void {
     if (this.#isStopped || this.has(item.key)) return;
-    this.#waiting.push(item);
+    const firstPatient = this.#waiting.findIndex(({ isPatient }) => isPatient === true);
+    const isLast = item.isPatient === true || firstPatient === -1;
+    this.#waiting.splice(isLast ? this.#waiting.length : firstPatient, 0, item);
+    if (this.#active?.item.isPatient === true && item.isPatient !== true) {
+      this.#active.isPutOff = true;
+      this.#active.abort.abort();
+    }
     this.#running ??= this.#consume();
   }
 
@@ -35,20 +44,22 @@ export class WorkQueue {
 
   /** Whether an item of this key waits or runs. */
   has(key: string): boolean {
-    return this.#active?.key === key || this.#waiting.some((item) => item.key === key);
+    return this.#active?.item.key === key || this.#waiting.some((item) => item.key === key);
   }
 
   /** Call off every item that `isWanted` does not want. */
   keepOnly(isWanted: (key: string) => boolean): void {
     const wanted = this.#waiting.filter((item) => isWanted(item.key));
     this.#waiting.splice(0, this.#waiting.length, ...wanted);
-    if (this.#active !== null && !isWanted(this.#active.key)) this.#active.abort.abort();
+    if (this.#active === null || isWanted(this.#active.item.key)) return;
+    this.#active.isPutOff = false;
+    this.#active.abort.abort();
   }
 
   /** Call off every item that `isUnwanted` names, and wait until none of them runs. */
   async callOff(isUnwanted: (key: string) => boolean): Promise<void> {
     this.keepOnly((key) => !isUnwanted(key));
-    if (this.#active !== null && isUnwanted(this.#active.key)) await this.#active.ended;
+    if (this.#active !== null && isUnwanted(this.#active.item.key)) await this.#active.ended;
   }
 
   /** Call off everything and take nothing more. */
@@ -62,9 +73,11 @@ export class WorkQueue {
     for (let item = this.#waiting.shift(); item !== undefined; item = this.#waiting.shift()) {
       const abort = new AbortController();
       const ended = item.run(abort.signal);
-      this.#active = { key: item.key, abort, ended };
+      const active = { item, abort, ended, isPutOff: false };
+      this.#active = active;
       await ended;
       this.#active = null;
+      if (active.isPutOff) this.#waiting.push(item);
     }
     this.#running = null;
     if (!this.#isStopped) this.onIdle();

@@ -26,6 +26,9 @@ import {
 } from '#core/crypto';
 import {
   decodePayload,
+  evaluationDeclineSchema,
+  evaluationPayloadSchema,
+  evaluationRequestSchema,
   encodePayload,
   manifestSchema,
   planDigest,
@@ -35,6 +38,7 @@ import {
   roundResultSchema,
   siteCommands,
   taskDefinitionSchema,
+  type EvaluationRequest,
   type MemberStatus,
   type RoundOpen,
   type TaskDefinition,
@@ -76,6 +80,7 @@ export class FakeTask {
   readonly #siteKeys: SiteKeys;
   readonly #blobs = new Map<string, Uint8Array>();
   readonly #results: object[] = [];
+  #asked: { readonly request: EvaluationRequest; readonly message: object }[] = [];
   readonly #resultDigests: string[] = [];
   /** Where set, rounds start from this version instead of the newest, until one is published. */
   rerunFrom: number | null = null;
@@ -118,7 +123,24 @@ export class FakeTask {
       ok: true,
       status: (this.status = 'withdrawn'),
     }));
-    coordinator.handlers.set('evaluation', () => ({ ok: true }));
+    coordinator.handlers.set('evaluation', (raw) => {
+      const { evaluation } = siteCommands.evaluation.request.parse(raw);
+      const { subject, version } = decodePayload(
+        evaluationPayloadSchema,
+        evaluation.payload,
+        'evaluation',
+      );
+      this.#asked = this.#asked.filter(
+        ({ request }) => request.subject !== subject || request.versions[0]?.version !== version,
+      );
+      return { ok: true };
+    });
+    coordinator.handlers.set('evaluation:decline', (raw) => {
+      const { decline } = siteCommands['evaluation:decline'].request.parse(raw);
+      const said = decodePayload(evaluationDeclineSchema, decline.payload, 'decline');
+      this.#asked = this.#asked.filter(({ request }) => request.request !== said.request);
+      return { ok: true };
+    });
     coordinator.handlers.set('blob:get', (raw) => {
       const { digest, offset, length } = siteCommands['blob:get'].request.parse(raw);
       const blob = this.#blobs.get(digest) ?? new Uint8Array(0);
@@ -182,6 +204,49 @@ export class FakeTask {
     };
     this.status = 'invited';
     this.coordinator.announce(1);
+  }
+
+  /** Ask for the evaluation of a version beside the rounds, or for a baseline, until it is reported or declined. */
+  ask(version: number, change: Partial<EvaluationRequest> = {}): void {
+    const { file, reference } = this.#versions[version] ?? {};
+    if (file === undefined || reference === undefined) throw new Error('expected a version');
+    const request = evaluationRequestSchema.parse({
+      type: 'evaluation-request',
+      protocol: protocolVersion,
+      federation: this.coordinator.federation,
+      task: this.definition.task,
+      request: toHex(randomBytes(8)),
+      subject: 'global',
+      sites: this.definition.members,
+      versions: [{ version, adapterDigest: adapterDigest(file) }],
+      baseline: null,
+      requestedAtMs: 1,
+      deadlineAtMs: 2,
+      ...change,
+    });
+    const payload = encodePayload(evaluationRequestSchema, request);
+    const { secretKey } = this.coordinator.signing;
+    const signed = signPayload(signDomains.evaluationRequest, payload, secretKey);
+    this.#asked.push({ request, message: { request: this.#wire(signed), adapter: reference } });
+    this.coordinator.handlers.set('evaluation:get', () => ({
+      ok: true,
+      asked: this.#asked.map(({ message }) => message),
+      hasMore: false,
+    }));
+    this.coordinator.announce(4);
+  }
+
+  /** Ask for what a site trains alone, under the budget of so many rounds. */
+  askBaseline(rounds: number): void {
+    const layout = adapterLayout(specificationOf(this.definition));
+    const trainedTensors = [...resolveTrainedTensors('all', layout)];
+    const { plan } = this.definition;
+    this.ask(0, { subject: 'baseline', baseline: { rounds, plan, trainedTensors } });
+  }
+
+  /** What is asked and neither reported nor declined. */
+  get asked(): readonly EvaluationRequest[] {
+    return this.#asked.map(({ request }) => request);
   }
 
   /** The round is over without a version. */

@@ -65,6 +65,8 @@ export const roundJobSchema = z.strictObject({
   training: trainingSchema.nullable(),
   checkpointIntervalMs: z.number().int().min(0),
   evaluationBatchSize: z.number().int().min(1).max(256),
+  /** Scores of another model on the same images, with which a version is compared; null for no comparison. */
+  compareWith: pathSchema.nullable(),
 });
 /** One round's work. */
 export type RoundJob = z.infer<typeof roundJobSchema>;

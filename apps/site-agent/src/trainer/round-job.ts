@@ -27,6 +27,7 @@ import {
   trainLocally,
 } from '#core/training';
 import type { LocalTrainingResult, SiteState, TrainingCheckpoint } from '#core/training';
+import { bootstrapIntervals, groupingOf, pairedDifference } from '#core/evaluation';
 import { makePrivateDirectory } from '../common/durable-file.ts';
 import { checkClasses, findDataset, labelText, type DatasetImage } from '../data/dataset.ts';
 import type { ImageStore } from '../data/image-store.ts';
@@ -38,7 +39,8 @@ import type {
   TrainerProgress,
   TrainingSettings,
 } from './messages.ts';
-import { WorkFiles, type KeptFiles } from './work-files.ts';
+import { heldOutDigest, readScores, writeScores, type HeldOutScores } from './held-out-scores.ts';
+import { WorkFiles, type KeptFiles, type StoredReport } from './work-files.ts';
 
 /** What the work needs from outside: the process hands in sharp and the engine, a spec hands in fakes. */
 export interface RoundJobPorts {
@@ -151,8 +153,12 @@ class RoundWork {
     if ((await this.#files.readReport(subject)) !== null) return;
     const { heldOut } = await this.#prepare();
     const model = await this.#loadModel();
+    let logits: Float32Array = new Float32Array(0);
     const report = await evaluate({
       model,
+      onScored: (all) => {
+        logits = all;
+      },
       images: heldOut.labelled,
       adapter: subject === 'global' ? this.#start : await this.#files.readLocal(),
       classes: this.#adapter.specification.classes.length,
@@ -162,8 +168,41 @@ class RoundWork {
         this.#progress('evaluating', done, count);
       },
     });
-    await this.#files.writeReport(subject, { heldOutImages: heldOut.labelled.count, report });
+    const scores = this.#scoresOf(heldOut, logits);
+    const comparison = subject === 'global' ? await this.#comparison(scores) : null;
+    await writeScores(this.#files.scoresPath(subject), scores);
+    await this.#files.writeReport(subject, {
+      heldOutImages: heldOut.labelled.count,
+      report,
+      ...uncertaintyOf(scores),
+      ...(comparison === null ? {} : { comparison }),
+    });
     this.#crashPoints.reach('trainer.report-written');
+  }
+
+  #scoresOf({ images, labelled }: PreparedImages, logits: Float32Array): HeldOutScores {
+    const { labels, findings } = labelled;
+    return {
+      images: heldOutDigest(images),
+      scored: {
+        classes: this.#adapter.specification.classes.length,
+        activation: this.#activation,
+        ...{ logits, labels },
+        ...(findings === undefined ? {} : { findings }),
+        groups: images.map(({ group }) => group),
+      },
+    };
+  }
+
+  /** How the version differs from another model on the same images; null where there is none, or it saw others. */
+  async #comparison(
+    scores: HeldOutScores,
+  ): Promise<NonNullable<StoredReport['comparison']> | null> {
+    const { compareWith } = this.#job;
+    const other = compareWith === null ? null : await readScores(compareWith);
+    if (other?.images !== scores.images) return null;
+    const { interval, ...figures } = pairedDifference(scores.scored, other.scored, { seed });
+    return { ...figures, interval: interval && [...interval] };
   }
 
   async #train(): Promise<void> {
@@ -276,6 +315,26 @@ class RoundWork {
       ]),
     );
   }
+}
+
+/** The draws are the same for every version, so that a site's intervals can be laid side by side. */
+const seed = 'held-out';
+
+/** How sure the figures are: how images belong together, and intervals drawn by patient. */
+function uncertaintyOf({ scored }: HeldOutScores): Pick<StoredReport, 'grouping' | 'bootstrap'> {
+  const { auc, ...rest } = bootstrapIntervals(scored, { seed });
+  const copy = (ends: readonly [number, number] | null): [number, number] | null =>
+    ends && [ends[0], ends[1]];
+  return {
+    grouping: groupingOf(scored.groups),
+    bootstrap: {
+      replicates: rest.replicates,
+      auc: auc.map(copy),
+      macroAuc: copy(rest.macroAuc),
+      accuracy: copy(rest.accuracy),
+      balancedAccuracy: copy(rest.balancedAccuracy),
+    },
+  };
 }
 
 /** Do a round's work part by part. */

@@ -30,6 +30,7 @@ const job = roundJobSchema.parse({
   training: null,
   checkpointIntervalMs: 0,
   evaluationBatchSize: 1,
+  compareWith: null,
 });
 
 /** A trainer process of a few lines; `starts` counts how often it was started, `jobs` how many it was given. */

@@ -4,8 +4,14 @@ import { readFile, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { decodeFloats, encodeFloats } from '#core/adapter';
 import { concatBytes } from '#core/bytes';
-import { digestSchema, limits } from '#core/protocol';
-import { scoreReportSchema, type ScoreReport } from '#core/evaluation';
+import {
+  bootstrapSchema,
+  comparisonSchema,
+  digestSchema,
+  groupingSchema,
+  limits,
+} from '#core/protocol';
+import { scoreReportSchema } from '#core/evaluation';
 import {
   readIfPresent,
   readJsonIfPresent,
@@ -29,13 +35,13 @@ const reportFileSchema = z.strictObject({
   version: z.literal(1),
   heldOutImages: z.number().int().min(0).max(limits.samplesMax),
   report: scoreReportSchema,
+  grouping: groupingSchema.exactOptional(),
+  bootstrap: bootstrapSchema.exactOptional(),
+  comparison: comparisonSchema.exactOptional(),
 });
 
-/** A score report and the number of images behind it. */
-export interface StoredReport {
-  readonly heldOutImages: number;
-  readonly report: ScoreReport;
-}
+/** A score report, what is behind it and how sure it is. */
+export type StoredReport = Omit<z.infer<typeof reportFileSchema>, 'version'>;
 
 /** What a site keeps of a round for itself. */
 export interface KeptFiles {
@@ -61,11 +67,19 @@ export class WorkFiles {
   }
 
   async readReport(subject: 'global' | 'local'): Promise<StoredReport | null> {
-    return readJsonIfPresent(this.#path(`${subject}-report.json`), reportFileSchema);
+    const file = await readJsonIfPresent(this.#path(`${subject}-report.json`), reportFileSchema);
+    if (file === null) return null;
+    const { version: _, ...report } = file;
+    return report;
   }
 
   async writeReport(subject: 'global' | 'local', report: StoredReport): Promise<void> {
     await writeJsonDurably(this.#path(`${subject}-report.json`), { version: 1, ...report });
+  }
+
+  /** Where the scores behind a report are. */
+  scoresPath(subject: 'global' | 'local'): string {
+    return this.#path(`${subject}-scores.json`);
   }
 
   /** What the local round gave, once all of it is on disk. */
