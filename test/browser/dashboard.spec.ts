@@ -98,6 +98,18 @@ describe.each([
     await page.getByText('AUCs of sites are never averaged').waitFor();
   });
 
+  test('a figure that is without a planned site says so below the table, by name', async () => {
+    const table = watched.page.getByRole('table', { name: 'Versions at sites' });
+    const pooled = table.getByRole('row', { name: 'all sites (pooled)' });
+    await pooled
+      .getByText(/^0\.\d{3}\*/)
+      .first()
+      .waitFor();
+    await table.getByRole('row', { name: playedSite }).getByText('no report').first().waitFor();
+    const note = `* Version ${rounds - 1} is without ${playedSite}: no report yet.`;
+    await watched.page.getByText(note).waitFor();
+  });
+
   test('the adapter that is downloaded has the digest of the registry', async () => {
     const version = await demo.federation.version(demoTask, rounds - 1);
     const name = `Download version ${rounds - 1} of ${demoTask}`;

@@ -95,6 +95,7 @@ async function newJob(rank: number): Promise<RoundJob> {
     },
     checkpointIntervalMs: 0,
     evaluationBatchSize: 16,
+    compareWith: null,
   });
 }
 

@@ -109,13 +109,21 @@ const siteEvaluation = { site: z.string(), heldOutImages: z.number(), summary: s
 export const evaluationSchema = z.object({
   version: z.number(),
   pooled: summarySchema.nullable(),
+  pooledIntervals: z.object({ macroAuc: z.tuple([z.number(), z.number()]).nullable() }).nullable(),
+  absent: z.array(z.object({ site: z.string(), state: z.string().nullable(), reason: z.string() })),
+  decision: z.object({ promotion: z.string(), reason: z.string() }).nullable(),
   sites: z.array(z.object(siteEvaluation)),
   local: z.array(z.object({ ...siteEvaluation, round: z.number() })),
 });
 /** Figures of one version. */
 export type Evaluation = z.infer<typeof evaluationSchema>;
 /** Figures of every version. */
-export const evaluationsSchema = z.object({ evaluations: z.array(evaluationSchema) });
+export const evaluationsSchema = z.object({
+  evaluations: z.array(evaluationSchema),
+  baselines: z.array(z.object(siteEvaluation)),
+});
+/** Figures of every version. */
+export type Evaluations = z.infer<typeof evaluationsSchema>;
 
 /** One version of an adapter. */
 export const versionSchema = z.object({

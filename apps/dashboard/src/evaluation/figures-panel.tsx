@@ -2,10 +2,11 @@
 import { LineChart } from '@mantine/charts';
 import { SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { resourcesOf, useResource } from '../api/resources.ts';
-import type { Evaluation } from '../api/schemas.ts';
+import type { Evaluation, Evaluations } from '../api/schemas.ts';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatCount, formatFigure } from '../common/format.ts';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
+import { MatrixTable } from './matrix-table.tsx';
 import {
   globalKey,
   linesOf,
@@ -138,7 +139,11 @@ const versionColumns: readonly Column<Evaluation>[] = [
   { label: 'Loss', align: 'right', cell: ({ pooled }) => formatFigure(pooled?.loss) },
 ];
 
-function Figures({ evaluations }: { readonly evaluations: readonly Evaluation[] }) {
+function Figures(props: {
+  readonly evaluations: readonly Evaluation[];
+  readonly all: Evaluations;
+}) {
+  const { evaluations, all } = props;
   const newest = newestEvaluated(evaluations);
   return (
     <Stack gap="md">
@@ -164,6 +169,7 @@ function Figures({ evaluations }: { readonly evaluations: readonly Evaluation[] 
           />
         </div>
       )}
+      <MatrixTable evaluations={all} />
       <details>
         <summary>Every version over all sites, as a table</summary>
         <DataTable
@@ -191,7 +197,7 @@ export function FiguresPanel({ task }: { readonly task: string }) {
           after a round.
         </Empty>
       ) : (
-        <Figures evaluations={evaluated} />
+        <Figures evaluations={evaluated} all={data} />
       )}
     </Panel>
   );

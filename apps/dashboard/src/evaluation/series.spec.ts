@@ -18,6 +18,9 @@ const evaluation = (version: number, change: Partial<Evaluation> = {}): Evaluati
   pooled: summary(0.9),
   sites: [report('north', 0.8), report('south', 0.6)],
   local: [],
+  pooledIntervals: null,
+  absent: [],
+  decision: null,
   ...change,
 });
 
