@@ -126,7 +126,7 @@ async function main(): Promise<number> {
       progress: (message) => say(startedAtMs, message),
     });
     if (!quick) await writeResults(table.section ?? name, table);
-    process.stdout.write(`${table.title}\n\n${renderTable(table)}\n`);
+    process.stdout.write(`${[table.title, renderTable(table), ...table.notes].join('\n\n')}\n`);
     return exitCodes.ok;
   } finally {
     await killAllProcesses();

@@ -65,4 +65,9 @@ export const methods: readonly Method[] = [
       aggregation: { serverStep: { name: 'adam', learningRate } },
     }),
   },
+  federated('prox', { site: { proximalWeight: 0.1 } }),
+  federated('class-prior', { site: { classPriorCorrection: true } }, true),
+  federated('private-head', { site: { privatePart: 'head' } }),
+  federated('private-b', { site: { privatePart: 'lora_B' } }),
+  federated('kept-optimiser', { site: { optimiserState: 'kept' } }),
 ];

@@ -133,7 +133,8 @@ export function methodsTable(
     notes: [
       `Macro AUC of the last version on the held-out images of all sites together: mean over ${seeds} seeds (smallest to largest); each seed has another split, ` +
         `another sharing-out and another start. \`local-only\` is the mean over the sites. ${firstOfSet.map((each) => sizesSentence(each, each.set.name)).join('; ')}. ` +
-        'Columns train with as many passes over the images as the federated one.',
+        'Columns train with as many passes over the images as the federated one. Where a part of the adapter stays at the sites (`private-head`, `private-b`), each ' +
+        "site's images are measured with its own adapter, so that what it gains is told by the second table below.",
       'Best federated method by setting. ' +
         compared.map((each) => bestSentence(each, isOneSet)).join('; ') +
         '.',

@@ -40,4 +40,23 @@ describe('progress of a simulation', () => {
       '\n',
     ]);
   });
+
+  test('does not count the time of one phase as that of another', () => {
+    let nowMs = 0;
+    const lines: string[] = [];
+    const reporter = simulationReporter({ write: (text) => lines.push(text) }, () => nowMs);
+    const preparing: SimulationProgress = {
+      ...{ phase: 'preparing', what: 'images', done: 1, total: 2, worked: 1 },
+    };
+    const at = (ms: number, progress: SimulationProgress): void => {
+      nowMs = ms;
+      reporter.report(progress);
+    };
+    at(5000, { ...half, done: 10, worked: 5 });
+    at(95_000, preparing);
+    at(100_000, { ...half, done: 15, worked: 10 });
+    at(110_000, { ...half, done: 25, worked: 20 });
+    // 20 of 100 took 20 s.
+    expect(lines.at(-1)).toBe('training fedavg, seed 1: federated, 25 %, about 75 s left\n');
+  });
 });

@@ -32,14 +32,14 @@ export function progressText(progress: SimulationProgress, elapsedMs: number): s
   return `${phase} ${what}${percent}${left}`;
 }
 
-/** Make a reporter. */
+/** Make a reporter; phases take turns where sites differ, and each has its own clock. */
 export function simulationReporter(
   stream: ProgressStream,
   now: () => number = () => performance.now(),
 ): SimulationReporter {
-  let phase: SimulationProgress['phase'] | null = null;
-  let phaseAtMs = 0;
-  let lastMs = 0;
+  const spent = new Map<SimulationProgress['phase'], { ms: number; worked: number }>();
+  const startedAtMs = now();
+  let [seenAtMs, lastMs] = [startedAtMs, startedAtMs];
   let isLineOpen = false;
   const isTerminal = stream.isTTY === true;
   const end = (): void => {
@@ -48,13 +48,15 @@ export function simulationReporter(
   };
   const report = (progress: SimulationProgress): void => {
     const atMs = now();
-    if (progress.phase !== phase) {
-      [phase, phaseAtMs, lastMs] = [progress.phase, atMs, atMs];
-      return;
-    }
+    const { phase, worked } = progress;
+    const before = spent.get(phase);
+    const isAnew = before === undefined || worked < before.worked; // the images of other sites
+    const elapsedMs = (isAnew ? 0 : before.ms) + atMs - seenAtMs;
+    spent.set(phase, { ms: elapsedMs, worked });
+    seenAtMs = atMs;
     if (atMs - lastMs < (isTerminal ? redrawEveryMs : linesEveryMs)) return;
     lastMs = atMs;
-    const text = progressText(progress, atMs - phaseAtMs);
+    const text = progressText(progress, elapsedMs);
     const width = (stream.columns ?? 80) - 1;
     stream.write(isTerminal ? `\r${text.slice(0, width)}\u001B[K` : `${text}\n`);
     isLineOpen = isTerminal;

@@ -6,7 +6,6 @@
  */
 import {
   adapterCard,
-  adapterDelta,
   adapterDigest,
   adapterLayout,
   decodeAdapterFile,
@@ -29,8 +28,18 @@ import type { EngineModel } from '#core/engine';
 import { assert } from '#core/errors';
 import type { ScoreReport } from '#core/evaluation';
 import { activationOfLoss, type TaskDefinition } from '#core/protocol';
-import { evaluate, trainLocally, type LabelledImages } from '#core/training';
+import {
+  decodeSiteState,
+  emptySiteState,
+  encodeSiteState,
+  evaluate,
+  personalised,
+  trainLocally,
+  type LabelledImages,
+  type SiteState,
+} from '#core/training';
 import { agentVersion } from '../common/agent-version.ts';
+import { keptState, localTraining, sentChange } from '../trainer/local-round.ts';
 import { forwardPass, headPass, selectedTensors, type Column } from './columns.ts';
 import type { SimulatedSite } from './sites.ts';
 import type { RoundRecord, StoredRound, WorkStore } from './work-store.ts';
@@ -117,30 +126,42 @@ class ColumnWork {
     );
     const updates: SiteUpdate[] = [];
     const losses: Record<string, number> = {};
+    const kept = new Map<string, Uint8Array>();
     for (const { site, images } of this.#context.members) {
-      const trained = await this.#train({ site, images, round, global, trainedTensors });
+      const siteState = this.#siteState(before, site);
+      const trained = await this.#train({
+        ...{ site, images, round, global, siteState, trainedTensors },
+      });
       const weight = method.isWeighted && plan.weights === 'samples' ? images.count : 1;
       updates.push({ site, weight, delta: trained.delta });
       losses[site] = trained.meanLoss;
+      if (trained.kept !== null) kept.set(site, encodeSiteState(layout, trained.kept));
     }
     const state = before.aggregation === null ? null : decodeState(layout, before.aggregation);
     const next = aggregateRound({ plan, layout, trainedTensors, global, updates, state });
     const version = this.#version(round, before.version, updates, next.values);
     const isMeasured = round === rounds || round % this.#context.measureEvery === 0;
+    const stored: StoredRound = {
+      version,
+      aggregation: next.state === null ? null : encodeState(layout, next.state),
+      sites: kept,
+    };
     return {
       record: {
         version: 1,
         round,
         digest: adapterDigest(version),
         losses,
-        reports: isMeasured ? await this.#measure(next.values) : null,
+        reports: isMeasured ? await this.#measure(next.values, stored) : null,
       },
-      stored: {
-        version,
-        aggregation: next.state === null ? null : encodeState(layout, next.state),
-        sites: new Map(),
-      },
+      stored,
     };
+  }
+
+  /** What a site kept of the round before for itself. */
+  #siteState(before: StoredRound, site: string): SiteState {
+    const bytes = before.sites.get(site);
+    return bytes === undefined ? emptySiteState : decodeSiteState(this.#layout, bytes);
   }
 
   /** One site's round, its change read from the file that would travel. */
@@ -149,31 +170,31 @@ class ColumnWork {
     readonly images: LabelledImages;
     readonly round: number;
     readonly global: Float32Array;
+    readonly siteState: SiteState;
     readonly trainedTensors: readonly string[];
-  }): Promise<{ delta: Float32Array; meanLoss: number }> {
-    const { site, images, round, global, trainedTensors } = options;
-    const { plan, task, trainedTensors: selection } = this.#definition;
+  }): Promise<{ delta: Float32Array; meanLoss: number; kept: SiteState | null }> {
+    const { site, images, round, global, siteState, trainedTensors } = options;
+    const { plan, task, trainedTensors: selection, site: step } = this.#definition;
     const layout = this.#layout;
     const { loadModel, signal, onPasses } = this.#context;
     const batch = Math.min(plan.batchSize, images.count) * (selection === 'head' ? headPass : 1);
-    const result = await trainLocally({
-      ...{
-        model: await loadModel(this.#specification),
-        plan,
-        images,
-        global,
-        trainedTensors,
-        signal,
-      },
-      scheduleOffset: round - 1,
+    const start = { layout, values: personalised(layout, global, siteState), siteState };
+    const settings = {
+      ...{ plan, trainedTensors: [...trainedTensors], scheduleOffset: round - 1 },
       stream: `${task}/${site}/${round}`,
+      ...(step === undefined ? {} : { site: step }),
+    };
+    const result = await trainLocally({
+      ...localTraining(settings, start, images),
+      ...{ model: await loadModel(this.#specification), signal },
       onProgress: () => onPasses(batch),
     });
-    const delta = adapterDelta(result.values, global);
+    const delta = sentChange(settings, start, result.values);
     const bytes = encodeUpdate({ layout, trainedTensors, delta });
     return {
       delta: decodeUpdate({ bytes, layout, trainedTensors, site }),
       meanLoss: result.meanLoss,
+      kept: keptState(settings, start, result),
     };
   }
 
@@ -199,14 +220,15 @@ class ColumnWork {
     return encodeAdapterFile({ specification: this.#specification, values, card });
   }
 
-  /** Reports on the held-out images of every site, those that did not train among them. */
-  async #measure(adapter: Float32Array): Promise<Record<string, ScoreReport>> {
+  /** Reports on the held-out images of every site, by its own adapter where a part of it stays there. */
+  async #measure(values: Float32Array, stored: StoredRound): Promise<Record<string, ScoreReport>> {
     const { sites, loadModel, signal, onPasses } = this.#context;
     const model = await loadModel(this.#specification);
     const classes = this.#definition.classes.length;
     const activation = activationOfLoss(this.#definition.plan.loss);
     const reports: Record<string, ScoreReport> = {};
     for (const { name, heldOut: images } of sites) {
+      const adapter = personalised(this.#layout, values, this.#siteState(stored, name));
       const options = { model, images, adapter, classes, activation, signal };
       reports[name] = await evaluate({ ...options, batchSize: evaluationBatchSize });
       onPasses(images.count * forwardPass);

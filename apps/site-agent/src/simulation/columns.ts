@@ -1,9 +1,10 @@
 /** What a run trains: its columns, each as a task of the same schema as a federation's, and who trains it. */
-import { resolveTrainedTensors } from '#core/adapter';
+import { resolveTrainedTensors, type AdapterLayout } from '#core/adapter';
 import { toHex, utf8 } from '#core/bytes';
 import { blake2b256 } from '#core/crypto';
 import { InputError } from '#core/errors';
 import {
+  isPrivateTensor,
   taskDefinitionSchema,
   type BackboneReference,
   type Preprocessing,
@@ -98,9 +99,8 @@ function atOnce(plan: TrainingPlan, rounds: number): TrainingPlan {
 
 /** A definition without what makes the runs of a plan differ in federation: columns beside it are then the same work in all. */
 function plain(definition: TaskDefinition, plan: TrainingPlan): TaskDefinition {
-  const bare = { ...definition, title: 'simulated', aggregation: {}, plan };
-  Reflect.deleteProperty(bare, 'site');
-  return taskDefinitionSchema.parse(bare);
+  const { site: _own, ...shared } = definition;
+  return taskDefinitionSchema.parse({ ...shared, title: 'simulated', aggregation: {}, plan });
 }
 
 function alone(definition: TaskDefinition, plan: TrainingPlan, member: string): TaskDefinition {
@@ -154,8 +154,13 @@ export const headPass = 0.1;
 /** See {@link headPass}. */
 export const forwardPass = 0.35;
 
-/** Names of the tensors that a column may train, in the layout's order. */
-export const selectedTensors = (
-  { trainedTensors }: TaskDefinition,
-  layout: Parameters<typeof resolveTrainedTensors>[1],
-): string[] => resolveTrainedTensors(trainedTensors, layout);
+/** Names of the tensors that a column may train and send, in the layout's order. */
+export function selectedTensors(
+  { trainedTensors, site }: TaskDefinition,
+  layout: AdapterLayout,
+): string[] {
+  const part = site?.privatePart;
+  return resolveTrainedTensors(trainedTensors, layout).filter(
+    (name) => !isPrivateTensor(name, part),
+  );
+}

@@ -31,6 +31,9 @@ runs:
   - name: momentum
     columns: [federated, pooled]
     task: { aggregation: { serverStep: { name: momentum, momentum: 0.5 } } }
+  - name: private-head
+    columns: [federated]
+    task: { site: { privatePart: head, optimiserState: kept } }
 `,
     join(directory, 'plan.yaml'),
   );
@@ -72,8 +75,8 @@ test('every column is measured on the same images, and what two runs share is tr
     ...{ plan, directory: join(directory, 'whole'), signal: new AbortController().signal },
     onProgress: () => undefined,
   });
-  expect(results.runs.map((each) => each.run)).toEqual(['fedavg', 'momentum']);
-  const [fedavg, momentum] = results.runs;
+  expect(results.runs.map((each) => each.run)).toEqual(['fedavg', 'momentum', 'private-head']);
+  const [fedavg, momentum, privateHead] = results.runs;
   const columns = fedavg?.columns ?? [];
   expect(columns.map(({ column, trainedAt }) => [column, trainedAt])).toEqual([
     ['federated', null],
@@ -94,15 +97,16 @@ test('every column is measured on the same images, and what two runs share is tr
   expect(new Set(digests).size).toBe(digests.length);
   expect(momentum?.columns.at(-1)).toEqual(columns.at(-1));
   expect(momentum?.columns[0]).not.toEqual(columns[0]);
-  // Five columns of one run and the federated one of the other.
-  expect(await readdir(join(directory, 'whole', 'work'))).toHaveLength(6);
+  expect(privateHead?.columns[0]).not.toEqual(columns[0]);
+  // Five columns of one run and the federated one of the others.
+  expect(await readdir(join(directory, 'whole', 'work'))).toHaveLength(7);
   const figure = resultsFigure(results);
   expect(figure).toContain('<title id="title">Small &amp; quick: AUC by round</title>');
   expect(figure).toMatch(
     /<desc[^>]*>fedavg: from \d\.\d+ in round 1 to \d\.\d+ in round 2; momentum: /,
   );
   expect(resultsCsv(results).trimEnd().split('\n')).toHaveLength(
-    1 + 3 * (2 + 1 + 1 + 2 + 1 + 2 + 1),
+    1 + 3 * (2 + 1 + 1 + 2 + 1 + 2 + 1 + 2),
   );
   expect(resultsTable(results)).toMatch(/^fedavg +\d\.\d{3} .* [012] of 2$/m);
 });
@@ -114,7 +118,9 @@ test('stopped while images are drawn and prepared, amid a round and between two,
     atThe(10, ({ phase }) => phase === 'preparing'),
     atThe(2, ({ what }) => what === 'fedavg, seed 1: federated'),
     atThe(1, ({ what }) => what.includes('head-only')),
-    atThe(8, ({ what }) => what.startsWith('momentum')), // in its second round
+    // In their second rounds.
+    atThe(8, ({ what }) => what.startsWith('momentum')),
+    atThe(8, ({ what }) => what.startsWith('private-head')),
   ];
   for (const stopsAt of stops) await expect(run('stopped', stopsAt)).rejects.toThrow('stopped');
   expect(await run('stopped')).toBe(whole);

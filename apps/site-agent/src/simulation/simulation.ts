@@ -17,9 +17,6 @@ import { runColumn, type Member } from './column-work.ts';
 import {
   columnsOf,
   federatedDefinition,
-  forwardPass,
-  headPass,
-  passesOf,
   pooledSite,
   type Column,
   type TaskBasis,
@@ -29,6 +26,7 @@ import { drawPhantomPool } from './phantom-pool.ts';
 import { runsOf, type Run, type SimulationPlan } from './plan.ts';
 import { columnResult, runResult, type ColumnResult, type SimulationResults } from './results.ts';
 import { pooledImages, SiteMaker, type SimulatedSite } from './sites.ts';
+import { Tally } from './tally.ts';
 import { WorkStore } from './work-store.ts';
 
 /** How far a simulation is. */
@@ -69,20 +67,6 @@ interface Queued {
   readonly columns: readonly Column[];
 }
 
-/** Guessed before anything is shared out: passes over images that a column takes. */
-function expectedPasses(
-  { run }: Queued,
-  column: Column,
-  images: { readonly training: number; readonly heldOut: number },
-  measureEvery: number,
-): number {
-  const { definition, name } = column;
-  const training = name === 'local-only' ? images.training / run.sites : images.training;
-  const measured = Math.ceil(definition.rounds / measureEvery);
-  const each = name === 'head-only' ? headPass : forwardPass;
-  return passesOf(column, training) + measured * images.heldOut * each;
-}
-
 /** The work of a whole plan. */
 class Simulation {
   readonly #options: SimulationOptions;
@@ -90,9 +74,7 @@ class Simulation {
   readonly #sites: SiteMaker;
   readonly #loadModel: LoadModelFor;
   readonly #threads: number;
-  #done = 0;
-  #total = 0;
-  #worked = 0;
+  #tally = new Tally([], { training: 0, heldOut: 0 }, 1);
 
   constructor(
     options: SimulationOptions,
@@ -116,7 +98,7 @@ class Simulation {
     const results = [];
     for (const [at, queued] of queue.entries()) {
       const sites = await this.#sitesOf(queued);
-      if (at === 0) this.#guessTotal(queue, sites);
+      if (at === 0) this.#tally = this.#tallyOf(queue, sites);
       const columns: ColumnResult[] = [];
       for (const column of queued.columns) columns.push(await this.#column(queued, column, sites));
       results.push(runResult(queued.run, queued.seed, sites, columns));
@@ -143,26 +125,15 @@ class Simulation {
     return this.#sites.make({ sites, partition, seed, activation, preprocessing });
   }
 
-  #guessTotal(queue: readonly Queued[], sites: readonly SimulatedSite[]): void {
+  #tallyOf(queue: readonly Queued[], sites: readonly SimulatedSite[]): Tally {
     const count = (split: 'training' | 'heldOut'): number =>
       sites.reduce((sum, site) => sum + site[split].count, 0);
     const images = { training: count('training'), heldOut: count('heldOut') };
-    const { measureEvery } = this.#options.plan;
-    const seen = new Map<string, number>();
-    for (const queued of queue) {
-      for (const column of queued.columns) {
-        const { sites: number, partition } = queued.run;
-        const { definition, trainedAt } = column;
-        const key = canonicalJson({ number, partition, seed: queued.seed, definition, trainedAt });
-        seen.set(key, expectedPasses(queued, column, images, measureEvery));
-      }
-    }
-    this.#total = [...seen.values()].reduce((sum, passes) => sum + passes, 0);
-    this.#expected = seen;
+    const columns = queue.flatMap(({ run, seed, columns: own }) =>
+      own.map((column) => ({ run, seed, column })),
+    );
+    return new Tally(columns, images, this.#options.plan.measureEvery);
   }
-
-  /** Expected passes of what is not done yet, by what it is. */
-  #expected = new Map<string, number>();
 
   #members({ name, trainedAt }: Column, sites: readonly SimulatedSite[]): Member[] {
     if (name === 'pooled') return [{ site: pooledSite, images: pooledImages(sites) }];
@@ -190,7 +161,6 @@ class Simulation {
   ): Promise<ColumnResult> {
     const { run, seed } = queued;
     const { directory, plan, signal } = this.#options;
-    const doneBefore = this.#done;
     const at = column.trainedAt === null ? '' : ` at ${column.trainedAt}`;
     const what = `${run.name}, seed ${seed}: ${column.name}${at}`;
     const records = await runColumn({
@@ -199,29 +169,17 @@ class Simulation {
       store: new WorkStore(join(directory, 'work', this.#workKey(column, sites))),
       loadModel: this.#loadModel,
       onPasses: (passes) => {
-        this.#worked += passes;
-        this.#done += passes;
+        this.#tally.add(passes);
         this.#report(what);
       },
     });
-    const { sites: number, partition } = run;
-    const { definition, trainedAt } = column;
-    const key = canonicalJson({ number, partition, seed, definition, trainedAt });
-    this.#done = doneBefore + (this.#expected.get(key) ?? 0);
-    this.#expected.delete(key);
+    this.#tally.end({ run, seed, column });
     this.#report(what);
     return columnResult(column, records);
   }
 
   #report(what: string): void {
-    const [done, total, worked] = [this.#done, this.#total, this.#worked];
-    this.#options.onProgress({
-      phase: 'training',
-      what,
-      done: Math.min(done, total),
-      total,
-      worked,
-    });
+    this.#options.onProgress({ phase: 'training', what, ...this.#tally.passes });
   }
 }
 
@@ -236,13 +194,10 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const { plan, directory, signal, onProgress } = options;
   await makePrivateDirectory(directory);
   const unlock = await lockDirectory(directory, lockPurpose);
-  const folder = backboneFolder(plan.backbone);
   const threads = plan.engine.threads ?? defaultThreads(1);
   const engine = { name: 'onnx', device: 'auto', threads, isAlone: false } as const;
   const cacheDirectory = join(directory, 'engine-cache');
-  const modelSource = { backboneDirectory: folder, engine: { ...engine, cacheDirectory } };
   const model = new WarmModel();
-  const loadModel: LoadModelFor = (specification) => model.get(modelSource, specification);
   const report = (phase: 'drawing' | 'preparing') => (done: number, total: number) =>
     onProgress({ phase, what: 'images', done, total, worked: done });
   try {
@@ -255,6 +210,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
             signal,
             onImage: report('drawing'),
           });
+    const backboneDirectory = backboneFolder(plan.backbone);
+    const modelSource = { backboneDirectory, engine: { ...engine, cacheDirectory } };
+    const loadModel: LoadModelFor = (specification) => model.get(modelSource, specification);
     const source = imageSource(plan, phantoms);
     const basis = { ...(await backboneBasis(plan.backbone)), classes: source.classes };
     const images = join(directory, 'images');

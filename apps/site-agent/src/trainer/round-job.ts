@@ -2,7 +2,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import {
   activationOf,
-  adapterDelta,
   decodeAdapterFile,
   encodeAdapterFile,
   encodeFloats,
@@ -14,9 +13,8 @@ import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { blake2b256, encodePieces } from '#core/crypto';
 import { assert, StateError } from '#core/errors';
 import type { EngineModel } from '#core/engine';
-import { activationOfLoss, isPrivateTensor, keepsSiteState, type Activation } from '#core/protocol';
+import { activationOfLoss, type Activation } from '#core/protocol';
 import {
-  classLogPriors,
   decodeCheckpoint,
   decodeSiteState,
   emptySiteState,
@@ -32,6 +30,7 @@ import { makePrivateDirectory } from '../common/durable-file.ts';
 import { checkClasses, findDataset, labelText, type DatasetImage } from '../data/dataset.ts';
 import type { ImageStore } from '../data/image-store.ts';
 import { prepareImages, type DecodeImage, type PreparedImages } from '../data/labelled-images.ts';
+import { keptState, localTraining, sentChange, type RoundStart } from './local-round.ts';
 import type {
   RoundJob,
   RoundPart,
@@ -99,6 +98,10 @@ class RoundWork {
     return training === null
       ? activationOf(this.#adapter.card)
       : activationOfLoss(training.plan.loss);
+  }
+
+  get #roundStart(): RoundStart {
+    return { layout: this.#adapter.layout, values: this.#start, siteState: this.#siteState };
   }
 
   async #loadModel(): Promise<EngineModel> {
@@ -214,7 +217,7 @@ class RoundWork {
     const checkpoint = await this.#readCheckpoint(binding);
     const result = await trainLocally({
       model: await this.#loadModel(),
-      ...this.#trainingOptions(settings, training),
+      ...localTraining(settings, this.#roundStart, training.labelled),
       ...(checkpoint === null ? {} : { resumeFrom: checkpoint }),
       onCheckpoint: this.#checkpointWriter(binding),
       checkpointEverySteps,
@@ -224,10 +227,7 @@ class RoundWork {
     });
     const { layout } = this.#adapter;
     const { trainedTensors } = settings;
-    const delta = adapterDelta(result.values, this.#start);
-    for (const { name, offset, size } of layout.tensors) {
-      if (isPrivateTensor(name, settings.site?.privatePart)) delta.fill(0, offset, offset + size);
-    }
+    const delta = sentChange(settings, this.#roundStart, result.values);
     await this.#files.writeTrained(
       {
         samples: training.images.length,
@@ -244,41 +244,16 @@ class RoundWork {
     this.#crashPoints.reach('trainer.update-written');
   }
 
-  /** What the plan and the site's step make of the local loop. */
-  #trainingOptions({ site, ...settings }: TrainingSettings, { labelled }: PreparedImages) {
-    const { layout, specification } = this.#adapter;
-    const { trainedTensors } = settings;
-    const own = layout.tensors
-      .map(({ name }) => name)
-      .filter((name) => isPrivateTensor(name, site?.privatePart));
-    const { proximalWeight: weight, classPriorCorrection, optimiserState } = site ?? {};
-    return {
-      ...settings,
-      images: labelled,
-      global: this.#start,
-      trainedTensors: [...new Set([...trainedTensors, ...own])],
-      ...(weight === undefined ? {} : { proximal: { weight, trainedTensors } }),
-      ...(classPriorCorrection === true
-        ? { logPriors: classLogPriors(labelled.labels, specification.classes.length) }
-        : {}),
-      ...(optimiserState === 'kept' ? { moments: this.#siteState.moments } : {}),
-    };
-  }
-
   /** What this site keeps of the round for itself. */
-  #kept({ site }: TrainingSettings, result: LocalTrainingResult): KeptFiles | null {
-    if (!keepsSiteState(site)) return null;
+  #kept(settings: TrainingSettings, result: LocalTrainingResult): KeptFiles | null {
+    const state = keptState(settings, this.#roundStart, result);
+    if (state === null) return null;
     const { layout, specification, card } = this.#adapter;
     const { values } = result;
-    const own = layout.tensors.filter(({ name }) => isPrivateTensor(name, site?.privatePart));
-    const tensors = new Map(
-      own.map(({ name, offset, size }) => [name, values.slice(offset, offset + size)]),
-    );
-    const isKept = site?.optimiserState === 'kept';
-    const moments = new Map(isKept ? [...this.#siteState.moments, ...result.moments] : []);
+    const isPersonal = state.tensors.size > 0;
     return {
-      siteState: encodeSiteState(layout, { tensors, moments }),
-      personalAdapter: own.length === 0 ? null : encodeAdapterFile({ specification, values, card }),
+      siteState: encodeSiteState(layout, state),
+      personalAdapter: isPersonal ? encodeAdapterFile({ specification, values, card }) : null,
     };
   }
 
