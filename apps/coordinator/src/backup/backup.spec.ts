@@ -31,7 +31,7 @@ describe('a backup', () => {
   beforeAll(async () => {
     origin = await mkdtemp(join(tmpdir(), 'melo-backup-'));
     const harness = await Harness.start({}, join(origin, 'data'));
-    for (const site of ['north', 'south', 'west']) await harness.join(site);
+    for (const site of ['north', 'south', 'west']) await (await harness.join(site)).hello('0.2.0');
     // A task whose versions have a state beside them, which is a blob as well.
     const aggregation = { serverStep: { name: 'momentum' } } as const;
     await harness.createTask({ rounds: 2, aggregation });
