@@ -82,6 +82,7 @@ async function newJob(rank: number): Promise<RoundJob> {
     workDirectory: join(work, 'files'),
     backboneDirectory: backbone.directory,
     adapterFile,
+    siteStateFile: null,
     engine: { name: 'onnx', device: 'cpu', threads: 1, cacheDirectory: join(directory, 'engine') },
     imageCache: { directory: join(directory, 'cache'), bytesMax: 1e8 },
     unreadableFile: join(directory, 'unreadable'),
