@@ -1,4 +1,4 @@
-/** `npm run results -- NAME [--seeds 1,2,3] [--part nano|images] [--quick]`: make one table of docs/results.md again. */
+/** `npm run results -- NAME [--seeds 1,2,3] [--part nano|breast-ultrasound|chest-xray] [--quick]`: make one table of docs/results.md again. */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import {
   renderSection,
   renderTable,
   replaceSection,
+  resultsParts,
   type ResultsContext,
   type ResultsPart,
   type ResultsTable,
@@ -33,7 +34,7 @@ const tables: Readonly<Record<string, () => Promise<TableModule>>> = {
   methods: () => import('./methods.ts'),
 };
 
-const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3] [--part nano|images] [--quick]
+const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3] [--part nano|breast-ultrasound|chest-xray] [--quick]
 
 --part and --quick are of methods: which images, and the smallest sizes without a change of docs/results.md.`;
 const exitCodes = { ok: 0, failed: 1, usage: 2, noShared: 3 };
@@ -73,7 +74,7 @@ async function writeResults(name: string, table: ResultsTable): Promise<void> {
 
 const optionsSchema = z.object({
   seeds: seedsSchema,
-  part: z.enum(['nano', 'images']),
+  part: z.enum(resultsParts),
   quick: z.boolean(),
 });
 

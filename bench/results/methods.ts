@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../test/support/package-root.ts';
 import { methods, type Method } from './methods/method-list.ts';
-import { comparisonPlan, imageSets, nanoSets, type ImageSet } from './methods/plans.ts';
+import { comparisonPlan, imageSet, nanoSet, type ImageSet } from './methods/plans.ts';
 import { simulatePlans } from './methods/simulations.ts';
 import { methodsTable, type Compared } from './methods/summary.ts';
 import { tune } from './methods/tuning.ts';
@@ -16,7 +16,7 @@ import { remainingText, type ResultsContext, type ResultsTable } from './table.t
 
 const slug = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
 /** Seeds of the tuning: one where a run takes minutes. */
-const tuningSeeds = { nano: 2, images: 1 };
+const tuningSeeds = { nano: 2, 'breast-ultrasound': 1, 'chest-xray': 1 };
 
 /** Tune and compare on one image set. */
 async function compareOn(
@@ -26,7 +26,7 @@ async function compareOn(
 ): Promise<Compared[]> {
   const { seeds, part, isQuick } = context;
   const folder = slug(`methods-${part}${isQuick ? '-quick' : ''}`);
-  const directory = join(packageRoot, '.cache', 'results', folder, slug(set.name));
+  const directory = join(packageRoot, '.cache', 'results', folder);
   const sideBySide = availableParallelism();
   const startedAtMs = Date.now();
   const common = { directory, sideBySide };
@@ -59,15 +59,13 @@ async function compareOn(
 }
 
 /** Phantoms are drawn: they need nothing. */
-export const needsShared = (part: ResultsContext['part']): boolean => part === 'images';
+export const needsShared = (part: ResultsContext['part']): boolean => part !== 'nano';
 
 /** Make the table of one part: the small ViT on phantoms, or ViT-Tiny on real images. */
 export async function run(context: ResultsContext): Promise<ResultsTable> {
   const { part, isQuick, sharedDirectory, seeds } = context;
-  const isNano = part === 'nano';
-  const sets = isNano ? nanoSets(isQuick) : imageSets(sharedDirectory, isQuick);
-  const chosen = methods.filter(({ isChosen }) => isNano || isChosen);
-  const compared: Compared[] = [];
-  for (const set of sets) compared.push(...(await compareOn(set, chosen, context)));
+  const set = part === 'nano' ? nanoSet(isQuick) : imageSet(part, sharedDirectory, isQuick);
+  const chosen = methods.filter(({ isChosen }) => part === 'nano' || isChosen);
+  const compared = await compareOn(set, chosen, context);
   return methodsTable(compared, { part, seeds });
 }

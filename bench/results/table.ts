@@ -1,7 +1,9 @@
 /** What a module of this folder makes, and how it stands in docs/results.md: a section between markers for each table. */
 
-/** Which images a table is about, where it can be asked for both. */
-export type ResultsPart = 'nano' | 'images';
+/** Which images a table is about, where it can be asked for several. */
+export const resultsParts = ['nano', 'breast-ultrasound', 'chest-xray'] as const;
+/** Which images a table is about, where it can be asked for several. */
+export type ResultsPart = (typeof resultsParts)[number];
 
 /** What a table's module is given. */
 export interface ResultsContext {
@@ -10,7 +12,7 @@ export interface ResultsContext {
   /** An empty folder for the run, removed afterwards. */
   readonly workDirectory: string;
   readonly seeds: readonly number[];
-  /** Of a table that has two. */
+  /** Of a table that has several. */
   readonly part: ResultsPart;
   /** Whether the smallest sizes will do, to see that all of it works: the page stays as it is. */
   readonly isQuick: boolean;

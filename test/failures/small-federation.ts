@@ -39,6 +39,7 @@ export class SmallFederation {
   readonly #harness: Harness;
   readonly #sites: readonly PatientSite[];
   #end: (violation: Violation) => void = () => undefined;
+  #restarting: Promise<void> = Promise.resolve();
 
   private constructor(calls: FailingCalls, harness: Harness, sites: readonly PatientSite[]) {
     this.calls = calls;
@@ -67,7 +68,12 @@ export class SmallFederation {
   }
 
   /** Stop the coordinator and start it again, as an operator would; where it does not stop or start well, throw why. */
-  async restart(): Promise<void> {
+  restart(): Promise<void> {
+    this.#restarting = this.#restart();
+    return this.#restarting;
+  }
+
+  async #restart(): Promise<void> {
     const harness = this.#harness;
     for (const { fake } of this.#sites) fake.close();
     const [stopped] = await Promise.allSettled([harness.coordinator.close()]);
@@ -106,6 +112,8 @@ export class SmallFederation {
     }
     await broken;
     this.calls.disarm();
+    // The round may be over before a restart amid it is; who began that one hears how it ended.
+    await this.#restarting.catch(() => undefined);
     const end = await this.#check(task, AbortSignal.timeout(patienceMs));
     const reason = { reason: 'the round was looked at' };
     await this.#ask('POST', `/v1/tasks/${task}/cancel`, reason, AbortSignal.timeout(patienceMs));

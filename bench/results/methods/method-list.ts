@@ -25,6 +25,9 @@ const rates = [2e-3, 4e-3, 8e-3];
 /** Of the sites, where the dial is the server's. */
 const siteRate = 4e-3;
 
+/** The sites' mean step, rolling on undamped. */
+const momentum = { serverStep: { name: 'momentum', momentum: 0.7, damping: 0 } };
+
 const atRate = (learningRate: number): TaskPart => ({ plan: { optimiser: { learningRate } } });
 
 /** A federated method with the site's learning rate as its dial. */
@@ -52,11 +55,7 @@ export const methods: readonly Method[] = [
   federated('median', { aggregation: { method: 'median' } }),
   federated('trimmed-mean', { aggregation: { method: 'trimmed-mean', trimShare: 0.2 } }),
   federated('norm-bound', { aggregation: { method: 'norm-bound', normMax: 1 } }),
-  federated(
-    'momentum',
-    { aggregation: { serverStep: { name: 'momentum', momentum: 0.7, damping: 0 } } },
-    true,
-  ),
+  federated('momentum', { aggregation: momentum }, true),
   {
     ...{ name: 'adam', column: 'federated', isChosen: false },
     ...{ dial: "server's learning rate", values: [2e-3, 5e-3, 1e-2] },
@@ -67,6 +66,22 @@ export const methods: readonly Method[] = [
   },
   federated('prox', { site: { proximalWeight: 0.1 } }),
   federated('class-prior', { site: { classPriorCorrection: true } }, true),
+  federated(
+    'momentum-class-prior',
+    {
+      aggregation: momentum,
+      site: { classPriorCorrection: true },
+    },
+    true,
+  ),
+  federated(
+    'momentum-kept-optimiser',
+    {
+      aggregation: momentum,
+      site: { optimiserState: 'kept' },
+    },
+    true,
+  ),
   federated('private-head', { site: { privatePart: 'head' } }),
   federated('private-b', { site: { privatePart: 'lora_B' } }),
   federated('kept-optimiser', { site: { optimiserState: 'kept' } }),

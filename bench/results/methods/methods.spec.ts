@@ -2,7 +2,7 @@ import { columnsOf, federatedDefinition } from '../../../apps/site-agent/src/sim
 import { parsePlan, runsOf } from '../../../apps/site-agent/src/simulation/plan.ts';
 import { renderTable } from '../table.ts';
 import { methods, type Method } from './method-list.ts';
-import { comparisonPlan, imageSets, nanoSets, runName, tuningPlan } from './plans.ts';
+import { comparisonPlan, imageSet, nanoSet, runName, tuningPlan } from './plans.ts';
 import type { PlanResults } from './simulations.ts';
 import { methodsTable, type Compared } from './summary.ts';
 import { beyond, bestOf } from './tuning.ts';
@@ -19,7 +19,10 @@ const basis = {
   classes: ['a', 'b', 'c'],
 } satisfies Parameters<typeof federatedDefinition>[1];
 
-const sets = [...nanoSets(false), ...nanoSets(true), ...imageSets('shared', false)];
+const sets = [
+  ...[nanoSet(false), nanoSet(true)],
+  ...(['breast-ultrasound', 'chest-xray'] as const).map((name) => imageSet(name, 'shared', false)),
+];
 
 test('every method is a task that a federation would take, at every value of its dial', () => {
   const trials = methods.flatMap((method) => method.values.map((value) => ({ method, value })));
@@ -79,8 +82,8 @@ describe('the table', () => {
       },
     ],
   });
-  const [set] = nanoSets(false);
-  const [setting] = set?.settings ?? [];
+  const set = nanoSet(false);
+  const [setting] = set.settings;
   const compared = { set, setting, tuned, results: [results(0.75), results(0.85)] } as Compared;
   const table = methodsTable([compared], { part: 'nano', seeds: [1, 2] });
 

@@ -35,7 +35,7 @@ const tuningPartition: Partition = { name: 'dirichlet', alpha: 0.3 };
 /** Seeds of the tuning are these and those after them. */
 const firstTuningSeed = 1001;
 
-const nanoSettings: readonly Setting[] = [
+const allSettings: readonly Setting[] = [
   { name: 'label skew 0.1', partition: { name: 'dirichlet', alpha: 0.1 } },
   { name: 'label skew 0.5', partition: { name: 'dirichlet', alpha: 0.5 } },
   { name: 'no skew', partition: { name: 'iid' } },
@@ -49,55 +49,44 @@ function task(rounds: number): SimulationPlanInput['task'] {
 }
 
 /** The small ViT of the repository on phantoms. */
-export function nanoSets(isQuick: boolean): ImageSet[] {
+export function nanoSet(isQuick: boolean): ImageSet {
   const [images, rounds, sites] = isQuick ? [60, 2, 3] : [600, 8, 5];
   const phantoms = { images, difficulty: 1, heldOutShare: 0.35 };
-  return [
-    {
-      name: 'phantoms',
-      base: {
-        ...{ backbone: 'nano', phantoms: { ...phantoms, seed: 1 }, sites },
-        ...{ task: task(rounds), measureEvery: rounds },
-      },
-      tuning: { phantoms: { ...phantoms, seed: 2 } },
-      settings: isQuick ? nanoSettings.slice(0, 1) : nanoSettings,
+  return {
+    name: 'phantoms',
+    base: {
+      ...{ backbone: 'nano', phantoms: { ...phantoms, seed: 1 }, sites },
+      ...{ task: task(rounds), measureEvery: rounds },
     },
-  ];
+    tuning: { phantoms: { ...phantoms, seed: 2 } },
+    settings: isQuick ? allSettings.slice(0, 1) : allSettings,
+  };
 }
 
-/** ViT-Tiny on real images. */
-export function imageSets(shared: string, isQuick: boolean): ImageSet[] {
-  const [imagesMax, rounds] = isQuick ? [60, 1] : [600, 6];
-  const data = join(shared, 'data');
-  const base = {
-    ...{ backbone: join(shared, 'backbones', 'vit_tiny_patch16_224'), sites: isQuick ? 2 : 3 },
-    ...{ task: task(rounds), measureEvery: rounds },
+const realImages = {
+  'breast-ultrasound': { name: 'breast ultrasound', classes: ['benign', 'malignant', 'normal'] },
+  'chest-xray': {
+    ...{ name: 'chest X-ray', classes: ['NORMAL', 'PNEUMONIA'], groupRegex: 'chest-xray' },
+  },
+};
+
+/** ViT-Tiny on the real images of a folder of `shared`. */
+export function imageSet(
+  folder: keyof typeof realImages,
+  shared: string,
+  isQuick: boolean,
+): ImageSet {
+  const [imagesMax, rounds, sites] = isQuick ? [60, 1, 2] : [480, 8, 3];
+  const { name, ...images } = realImages[folder];
+  return {
+    name,
+    base: {
+      ...{ backbone: join(shared, 'backbones', 'vit_tiny_patch16_224'), sites },
+      ...{ task: task(rounds), measureEvery: rounds },
+      images: { folder: join(shared, 'data', folder), imagesMax, ...images },
+    },
+    ...{ tuning: {}, settings: allSettings.filter((each) => each.name === 'label skew 0.5') },
   };
-  const settings = nanoSettings.filter(({ name }) => name === 'label skew 0.5');
-  return [
-    {
-      name: 'breast ultrasound',
-      base: {
-        ...base,
-        images: {
-          ...{ folder: join(data, 'breast-ultrasound'), imagesMax },
-          classes: ['benign', 'malignant', 'normal'],
-        },
-      },
-      ...{ tuning: {}, settings },
-    },
-    {
-      name: 'chest X-ray',
-      base: {
-        ...base,
-        images: {
-          ...{ folder: join(data, 'chest-xray'), imagesMax, groupRegex: 'chest-xray' },
-          classes: ['NORMAL', 'PNEUMONIA'],
-        },
-      },
-      ...{ tuning: {}, settings },
-    },
-  ];
 }
 
 /** The name of a trial's run. */

@@ -62,11 +62,8 @@ function gainText(gains: readonly number[]): string {
   return `${atLeast} of ${gains.length}, least ${least >= 0 ? '+' : ''}${least.toFixed(digits)}`;
 }
 
-const settingName = ({ set, setting }: Compared, isOneSet: boolean): string =>
-  isOneSet ? setting.name : `${set.name}, ${setting.name}`;
-
 /** The best federated method of a setting beside plain averaging, as a sentence of figures. */
-function bestSentence(compared: Compared, isOneSet: boolean): string {
+function bestSentence(compared: Compared): string {
   const federated = compared.tuned.filter(({ method }) => method.column === 'federated');
   const ranked = federated
     .map(({ method }) => ({ name: method.name, aucs: aucsOf(compared, method) }))
@@ -76,7 +73,7 @@ function bestSentence(compared: Compared, isOneSet: boolean): string {
   if (best === undefined || fedavg === undefined) return '';
   const paired = best.aucs.map((auc, at) => auc - (fedavg.aucs[at] ?? Number.NaN));
   const beside = best === fedavg ? '' : `, ${spread(paired)} over \`fedavg\` seed by seed`;
-  return `${settingName(compared, isOneSet)}: \`${best.name}\` ${spread(best.aucs)}${beside}`;
+  return `${compared.setting.name}: \`${best.name}\` ${spread(best.aucs)}${beside}`;
 }
 
 function tunedSentence({ set, tuned }: Compared): string {
@@ -89,13 +86,13 @@ function tunedSentence({ set, tuned }: Compared): string {
   return `Tuned on ${set.name}, value: AUC. ${parts.join('; ')}.`;
 }
 
-function sizesSentence({ set, results }: Compared, setting: string): string {
+function sizesSentence({ set, results }: Compared): string {
   const sites = results[0]?.runs[0]?.sites.length ?? 0;
   const { images, phantoms, task, backbone } = set.base;
   const count = phantoms?.images ?? images?.imagesMax ?? 'all';
   const rounds = String(task?.['rounds']);
   const name = backbone.split(/[\\\\/]/).at(-1) ?? '';
-  return `${setting}: ${name}, ${count} images, ${sites} sites, ${rounds} rounds of one local epoch`;
+  return `${name}, ${count} images, ${sites} sites, ${rounds} rounds of one local epoch`;
 }
 
 /** Make the table. */
@@ -103,13 +100,11 @@ export function methodsTable(
   compared: readonly Compared[],
   asked: { readonly part: string; readonly seeds: readonly number[] },
 ): ResultsTable {
-  const isOneSet = new Set(compared.map(({ set }) => set)).size === 1;
-  const names = compared.map((each) => settingName(each, isOneSet));
-  const list = compared[0]?.tuned.map(({ method }) => method) ?? [];
+  const [first] = compared;
+  if (first === undefined) throw new RangeError('expected a setting');
+  const names = compared.map(({ setting }) => setting.name);
+  const list = first.tuned.map(({ method }) => method);
   const localOnly = list.find(({ column }) => column === 'local-only');
-  const firstOfSet = compared.filter(
-    ({ set }, at) => compared.findIndex((each) => each.set === set) === at,
-  );
   const gains = (part: 'union' | 'here') =>
     list
       .filter(({ column }) => column === 'federated')
@@ -122,7 +117,7 @@ export function methodsTable(
       ]);
   const seeds = asked.seeds.length;
   return {
-    title: `Methods of aggregation: ${asked.part === 'nano' ? 'phantoms' : 'real images'}`,
+    title: `Methods of aggregation: ${first.set.name}`,
     section: `methods-${asked.part}`,
     command: `npm run results -- methods --part ${asked.part} --seeds ${asked.seeds.join(',')}`,
     columns: ['method', ...names],
@@ -132,17 +127,17 @@ export function methodsTable(
     ]),
     notes: [
       `Macro AUC of the last version on the held-out images of all sites together: mean over ${seeds} seeds (smallest to largest); each seed has another split, ` +
-        `another sharing-out and another start. \`local-only\` is the mean over the sites. ${firstOfSet.map((each) => sizesSentence(each, each.set.name)).join('; ')}. ` +
+        `another sharing-out and another start. \`local-only\` is the mean over the sites. ${sizesSentence(first)}. ` +
         'Columns train with as many passes over the images as the federated one. Where a part of the adapter stays at the sites (`private-head`, `private-b`), each ' +
         "site's images are measured with its own adapter, so that what it gains is told by the second table below.",
       'Best federated method by setting. ' +
-        compared.map((each) => bestSentence(each, isOneSet)).join('; ') +
+        compared.map((each) => bestSentence(each)).join('; ') +
         '.',
       'Sites that the federated version serves at least as well as their own model, over all seeds, and the least gain in AUC, on the held-out images of all sites:',
       renderTable({ columns: ['method', ...names], rows: gains('union') }),
       "The same on each site's own held-out images, where both AUCs are defined:",
       renderTable({ columns: ['method', ...names], rows: gains('here') }),
-      ...firstOfSet.map(tunedSentence),
+      tunedSentence(first),
     ],
   };
 }
