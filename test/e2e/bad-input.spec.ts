@@ -123,7 +123,7 @@ describe('what goes wrong at start and at enrolment is said', () => {
 });
 
 describe('what goes wrong at one site is recorded, and the others go on', () => {
-  const sites = ['good', 'other-backbone', 'unmapped', 'unreadable'];
+  const sites = ['good', 'one-image', 'other-backbone', 'unmapped', 'unreadable'];
   const task = 'mixed';
   const damagedName = 'patient-with-a-name.png';
   let federation: Federation;
@@ -131,8 +131,12 @@ describe('what goes wrong at one site is recorded, and the others go on', () => 
   let removeDirectory: () => Promise<void>;
   let collection: Collection;
 
-  /** Damage the images of the last two sites: a folder that no class stands for; a file that is no image. */
+  /** Damage the images of three sites: one alone is left; a folder that no class stands for; a file that is no image. */
   async function damage(images: ReadonlyMap<string, AgentTask>): Promise<void> {
+    const alone = images.get('one-image')?.manifest ?? '';
+    const [head = '', ...lines] = (await readFile(alone, 'utf8')).split('\n');
+    const [first = ''] = lines.filter((line) => line.endsWith(',train'));
+    await writeFile(alone, `${head}\n${first}\n`);
     const unmapped = images.get('unmapped')?.images ?? '';
     await mkdir(join(unmapped, 'surprise'), { recursive: true });
     await writeFile(join(unmapped, 'surprise', 'x.png'), 'not an image');
@@ -178,6 +182,12 @@ describe('what goes wrong at one site is recorded, and the others go on', () => 
     });
   });
 
+  test('a site with one image, so of one class, declines by the name of the class that it lacks', async () => {
+    const { reason, ...found } = (await member('one-image')) ?? {};
+    expect(found).toMatchObject({ status: 'declined' });
+    expect(reason).toContain('DATASET_CLASS_EMPTY');
+  });
+
   test('a site with a folder that no class stands for declines', async () => {
     expect(await member('unmapped')).toMatchObject({
       status: 'declined',
@@ -207,6 +217,7 @@ describe('what goes wrong at one site is recorded, and the others go on', () => 
     const { resultPayload } = await federation.version(task, 1);
     expect(resultPayload?.members.map(({ site, status }) => [site, status])).toEqual([
       ['good', 'reported'],
+      ['one-image', 'declined'],
       ['other-backbone', 'declined'],
       ['unmapped', 'declined'],
       ['unreadable', 'reported'],

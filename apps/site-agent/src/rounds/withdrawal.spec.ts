@@ -6,6 +6,7 @@ import { siteCommands, taskIdSchema } from '#core/protocol';
 import { rejoinTask, withdrawFromTask } from '../commands/agent-withdraw.ts';
 import { AgentHarness } from '../testing/agent-harness.ts';
 import { refusal } from '../testing/fake-coordinator.ts';
+import { fakeModel } from '../testing/in-process-trainer.ts';
 import { waitUntil } from '../testing/wait-until.ts';
 import { Withdrawals } from './withdrawals.ts';
 
@@ -137,6 +138,19 @@ test('work that fails for good is taken back with the public reason, without a w
   agent.trainer.failure = null;
   agent.task.openRound(2);
   await waitUntil(() => agent.task.updates.length === 1, 'the next attempt is taken');
+});
+
+test('logits that are no numbers are never scored: the part is taken back by their name', async () => {
+  agent.trainer.model = (adapter) => ({
+    ...fakeModel(adapter),
+    predict: (_images, count) =>
+      Promise.resolve(new Float32Array(count * adapter.specification.classes.length).fill(NaN)),
+  });
+  agent.task.openRound();
+  await agent.start();
+  await waitUntil(() => hasEvent('round-withdrawn'), 'withdrawal');
+  expect(lastDecision()).toMatchObject({ decision: 'withdraw', code: 'NON_FINITE_UPDATE' });
+  expect(agent.task.updates).toEqual([]);
 });
 
 test.each([

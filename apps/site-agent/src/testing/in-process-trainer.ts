@@ -56,6 +56,8 @@ export class InProcessTrainer implements Trainer {
   stopsAt: (message: TrainerMessage) => boolean = () => false;
   /** Where set, the next jobs fail with it. */
   failure: Error | null = null;
+  /** The model of the next jobs. */
+  model: (adapter: AdapterFile) => EngineModel = fakeModel;
   /** Called when the work stopped. */
   onStopped: () => void = () => undefined;
 
@@ -84,7 +86,7 @@ export class InProcessTrainer implements Trainer {
     const work = runRoundJob(job, {
       decode: fakeDecode,
       images: new ImageStore(),
-      loadModel: (adapter) => Promise.resolve(fakeModel(adapter)),
+      loadModel: (adapter) => Promise.resolve(this.model(adapter)),
       send,
       monotonicTimeMs: () => performance.now(),
     }).catch((error: unknown) => {
