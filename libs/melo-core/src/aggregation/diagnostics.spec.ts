@@ -1,6 +1,7 @@
 /** Figures of a round against dense matrices, and who is named as unlike the others. */
 import { seededRng } from '#core/rng';
-import { findOutliers, roundFigures, type ComparedSite } from './index.ts';
+import { adapterLayout, adapterSpecification } from '#core/adapter';
+import { aggregateRound, findOutliers, roundFigures, type ComparedSite } from './index.ts';
 import {
   onlyTrained,
   planOf,
@@ -83,6 +84,31 @@ describe('the aggregation gap', () => {
     const expected = denseGap(figures);
     expect(expected).toBeLessThan(1e-9);
     expect((figures.aggregationGap ?? 0) / expected).toBeCloseTo(1, 3);
+  });
+
+  test('of a large round is estimated: as the products by blocks of the dense matrices say, to a few in a hundred', () => {
+    const shape = { dimension: 1024, blocks: 6, rank: 4, alpha: 4, classes: ['a', 'b'] };
+    const layout = adapterLayout(adapterSpecification(shape));
+    const rng = seededRng('large');
+    const draw = (scale: number): Float32Array =>
+      Float32Array.from({ length: layout.size }, () => scale * rng.nextNormal());
+    const names = layout.tensors.map(({ name }) => name);
+    const base = draw(0.1);
+    // The same four updates ten times over: the gap of four sites, which is exact, in the work of forty.
+    const four = [1, 2, 3, 4].map((weight) => ({ weight, delta: draw(0.05) }));
+    const gapOf = (copies: number): number => {
+      const sites = Array.from({ length: copies }, (_, copy) =>
+        four.map((each, at) => ({ ...each, site: `site-${copy}-${at}` })),
+      ).flat();
+      const input = { layout, trainedTensors: names, global: base, updates: sites };
+      const { combined } = aggregateRound({ ...input, plan: planOf({}), state: null });
+      return roundFigures({ ...input, plan: planOf({}), combined }).aggregationGap ?? Number.NaN;
+    };
+    const [exact, estimated] = [gapOf(1), gapOf(10)];
+    expect(exact).toBeGreaterThan(0.01);
+    expect(estimated).not.toBe(exact);
+    expect(Math.abs(estimated / exact - 1)).toBeLessThan(0.03);
+    expect(gapOf(10)).toBe(estimated);
   });
 
   test('is not defined where the head alone was trained, or where there is no product yet', () => {

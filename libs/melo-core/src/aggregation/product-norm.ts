@@ -3,6 +3,60 @@
  *
  * |sum_j L_j R_j|^2 = sum over j, k of <L_j^T L_k, R_j R_k^T>: two Gram matrices of n = (number of products) r rows each.
  */
+import { seededRng } from '#core/rng';
+
+/** Numbers of a row added up in fewer, each with a sign: what stands where a long row is too much work. */
+export interface Sketch {
+  readonly width: number;
+  /** Where each number of a row goes, (D). */
+  readonly places: Uint32Array;
+  /** 1 or -1, (D). */
+  readonly signs: Float64Array;
+}
+
+/**
+ * Draw a sketch of rows of D numbers; where `width` is D or more it changes nothing.
+ *
+ * With S and T drawn apart, the mean of |S L R T|^2 over the draws is |L R|^2.
+ *
+ * @param seed - fixes the draw, so that a round is computed again to the bit
+ * @see Charikar, Chen and Farach-Colton 2002, Finding frequent items in data streams, section 3
+ */
+export function sketchOf(dimension: number, width: number, seed: string): Sketch {
+  const signs = new Float64Array(dimension).fill(1);
+  if (width >= dimension) {
+    return { width: dimension, places: Uint32Array.from(signs.keys()), signs };
+  }
+  const rng = seededRng(`sketch/${seed}`);
+  const places = Uint32Array.from(signs, () => rng.nextInteger(width));
+  return { width, places, signs: signs.map(() => 2 * rng.nextInteger(2) - 1) };
+}
+
+/** Rows of a factor with a change laid over them: values + factor * combined at offset + row * rowStride + column * columnStride. */
+export interface ChangedRows {
+  readonly values: Float32Array;
+  readonly combined: Float64Array;
+  readonly factor: 1 | -1;
+  readonly rank: number;
+  readonly offset: number;
+  readonly rowStride: number;
+  readonly columnStride: number;
+}
+
+/** Bring rows to the width of a sketch, (r,width). */
+export function sketchedRows(rows: ChangedRows, { width, places, signs }: Sketch): Float64Array {
+  const { values, combined, factor, rank, offset, rowStride, columnStride } = rows;
+  const out = new Float64Array(rank * width);
+  for (let row = 0; row < rank; row++) {
+    for (let column = 0; column < places.length; column++) {
+      const index = offset + row * rowStride + column * columnStride;
+      const value = (values[index] ?? 0) + factor * (combined[index] ?? 0);
+      const at = row * width + (places[column] ?? 0);
+      out[at] = (out[at] ?? 0) + (signs[column] ?? 0) * value;
+    }
+  }
+  return out;
+}
 
 /** A product L R of rank r, as rows: L^T (r,D) and R (r,D). */
 export interface ProductBlock {
