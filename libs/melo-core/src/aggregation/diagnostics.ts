@@ -27,7 +27,7 @@ export interface SiteFigures {
 export interface RoundFigures {
   /**
    * |sum p_k B_k A_k - B A| / |sum p_k B_k A_k| over all adapted matrices, B and A as the method combined them, before a server
-   * step; null where the products are zero or the round trained neither factor. Estimated to about one in a hundred where many
+   * step; null where the products are zero or the round trained neither factor. Estimated to about two in a hundred where many
    * sites train a large adapter (the work grows with P r times the square of K).
    */
   readonly aggregationGap: number | null;
@@ -82,17 +82,14 @@ function siteFigures(
   return { site, updateNorm, cosine, drift: Math.sqrt(apart) };
 }
 
-/** Multiplications up to which the gap is exact: half a second of one core. */
-const exactProductsMax = 5e8;
-/** Numbers that a row is brought to beyond that: over 24 matrices the gap is then right to about one in a hundred. */
-const sketchedWidth = 512;
+/** Multiplications of a gap at most, about half a second of one core: rows are added up in fewer numbers where they would take more ... */
+const productsMax = 5e8;
+/** ... but in no fewer than these: over 24 matrices the gap is then right to about two in a hundred. */
+const sketchedWidthMin = 128;
 
 function sketchWidth(pairs: readonly FactorPair[], sites: number): number {
-  const products = pairs.reduce(
-    (sum, { rank, dimension }) => sum + (rank * (sites + 3)) ** 2 * dimension,
-    0,
-  );
-  return products > exactProductsMax ? sketchedWidth : Number.POSITIVE_INFINITY;
+  const products = pairs.reduce((sum, { rank }) => sum + (rank * (sites + 3)) ** 2, 0);
+  return Math.max(sketchedWidthMin, Math.floor(productsMax / products));
 }
 
 /**

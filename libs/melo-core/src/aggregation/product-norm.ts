@@ -74,46 +74,74 @@ export function squaredNorms(
   blocks: readonly ProductBlock[],
   dimension: number,
 ): { readonly ofAll: number; readonly ofRest: number } {
-  const isZero = (values: Float64Array): boolean => values.every((value) => value === 0);
+  const isZero = (values: Float64Array): boolean => !values.some((value) => value !== 0);
   const [first, ...others] = blocks;
   const rest = others.filter(({ left, right }) => !isZero(left) && !isZero(right));
   const kept = first === undefined ? rest : [first, ...rest];
-  const lefts = rowsOf(kept.map(({ left }) => left));
-  const rights = rowsOf(kept.map(({ right }) => right));
   const rank = (first?.left.length ?? 0) / dimension;
+  const count = kept.length * rank;
+  const lefts = gramOf(
+    kept.map(({ left }) => left),
+    count,
+    dimension,
+  );
+  const rights = gramOf(
+    kept.map(({ right }) => right),
+    count,
+    dimension,
+  );
   let [ofAll, ofRest] = [0, 0];
-  for (let i = 0; i < lefts.length; i += dimension) {
-    for (let j = i; j < lefts.length; j += dimension) {
-      const product = dot(lefts, i, j, dimension) * dot(rights, i, j, dimension);
-      const counted = i === j ? product : 2 * product;
-      ofAll += counted;
-      if (i >= rank * dimension) ofRest += counted;
+  for (let i = 0; i < count; i++) {
+    for (let j = 0; j < count; j++) {
+      const product = (lefts[i * count + j] ?? 0) * (rights[i * count + j] ?? 0);
+      ofAll += product;
+      if (i >= rank && j >= rank) ofRest += product;
     }
   }
   return { ofAll, ofRest };
 }
 
-function rowsOf(parts: readonly Float64Array[]): Float64Array {
-  const rows = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+/** Products of all rows with one another, (n,n): each row against four at a time, which reads the memory a quarter as often. */
+function gramOf(parts: readonly Float64Array[], count: number, dimension: number): Float64Array {
+  const rows = new Float64Array((count + 3) * dimension); // zeros behind the last row, so that four are always there
   let offset = 0;
   for (const part of parts) {
     rows.set(part, offset);
     offset += part.length;
   }
-  return rows;
+  const gram = new Float64Array(count * count);
+  for (let i = 0; i < count; i++) {
+    for (let j = i; j < count; j += 4) {
+      const four = productsWithFour(rows, i * dimension, j * dimension, dimension);
+      for (let k = 0; k < 4 && j + k < count; k++) {
+        gram[i * count + j + k] = four[k] ?? 0;
+        gram[(j + k) * count + i] = four[k] ?? 0;
+      }
+    }
+  }
+  return gram;
 }
 
-/** Product of two rows; four sums at a time, so that one addition does not wait for the other. */
-function dot(rows: Float64Array, first: number, second: number, length: number): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
-  let at = 0;
-  for (; at + 4 <= length; at += 4) {
-    const [i, j] = [first + at, second + at];
-    a += (rows[i] ?? 0) * (rows[j] ?? 0);
-    b += (rows[i + 1] ?? 0) * (rows[j + 1] ?? 0);
-    c += (rows[i + 2] ?? 0) * (rows[j + 2] ?? 0);
-    d += (rows[i + 3] ?? 0) * (rows[j + 3] ?? 0);
+/** One row times four that follow one another. */
+function productsWithFour(
+  rows: Float64Array,
+  row: number,
+  first: number,
+  length: number,
+): readonly number[] {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  const second = first + length;
+  const third = second + length;
+  const fourth = third + length;
+  for (let at = 0; at < length; at++) {
+    const value = rows[row + at] ?? 0;
+    a += value * (rows[first + at] ?? 0);
+    b += value * (rows[second + at] ?? 0);
+    c += value * (rows[third + at] ?? 0);
+    d += value * (rows[fourth + at] ?? 0);
   }
-  for (; at < length; at++) a += (rows[first + at] ?? 0) * (rows[second + at] ?? 0);
-  return a + b + (c + d);
+  return [a, b, c, d];
 }
