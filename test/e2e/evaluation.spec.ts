@@ -156,6 +156,12 @@ test(
       return request?.closedAtMs !== null;
     });
     expect(await states()).toEqual(sites.map((site) => `${site} done`));
+    const waited = await admin('tasks', 'evaluate', task, '--versions', '1', '--wait');
+    expect(waited).toMatchObject({
+      closedAtMs: expect.any(Number),
+      summary: '3 of 3 evaluations',
+      items: sites.map((site) => ({ site, version: 1, state: 'done' })),
+    });
   },
   timeoutMs,
 );

@@ -1,6 +1,7 @@
 /** `melo admin tasks evaluate|matrix`: ask for evaluations beside the rounds, and see every version at every site. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { InputError } from '#core/errors';
+import { InputError, UnavailableError } from '#core/errors';
 import { evaluationRoutes, type VersionEvaluation } from '../evaluation/evaluation.contract.ts';
 import {
   evaluationRequestBody,
@@ -17,9 +18,13 @@ type EvaluateOptions = ConnectionOptions & {
   readonly sites?: string;
   readonly deadline?: string;
   readonly reason?: string;
+  readonly wait?: boolean;
 };
 type MatrixOptions = ConnectionOptions & { readonly versions?: string };
 type Figures = RouteOutput<typeof evaluationRoutes.list>;
+
+const pollIntervalMs = 1000;
+const waitedPastDeadlineMs = 60_000;
 
 /** Versions in one table, unless they are named: the newest. */
 const columnsMax = 8;
@@ -43,6 +48,7 @@ export function addEvaluationCommands(
     .option('--sites <names>', 'sites, e.g. site-a,site-b; every member by default')
     .option('--deadline <time>', 'how long sites have: 30m, 24h or 7d', '24h')
     .option('--reason <text>', 'why; it stays in the record')
+    .option('--wait', 'wait until every site has answered or the deadline passed')
     .addHelpText('after', evaluateHelp)
     .action((task: string, options: EvaluateOptions) =>
       runAdmin(options, environment, (context) => askEvaluations(context, task, options)),
@@ -74,7 +80,7 @@ function durationOf(text: string): number {
 async function askEvaluations(
   context: AdminContext,
   task: string,
-  { versions, sites, deadline, reason }: EvaluateOptions,
+  { versions, sites, deadline, reason, wait }: EvaluateOptions,
 ): Promise<void> {
   const parsed = evaluationRequestBody.safeParse({
     versions: numbersOf(versions),
@@ -92,8 +98,45 @@ async function askEvaluations(
   const call = { params: { task }, body: parsed.data };
   const view = await context.client.call(evaluationRequestRoutes.create, call);
   const until = formatTime(view.deadlineAtMs, context.environment.nowMs());
-  context.show(view, `${task}: asked for ${view.items.length} evaluations, until ${until}`);
+  const asked = `${task}: asked for ${view.items.length} evaluations, until ${until}`;
+  if (wait === true) {
+    context.hint(asked);
+    const closed = await untilClosed(context, view);
+    context.show(closed, `${task}: ${closed.summary}`);
+  } else {
+    context.show(view, asked);
+  }
   context.hint(`next: melo admin tasks matrix ${task}`);
+}
+
+/** Look at a request until nobody is waited for any more, and tell whenever somebody has answered. */
+async function untilClosed(
+  context: AdminContext,
+  asked: EvaluationRequestView,
+): Promise<EvaluationRequestView> {
+  const { client, environment } = context;
+  const params = { task: asked.task };
+  // The coordinator closes what is past its deadline; a little later something is wrong there.
+  const endMs = asked.deadlineAtMs + waitedPastDeadlineMs;
+  let told = asked.summary;
+  for (;;) {
+    const { requests } = await client.call(evaluationRequestRoutes.list, { params });
+    const now = requests.find(({ request }) => request === asked.request);
+    if (now !== undefined && now.closedAtMs !== null) return now;
+    if (now !== undefined && now.summary !== told) {
+      context.hint(
+        `${formatTime(now.deadlineAtMs, environment.nowMs())} at the latest: ${now.summary}`,
+      );
+      told = now.summary;
+    }
+    if (environment.nowMs() > endMs) {
+      throw new UnavailableError(
+        'TIMEOUT',
+        `tasks evaluate: expected request ${asked.request} to be closed at its deadline, it is not; see "melo admin tasks matrix ${asked.task}"`,
+      );
+    }
+    await sleep(pollIntervalMs);
+  }
 }
 
 async function showMatrix(
