@@ -3,10 +3,8 @@
  *
  * Exit codes: 0 nothing was broken, 1 otherwise, 2 wrong usage.
  */
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { makeWorkDirectory } from '../support/package-root.ts';
-import { killAllProcesses } from '../support/melo-process.ts';
+import { commonArguments, commonOptions, runChecked } from '../support/checked-run.ts';
 import { runCrashes, type CrashReport } from './run-crashes.ts';
 import { rules } from './violations.ts';
 
@@ -24,73 +22,36 @@ once. Everything that was acknowledged and every version is checked against what
 
 Exit codes: 0 nothing was broken, 1 a violation or a coordinator slower than 5 s (95th percentile), 2 wrong usage.
 `;
-const exitCodes = { ok: 0, broken: 1, usage: 2 } as const;
 /** What operators are promised: seconds from a kill to the next answer, in 95 of 100 restarts. */
 const servingSecondsMax = 5;
 
 const optionsSchema = z.strictObject({
   kills: z.coerce.number().int().min(1).max(100_000).default(200),
   seed: z.string().min(1).max(64).default('1'),
-  json: z.boolean().default(false),
-  help: z.boolean().default(false),
+  ...commonOptions,
 });
 
-const print = (line: string): void => {
-  process.stdout.write(`${line}\n`);
-};
-const say = (line: string): void => {
-  process.stderr.write(`crash: ${line}\n`);
-};
-
-function readOptions(): z.infer<typeof optionsSchema> {
-  const { values } = parseArgs({
-    options: {
-      kills: { type: 'string' },
-      seed: { type: 'string' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
-    },
-  });
-  return optionsSchema.parse(values);
-}
-
-function show(report: CrashReport): void {
-  for (const { rule, what } of report.violations) print(`${rule} (${rules[rule]}): ${what}`);
+function linesOf(report: CrashReport): string[] {
   const { kills, versions, acknowledgedUpdates, servingSeconds, reconnectedSeconds } = report;
-  print(
+  return [
+    ...report.violations.map(({ rule, what }) => `${rule} (${rules[rule]}): ${what}`),
     `${kills} kills, ${versions} versions, ${report.attemptsAbandoned} attempts abandoned, ` +
       `${acknowledgedUpdates} acknowledged updates; serving again after ${servingSeconds.p95} s, ` +
       `sites back after ${reconnectedSeconds.p95} s (95th percentile); ${report.violations.length} violations`,
-  );
+  ];
 }
 
-async function main(): Promise<number> {
-  let options: z.infer<typeof optionsSchema>;
-  try {
-    options = readOptions();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
-    return exitCodes.usage;
-  }
-  if (options.help) {
-    process.stdout.write(usage);
-    return exitCodes.ok;
-  }
-  const { path, remove } = await makeWorkDirectory('crash-run');
-  const { kills, seed } = options;
-  const databaseUrl = process.env['DATABASE_URL'];
-  const database = databaseUrl === undefined ? {} : { databaseUrl };
-  try {
-    const report = await runCrashes({ directory: path, kills, seed, say, ...database });
-    if (options.json) print(JSON.stringify(report));
-    else show(report);
-    const isBroken = report.violations.length > 0 || report.servingSeconds.p95 > servingSecondsMax;
-    if (!isBroken) await remove();
-    else say(`the logs are in ${path}`);
-    return isBroken ? exitCodes.broken : exitCodes.ok;
-  } finally {
-    await killAllProcesses();
-  }
-}
-
-process.exitCode = await main();
+process.exitCode = await runChecked({
+  name: 'crash',
+  usage,
+  arguments: { kills: { type: 'string' }, seed: { type: 'string' }, ...commonArguments },
+  options: optionsSchema,
+  run: ({ kills, seed }, { directory, say }) => {
+    const databaseUrl = process.env['DATABASE_URL'];
+    const database = databaseUrl === undefined ? {} : { databaseUrl };
+    return runCrashes({ directory, kills, seed, say, ...database });
+  },
+  linesOf,
+  isBroken: ({ violations, servingSeconds }) =>
+    violations.length > 0 || servingSeconds.p95 > servingSecondsMax,
+});

@@ -3,10 +3,8 @@
  *
  * Exit codes: 0 nothing was broken, 1 otherwise, 2 wrong usage.
  */
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { killAllProcesses } from '../support/melo-process.ts';
-import { makeWorkDirectory } from '../support/package-root.ts';
+import { commonArguments, commonOptions, runChecked } from '../support/checked-run.ts';
 import { faults as allFaults } from './faults.ts';
 import { runNetwork, type NetworkReport } from './run-network.ts';
 
@@ -29,7 +27,6 @@ ${allFaults.map(({ name, what }) => `  ${name.padEnd(13)}  ${what}`).join('\n')}
 
 Exit codes: 0 nothing was broken, 1 a violation, 2 wrong usage.
 `;
-const exitCodes = { ok: 0, broken: 1, usage: 2 } as const;
 
 const optionsSchema = z.strictObject({
   faults: z
@@ -39,77 +36,43 @@ const optionsSchema = z.strictObject({
     .default(names),
   rounds: z.coerce.number().int().min(1).max(1000).optional(),
   seed: z.string().min(1).max(64).default('1'),
-  json: z.boolean().default(false),
-  help: z.boolean().default(false),
+  ...commonOptions,
 });
 
-const print = (line: string): void => {
-  process.stdout.write(`${line}\n`);
-};
-const say = (line: string): void => {
-  process.stderr.write(`network: ${line}\n`);
-};
-
-function readOptions(): z.infer<typeof optionsSchema> {
-  const { values } = parseArgs({
-    options: {
-      faults: { type: 'string' },
-      rounds: { type: 'string' },
-      seed: { type: 'string' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
-    },
-  });
-  return optionsSchema.parse(values);
-}
-
-function show(report: NetworkReport): void {
-  for (const violation of report.violations) print(violation);
-  for (const { fault, rounds, seconds, reconnects, up, down } of report.faults)
-    print(
+const linesOf = (report: NetworkReport): string[] => [
+  ...report.violations,
+  ...report.faults.map(
+    ({ fault, rounds, seconds, reconnects, up, down }) =>
       `${fault.padEnd(12)} ${rounds} rounds, ${seconds} s, ${reconnects} reconnects; sent again ` +
-        `${up.resentBytes} bytes up (${up.worstResentBytes} at most after one cut), ` +
-        `${down.resentBytes} down (${down.worstResentBytes})`,
-    );
-  for (const { sites, awaySeconds, lastSeconds } of report.returns)
-    print(`${sites} sites back ${lastSeconds} s after a start that followed ${awaySeconds} s`);
-  print(
-    `${report.rounds} rounds of ${report.sites} sites in ${report.seconds} s; at most ${report.worstResentBytes} bytes ` +
-      `sent again after one cut, ${report.windowBytes} allowed; ${report.violations.length} violations`,
-  );
-}
+      `${up.resentBytes} bytes up (${up.worstResentBytes} at most after one cut), ` +
+      `${down.resentBytes} down (${down.worstResentBytes})`,
+  ),
+  ...report.returns.map(
+    ({ sites, awaySeconds, lastSeconds }) =>
+      `${sites} sites back ${lastSeconds} s after a start that followed ${awaySeconds} s`,
+  ),
+  `${report.rounds} rounds of ${report.sites} sites in ${report.seconds} s; at most ${report.worstResentBytes} bytes ` +
+    `sent again after one cut, ${report.windowBytes} allowed; ${report.violations.length} violations`,
+];
 
-async function main(): Promise<number> {
-  let options: z.infer<typeof optionsSchema>;
-  try {
-    options = readOptions();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
-    return exitCodes.usage;
-  }
-  if (options.help) {
-    process.stdout.write(usage);
-    return exitCodes.ok;
-  }
-  const { path, remove } = await makeWorkDirectory('network-run');
-  const { rounds, seed } = options;
-  try {
-    const report = await runNetwork({
-      ...{ directory: path, seed, say, sites: 5 },
+process.exitCode = await runChecked({
+  name: 'network',
+  usage,
+  arguments: {
+    faults: { type: 'string' },
+    rounds: { type: 'string' },
+    seed: { type: 'string' },
+    ...commonArguments,
+  },
+  options: optionsSchema,
+  run: ({ faults, rounds, seed }, { directory, say }) =>
+    runNetwork({
+      ...{ directory, seed, say, sites: 5 },
       faults: allFaults
-        .filter(({ name }) => options.faults.includes(name))
+        .filter(({ name }) => faults.includes(name))
         .map((fault) => ({ ...fault, rounds: rounds ?? fault.rounds })),
-      isReturnMeasured: options.faults.includes(returnName),
-    });
-    if (options.json) print(JSON.stringify(report));
-    else show(report);
-    const isBroken = report.violations.length > 0;
-    if (!isBroken) await remove();
-    else say(`the logs are in ${path}`);
-    return isBroken ? exitCodes.broken : exitCodes.ok;
-  } finally {
-    await killAllProcesses();
-  }
-}
-
-process.exitCode = await main();
+      isReturnMeasured: faults.includes(returnName),
+    }),
+  linesOf,
+  isBroken: ({ violations }) => violations.length > 0,
+});
