@@ -50,8 +50,12 @@ describe.each([
   });
   afterAll(() => watched.close());
 
+  const goTo = async (address: string): Promise<void> => {
+    await watched.page.goto(`${demo.federation.url}/${address}`);
+  };
+
   test('a link signs in, and its secret is gone from the address', async () => {
-    await watched.page.getByRole('heading', { name: 'Sites', exact: true }).waitFor();
+    await watched.page.getByRole('heading', { name: 'Overview', exact: true }).waitFor();
     expect(watched.page.url()).toBe(`${demo.federation.url}/`);
   });
 
@@ -80,7 +84,25 @@ describe.each([
     }
   });
 
+  test('AUC and loss are drawn at the first view, the pooled line and one for each site', async () => {
+    const { page } = watched;
+    const chart = page.getByRole('figure', { name: /^Macro AUC over all sites by version/ });
+    await chart.locator('path.recharts-line-curve').nth(agentSites.length).waitFor();
+    expect(await chart.locator('path.recharts-line-curve').count()).toBe(agentSites.length + 1);
+    await page.getByRole('figure', { name: /^Loss on held-out images/ }).waitFor();
+    await page.getByText('AUCs of sites are never averaged').waitFor();
+  });
+
+  test('one site stands beside its own adapter of the round', async () => {
+    const { page } = watched;
+    const [site] = agentSites;
+    await page.getByRole('combobox', { name: 'Lines' }).selectOption(site);
+    await page.getByText(`${site}'s own adapter`).first().waitFor();
+    await page.getByRole('combobox', { name: 'Lines' }).selectOption('');
+  });
+
   test('nobody is left out silently: a settled round says who is missing and why', async () => {
+    await goTo(`#/tasks/${demoTask}/rounds`);
     const history = watched.page.getByRole('table', { name: 'Rounds', exact: true });
     const reasons = history.getByText(
       new RegExp(`${playedSite} declined: [A-Z_]+: ${declineReason}$`),
@@ -89,16 +111,8 @@ describe.each([
     expect(await reasons.count()).toBe(rounds - 1);
   });
 
-  test('AUC and loss are drawn, the pooled line and one for each site', async () => {
-    const { page } = watched;
-    const chart = page.getByRole('figure', { name: /^Macro AUC over all sites by version/ });
-    await chart.locator('path.recharts-line-curve').first().waitFor();
-    expect(await chart.locator('path.recharts-line-curve').count()).toBe(agentSites.length + 1);
-    await page.getByRole('figure', { name: /^Loss on held-out images/ }).waitFor();
-    await page.getByText('AUCs of sites are never averaged').waitFor();
-  });
-
   test('a figure that is without a planned site says so below the table, by name', async () => {
+    await goTo(`#/tasks/${demoTask}/figures`);
     const table = watched.page.getByRole('table', { name: 'Versions at sites' });
     const pooled = table.getByRole('row', { name: 'all sites (pooled)' });
     await pooled
@@ -108,9 +122,12 @@ describe.each([
     await table.getByRole('row', { name: playedSite }).getByText('no report').first().waitFor();
     const note = `* Version ${rounds - 1} is without ${playedSite}: no report yet.`;
     await watched.page.getByText(note).waitFor();
+    const updates = watched.page.getByRole('table', { name: 'Updates by site' });
+    for (const site of agentSites) await updates.getByRole('row', { name: site }).waitFor();
   });
 
   test('the adapter that is downloaded has the digest of the registry', async () => {
+    await goTo(`#/tasks/${demoTask}/versions`);
     const version = await demo.federation.version(demoTask, rounds - 1);
     const name = `Download version ${rounds - 1} of ${demoTask}`;
     const download = watched.page.waitForEvent('download');
@@ -119,19 +136,20 @@ describe.each([
     expect(adapterDigest(await readFile(path))).toBe(version.adapterDigest);
   });
 
-  test('it fits the window', async () => {
-    expect(await watched.isTooWide()).toBe(false);
-  });
-
-  test('it has no serious finding of accessibility', async () => {
-    expect(await watched.seriousFindings()).toEqual([]);
-  });
-
-  test('nor has it in the dark', async () => {
-    await watched.page.emulateMedia({ colorScheme: 'dark' });
-    await watched.page.locator('html[data-mantine-color-scheme="dark"]').waitFor();
-    expect(await watched.seriousFindings()).toEqual([]);
-  });
+  test.each(['', `#/tasks/${demoTask}`, `#/tasks/${demoTask}/figures`, `#/sites/${agentSites[0]}`])(
+    'the page %s of real agents fits the window and can be read, in the dark too',
+    async (address) => {
+      await goTo(address);
+      const { page } = watched;
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      expect(await watched.isTooWide()).toBe(false);
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        await page.locator(`html[data-mantine-color-scheme="${colorScheme}"]`).waitFor();
+        expect(await watched.seriousFindings()).toEqual([]);
+      }
+    },
+  );
 
   test('the policy refused nothing, and nothing went wrong', async () => {
     expect(await watched.violations()).toEqual([]);

@@ -83,10 +83,10 @@ describe('npm run demo', () => {
       url = new URL('/', link);
       const { page } = at('desk');
       await page.goto(link);
-      await page.getByRole('heading', { name: 'Sites', exact: true }).waitFor();
+      await page.getByRole('heading', { name: 'Overview', exact: true }).waitFor();
       expect(page.url()).toBe(url.href);
       await at('phone').page.goto((await ask(userRoutes.createLink, '/v1/sign-in-links')).url);
-      await at('phone').page.getByRole('heading', { name: 'Sites', exact: true }).waitFor();
+      await at('phone').page.getByRole('heading', { name: 'Overview', exact: true }).waitFor();
       expect(demo.stdout).toBe('');
     },
     setupMs,
@@ -103,11 +103,12 @@ describe('npm run demo', () => {
       }
       await demo.untilSaid(`MeLo, federated: round ${pictureVersion} of`);
       for (const [viewport, { page }] of pages) {
-        const name = `Download version ${pictureVersion} of federated`;
-        await page.getByRole('link', { name, exact: true }).waitFor();
-        expect(await page.evaluate('isSamePage')).toBe(true);
-        const chart = page.getByRole('figure', { name: /^Macro AUC over all sites by version/ });
+        const name = new RegExp(
+          `^Macro AUC over all sites by version: .*v${pictureVersion - 2} [01]\\.`,
+        );
+        const chart = page.getByRole('figure', { name });
         await chart.locator('path.recharts-line-curve').nth(sizes.sites).waitFor();
+        expect(await page.evaluate('isSamePage')).toBe(true);
         await takePicture(viewport);
       }
     },
@@ -121,8 +122,8 @@ describe('npm run demo', () => {
     const { page } = at(name);
     await page.evaluate('scrollTo(0, 0)');
     const path = join(pictureFolder, `dashboard-${viewports[name].width}.png`);
-    const lists = await page.getByRole('heading', { name: 'Adapter versions' }).boundingBox();
-    // Down to the long lists: what lies above them is the story.
+    const lists = await page.getByRole('heading', { name: 'Sites', exact: true }).boundingBox();
+    // Down to the list of sites: what lies above it is the story.
     const height = Math.round((lists?.y ?? viewports[name].height) - 40);
     const clip = { x: 0, y: 0, width: viewports[name].width, height };
     await page.screenshot({ path, fullPage: true, clip });
@@ -138,7 +139,7 @@ describe('npm run demo', () => {
       const { adapterDigest: wanted } = await ask(registryRoutes.get, path);
       expect(adapterDigest(await readFile(adapter))).toBe(wanted);
       for (const { page } of pages.values()) {
-        await page.getByRole('combobox', { name: 'Task' }).selectOption('federated');
+        await page.goto(new URL('/#/tasks/federated/versions', url).href);
         const download = page.waitForEvent('download');
         const name = `Download version ${sizes.rounds} of federated`;
         await page.getByRole('link', { name }).click();

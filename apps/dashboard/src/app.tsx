@@ -3,7 +3,9 @@ import { useEffect, useState } from 'react';
 import { live } from './api/live.ts';
 import type { Session } from './api/schemas.ts';
 import { onSignedOut } from './api/resource.ts';
-import { Overview } from './overview.tsx';
+import { Pages } from './pages.tsx';
+import { SessionContext } from './session/may-command.ts';
+import { Shell } from './shell.tsx';
 import { SignIn } from './session/sign-in.tsx';
 import { beginSession, type SessionState } from './session/session.ts';
 
@@ -35,5 +37,11 @@ export function App({ secret }: { readonly secret: string | undefined }) {
     const onSignedIn = (session: Session): void => setState({ kind: 'signed-in', session });
     return <SignIn notice={state.notice} onSignedIn={onSignedIn} />;
   }
-  return <Overview session={state.session} onSignedOut={() => setState({ kind: 'signed-out' })} />;
+  return (
+    <SessionContext value={state.session}>
+      <Shell session={state.session} onSignedOut={() => setState({ kind: 'signed-out' })}>
+        <Pages />
+      </Shell>
+    </SessionContext>
+  );
 }

@@ -1,7 +1,8 @@
 /** Entry of the dashboard. */
 import '@mantine/core/styles.css';
-import '@mantine/charts/styles.css';
 import './styles.css';
+import './shell.css';
+import './parts.css';
 import { MantineProvider } from '@mantine/core';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

@@ -4,7 +4,7 @@ import { createTheme, type CSSVariablesResolver } from '@mantine/core';
 /** Colours and type of the page. */
 export const theme = createTheme({
   primaryColor: 'cyan',
-  primaryShade: { light: 9, dark: 7 },
+  primaryShade: 9, // white on it can be read, in the dark too
   autoContrast: true,
   defaultRadius: 'sm',
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif',
@@ -14,6 +14,6 @@ export const theme = createTheme({
 /** Variables that the theme has no dial for. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
-  light: { '--mantine-color-dimmed': '#52606a' },
-  dark: { '--mantine-color-dimmed': '#a6b0b8' },
+  light: { '--mantine-color-dimmed': '#52606a', '--mantine-color-error': '#991212' },
+  dark: { '--mantine-color-dimmed': '#a6b0b8', '--mantine-color-error': '#ffc0bd' },
 });

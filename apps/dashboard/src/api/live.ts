@@ -46,6 +46,11 @@ export class Live {
     this.#setState('connecting');
   }
 
+  /** Look at everything again, after something was changed from here. */
+  look(): void {
+    this.#tell('all');
+  }
+
   readonly state = (): LiveState => this.#state;
 
   readonly onState = (listener: () => void): (() => void) => {

@@ -1,9 +1,10 @@
 /** What the page shows of the coordinator. */
-import { useSyncExternalStore } from 'react';
+import { useMemo, useSyncExternalStore } from 'react';
 import type { z } from 'zod';
 import { taskPath } from './client.ts';
 import { Resource, type Snapshot } from './resource.ts';
 import {
+  type ChangeTopic,
   evaluationsSchema,
   healthSchema,
   roundsSchema,
@@ -41,4 +42,14 @@ export function useResource<Schema extends z.ZodType>(
   resource: Resource<Schema>,
 ): Snapshot<z.output<Schema>> {
   return useSyncExternalStore(resource.subscribe, resource.snapshot);
+}
+
+/** The same for something that one part of the page alone shows. `schema` and `topics` belong to the path. */
+export function useFresh<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+  topics: readonly ChangeTopic[],
+): Snapshot<z.output<Schema>> {
+  const resource = useMemo(() => new Resource(path, schema, topics), [path]);
+  return useResource(resource);
 }

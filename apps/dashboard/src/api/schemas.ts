@@ -13,18 +13,40 @@ export const sessionSchema = z.object({ role: z.string(), expiresAtMs: timeMs.nu
 export type Session = z.infer<typeof sessionSchema>;
 
 /** How the coordinator does. */
-export const healthSchema = z.object({ version: z.string(), federation: z.string() });
+export const healthSchema = z.object({
+  version: z.string(),
+  federation: z.string(),
+  coordinatorFingerprint: z.string(),
+  databaseKind: z.string(),
+  uptimeSeconds: z.number(),
+  isDraining: z.boolean(),
+  disk: z.object({ freeBytes: z.number(), reserveBytes: z.number(), isLow: z.boolean() }),
+});
+/** How the coordinator does. */
+export type Health = z.infer<typeof healthSchema>;
 
 /** One site. */
 export const siteSchema = z.object({
   site: z.string(),
   status: z.string(),
   reason: z.string().nullable(),
+  fingerprint: z.string().nullable(),
+  invitedAtMs: timeMs,
+  enrolledAtMs: timeMs.nullable(),
+  approvedAtMs: timeMs.nullable(),
+  lostRounds: z.number(),
   isConnected: z.boolean(),
   lastSeenAtMs: timeMs.nullable(),
   agentVersion: z.string().nullable(),
   capabilities: z
-    .object({ engines: z.array(z.object({ name: z.string(), device: z.string() })) })
+    .object({
+      node: z.string(),
+      engines: z.array(z.object({ name: z.string(), device: z.string() })),
+      backbones: z.array(z.string()),
+      memoryBytes: z.number(),
+      cores: z.number(),
+      approvedTasks: z.array(z.string()),
+    })
     .nullable(),
   heartbeat: z
     .object({
@@ -33,6 +55,7 @@ export const siteSchema = z.object({
       task: z.string().nullable(),
       round: z.number().nullable(),
       progress: figure,
+      load: z.number(),
     })
     .nullable(),
 });
@@ -47,6 +70,7 @@ export const memberSchema = z.object({
   status: z.string(),
   reason: z.string().nullable(),
   samples: z.number().nullable(),
+  updateDigest: z.string().nullable(),
   progress: figure,
   bytesReceived: z.number(),
   bytesTotal: z.number().nullable(),
@@ -65,12 +89,52 @@ export const roundSchema = z.object({
   deadlineAtMs: timeMs,
   settledAtMs: timeMs.nullable(),
   quorumSites: z.number(),
+  baseVersion: z.number(),
+  summary: z.string(),
+  aggregationGap: figure,
   members: z.array(memberSchema),
 });
 /** One attempt at a round. */
 export type Round = z.infer<typeof roundSchema>;
 /** The attempts of a task, newest first. */
 export const roundsSchema = z.object({ rounds: z.array(roundSchema) });
+
+/** What is trained, by whom and under which rules; the whole of it is kept, to be shown. */
+export const definitionSchema = z.looseObject({
+  mode: z.string(),
+  classes: z.array(z.string()),
+  rank: z.number(),
+  alpha: z.number(),
+  trainedTensors: z.union([z.string(), z.array(z.string())]),
+  backbone: z.looseObject({
+    name: z.string(),
+    fingerprint: z.string(),
+    dimension: z.number(),
+    blocks: z.number(),
+    imageSize: z.number(),
+  }),
+  plan: z.looseObject({
+    optimiser: z.looseObject({ name: z.string(), learningRate: z.number() }),
+    duration: z.object({ unit: z.string(), count: z.number() }),
+    batchSize: z.number(),
+    loss: z.looseObject({ name: z.string() }),
+    augmentation: z.looseObject({ name: z.string() }),
+  }),
+  aggregation: z.looseObject({ method: z.string(), weights: z.string() }),
+  site: z.looseObject({}).optional(),
+  rules: z.looseObject({
+    quorumSites: z.number(),
+    deadlineMs: z.number(),
+    wait: z.string().optional(),
+    samplesMinimum: z.number().optional(),
+  }),
+  localBaseline: z.boolean().optional(),
+  promotion: z.looseObject({ metric: z.string() }).optional(),
+  earlyStop: z.looseObject({}).optional(),
+  members: z.array(z.string()),
+});
+/** What is trained, by whom and under which rules. */
+export type Definition = z.infer<typeof definitionSchema>;
 
 /** One task. */
 export const taskSchema = z.object({
@@ -79,14 +143,16 @@ export const taskSchema = z.object({
   status: z.string(),
   reason: z.string().nullable(),
   latestVersion: z.number(),
+  promotedVersion: z.number().nullable(),
+  nextBaseVersion: z.number(),
   rounds: z.number(),
-  definition: z.object({
-    mode: z.string(),
-    classes: z.array(z.string()),
-    rank: z.number(),
-    backbone: z.object({ name: z.string() }),
-    members: z.array(z.string()),
-  }),
+  incompleteRounds: z.array(z.number()),
+  schedule: z
+    .object({ nextAtMs: timeMs.nullable(), sitesReady: z.number(), isDue: z.boolean() })
+    .nullable(),
+  createdAtMs: timeMs,
+  definition: definitionSchema,
+  openingRefusal: z.object({ code: z.string(), message: z.string() }).nullable(),
   currentRound: roundSchema.nullable(),
 });
 /** One task. */
@@ -132,6 +198,11 @@ export const versionSchema = z.object({
   adapterBytes: z.number(),
   createdAtMs: timeMs,
   round: z.number().nullable(),
+  attempt: z.number().nullable(),
+  baseVersion: z.number().nullable(),
+  isPromoted: z.boolean(),
+  isLatest: z.boolean(),
+  leftSites: z.array(z.string()),
 });
 /** One version of an adapter. */
 export type Version = z.infer<typeof versionSchema>;

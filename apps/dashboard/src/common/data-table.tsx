@@ -11,8 +11,8 @@ export interface Column<Row> {
   readonly isWide?: true;
 }
 
-/** Rows shown before somebody asks for all. */
-const shownMax = 25;
+/** Rows shown before somebody asks for all, where a table does not say otherwise. */
+const shownMaxDefault = 25;
 
 /** A table that becomes a list of cards on a phone. */
 export function DataTable<Row>(props: {
@@ -20,8 +20,9 @@ export function DataTable<Row>(props: {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly keyOf: (row: Row) => string;
+  readonly shownMax?: number;
 }) {
-  const { name, columns, rows, keyOf } = props;
+  const { name, columns, rows, keyOf, shownMax = shownMaxDefault } = props;
   const [isWhole, setIsWhole] = useState(false);
   const shown = isWhole ? rows : rows.slice(0, shownMax);
   return (

@@ -1,4 +1,11 @@
-import { formatBytes, formatFigure, formatRelative, formatSpan, plural } from './format.ts';
+import {
+  formatBytes,
+  formatFigure,
+  formatRelative,
+  formatShortSpan,
+  formatSpan,
+  plural,
+} from './format.ts';
 
 describe('figures as people read them', () => {
   test.each([
@@ -15,6 +22,15 @@ describe('figures as people read them', () => {
   });
 
   test.each([
+    [1449, '1.4 s'],
+    [9999, '10.0 s'],
+    [10_000, '10 s'],
+    [61_000, '1 min'],
+  ])('a short span of %d ms is %s', (span, text) => {
+    expect(formatShortSpan(span)).toBe(text);
+  });
+
+  test.each([
     [0, 'just now'],
     [-12_000, '12 s ago'],
     [180_000, 'in 3 min'],
@@ -27,6 +43,7 @@ describe('figures as people read them', () => {
     [999, '999 B'],
     [310_400, '310 kB'],
     [1_250_000, '1.3 MB'],
+    [72_541_200_000, '72.5 GB'],
   ])('%d bytes are %s', (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
   });

@@ -14,6 +14,12 @@ export function formatSpan(milliseconds: number): string {
   return `${Math.floor(span / day)} d`;
 }
 
+/** The same with a tenth of a second below ten, where that is what is compared. */
+export function formatShortSpan(milliseconds: number): string {
+  const span = Math.max(0, milliseconds);
+  return span < 10 * second ? `${(span / second).toFixed(1)} s` : formatSpan(span);
+}
+
 /** A time against now, e.g. `12 s ago` or `in 3 min`. */
 export function formatRelative(timeMs: number, nowMs: number): string {
   const agoMs = nowMs - timeMs;
@@ -32,7 +38,8 @@ export function formatAbsolute(timeMs: number): string {
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 1_000_000) return `${Math.round(bytes / 1000)} kB`;
-  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+  if (bytes < 1_000_000_000) return `${(bytes / 1_000_000).toFixed(1)} MB`;
+  return `${(bytes / 1_000_000_000).toFixed(1)} GB`;
 }
 
 /** A figure between 0 and 1, or a loss, with three digits; a dash where it is not defined. */

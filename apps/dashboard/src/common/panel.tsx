@@ -37,7 +37,8 @@ export function Empty(props: { readonly children: ReactNode; readonly command?: 
 
 /** What stands in a panel before the first answer, or in place of one. */
 export function Waiting({ error }: { readonly error: ApiError | undefined }) {
-  if (error === undefined) return <Skeleton height={96} radius="sm" aria-label="Loading" />;
+  if (error === undefined)
+    return <Skeleton height={96} radius="sm" role="status" aria-label="Loading" />;
   return (
     <Alert color="red" title="This cannot be shown now">
       {error.message} It is tried again by itself.

@@ -24,16 +24,19 @@ const evaluation = (version: number, change: Partial<Evaluation> = {}): Evaluati
   ...change,
 });
 
+const auc = { figure: 'macroAuc' } as const;
+const evaluations = (...all: readonly Evaluation[]) => ({ evaluations: [...all], baselines: [] });
+
 describe('lines', () => {
-  test('the global line is what was pooled, not a mean of the sites', () => {
-    const { points } = linesOf([evaluation(1)], 'macroAuc');
+  test('the pooled line is what was pooled, not a mean of the sites', () => {
+    const { points } = linesOf(evaluations(evaluation(1)), auc);
     expect(points).toEqual([{ version: 'v1', all: 0.9, site0: 0.8, site1: 0.6 }]);
   });
 
   test('versions are in order, and what was not reported is a gap', () => {
     const first = evaluation(1, { sites: [report('south', null)], pooled: null });
-    const { points, sites } = linesOf([evaluation(2), first], 'macroAuc');
-    expect(sites).toEqual(['north', 'south']);
+    const { points, lines } = linesOf(evaluations(evaluation(2), first), auc);
+    expect(lines.map(({ label }) => label)).toEqual(['north', 'south', 'all sites (pooled)']);
     expect(points).toEqual([
       { version: 'v1', all: null, site0: null, site1: null },
       { version: 'v2', all: 0.9, site0: 0.8, site1: 0.6 },
@@ -42,8 +45,34 @@ describe('lines', () => {
 
   test('a site may be named like a part of the chart', () => {
     const odd = evaluation(1, { sites: [report('version', 0.7), report('all', 0.2)] });
-    expect(linesOf([odd], 'macroAuc').points).toEqual([
+    expect(linesOf(evaluations(odd), auc).points).toEqual([
       { version: 'v1', all: 0.9, site0: 0.2, site1: 0.7 },
+    ]);
+  });
+
+  test('one site stands beside its own adapter of the round, and what it trained alone', () => {
+    const all = {
+      evaluations: [
+        evaluation(0, { local: [{ ...report('north', 0.55), round: 1 }] }),
+        evaluation(1, { local: [{ ...report('south', 0.1), round: 2 }] }),
+      ],
+      baselines: [report('north', 0.7)],
+    };
+    const { points, lines } = linesOf(all, { ...auc, site: 'north' });
+    expect(lines.map(({ kind }) => kind)).toEqual(['site', 'own', 'alone', 'pooled']);
+    expect(points).toEqual([
+      { version: 'v0', site: 0.8, own: null, alone: 0.7, all: 0.9 },
+      { version: 'v1', site: 0.8, own: 0.55, alone: 0.7, all: 0.9 },
+    ]);
+  });
+
+  test('another task stands beside with its own pooled line, and the newest are kept', () => {
+    const other = [evaluation(2, { pooled: summary(0.4) }), evaluation(3, { pooled: null })];
+    const options = { ...auc, beside: { label: 'other', evaluations: other }, newest: 2 };
+    const { points } = linesOf(evaluations(evaluation(1), evaluation(2)), options);
+    expect(points).toEqual([
+      { version: 'v2', site0: 0.8, site1: 0.6, beside: 0.4, all: 0.9 },
+      { version: 'v3', site0: null, site1: null, beside: null, all: null },
     ]);
   });
 });

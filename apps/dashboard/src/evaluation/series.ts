@@ -1,5 +1,5 @@
-/** From evaluations to lines. Each site is a column of its own name-free key: a name may hold anything. */
-import type { Evaluation } from '../api/schemas.ts';
+/** From evaluations to lines. Each line has a name-free key: a name may hold anything. */
+import type { Evaluation, Evaluations } from '../api/schemas.ts';
 
 /** What is drawn. */
 export type Figure = 'macroAuc' | 'loss';
@@ -7,34 +7,111 @@ export type Figure = 'macroAuc' | 'loss';
 /** One point of every line. */
 export type Point = { readonly version: string } & Readonly<Record<string, number | string | null>>;
 
+/**
+ * What a line shows: `pooled` is over all sites, `site` one site's figures of the federation's versions, `own` those of its
+ * adapter after its own training in the round, `alone` what it trained without the federation, `beside` another task's pooled.
+ */
+export type LineKind = 'pooled' | 'site' | 'own' | 'alone' | 'beside';
+
+/** One line. */
+export interface Line {
+  readonly key: string;
+  readonly label: string;
+  readonly kind: LineKind;
+}
+
 /** The lines of one figure. */
 export interface Lines {
   readonly points: readonly Point[];
-  /** Sites in ascending order of their names; the line of site i has the key `site<i>`. */
-  readonly sites: readonly string[];
+  readonly lines: readonly Line[];
 }
 
-/** Key of the line over all sites. */
-export const globalKey = 'all';
-/** Key of a site's line. */
-export const siteKey = (index: number): string => `site${index}`;
+/** What lines are drawn of, and which part of it. */
+export interface LinesOptions {
+  readonly figure: Figure;
+  /** One site beside the pooled line, with its own adapter and what it trained alone; every site where left out. */
+  readonly site?: string;
+  /** Another task, whose pooled line is drawn too. */
+  readonly beside?: { readonly label: string; readonly evaluations: readonly Evaluation[] };
+  /** Newest versions drawn; all where left out. */
+  readonly newest?: number;
+}
 
-/** Make the lines of a figure; the global one is what the coordinator pooled, never a mean of sites. */
-export function linesOf(evaluations: readonly Evaluation[], figure: Figure): Lines {
-  const ordered = evaluations.toSorted((left, right) => left.version - right.version);
-  const names = ordered.flatMap(({ sites }) => sites.map(({ site }) => site));
-  const sites = [...new Set(names)].sort();
-  const points = ordered.map(({ version, pooled, sites: reports }) => ({
+/** The line over all sites. */
+export const pooledLine: Line = { key: 'all', label: 'all sites (pooled)', kind: 'pooled' };
+
+/** Sites that have evaluated any version, in ascending order of their names. */
+export function sitesOf(evaluations: readonly Evaluation[]): readonly string[] {
+  return [...new Set(evaluations.flatMap(({ sites }) => sites.map(({ site }) => site)))].sort();
+}
+
+interface ValuedLine extends Line {
+  readonly valueOf: (version: number) => number | null | undefined;
+}
+
+/** Make the lines of a figure; the pooled one is what the coordinator pooled, never a mean of sites. */
+export function linesOf({ evaluations, baselines }: Evaluations, options: LinesOptions): Lines {
+  const { figure, site, beside, newest } = options;
+  const byVersion = new Map(evaluations.map((each) => [each.version, each]));
+  const pooled = (of: ReadonlyMap<number, Evaluation>) => (version: number) =>
+    of.get(version)?.pooled?.[figure];
+  const atSite = (name: string) => (version: number) =>
+    byVersion.get(version)?.sites.find((each) => each.site === name)?.summary[figure];
+  const others: readonly ValuedLine[] =
+    site === undefined
+      ? sitesOf(evaluations).map((name, index) => ({
+          key: `site${index}`,
+          label: name,
+          kind: 'site',
+          valueOf: atSite(name),
+        }))
+      : [
+          { key: 'site', label: `federated, at ${site}`, kind: 'site', valueOf: atSite(site) },
+          ...ownLines({ evaluations, baselines }, site, figure),
+        ];
+  const second = new Map(beside?.evaluations.map((each) => [each.version, each]));
+  const lines: readonly ValuedLine[] = [
+    ...others,
+    ...(beside === undefined
+      ? []
+      : [{ key: 'beside', label: beside.label, kind: 'beside', valueOf: pooled(second) } as const]),
+    { ...pooledLine, valueOf: pooled(byVersion) },
+  ];
+  const reported = [...evaluations, ...second.values()].filter(({ sites }) => sites.length > 0);
+  const versions = [...new Set(reported.map(({ version }) => version))];
+  const ordered = versions.sort((left, right) => left - right);
+  const points = ordered.slice(newest === undefined ? 0 : -newest).map((version) => ({
     version: `v${version}`,
-    [globalKey]: pooled?.[figure] ?? null,
-    ...Object.fromEntries(
-      sites.map((site, index) => {
-        const report = reports.find((each) => each.site === site);
-        return [siteKey(index), report?.summary[figure] ?? null];
-      }),
-    ),
+    ...Object.fromEntries(lines.map(({ key, valueOf }) => [key, valueOf(version) ?? null])),
   }));
-  return { points, sites };
+  return { points, lines: lines.map(({ key, label, kind }) => ({ key, label, kind })) };
+}
+
+/** What a site has without the others: its adapter after its own training of a round, and what it trained alone. */
+function ownLines(
+  { evaluations, baselines }: Evaluations,
+  site: string,
+  figure: Figure,
+): readonly ValuedLine[] {
+  const own = new Map(
+    evaluations.flatMap(({ local }) =>
+      local
+        .filter((each) => each.site === site)
+        .map(({ round, summary }) => [round, summary[figure]] as const),
+    ),
+  );
+  const alone = baselines.find((each) => each.site === site)?.summary[figure] ?? null;
+  return [
+    {
+      key: 'own',
+      label: `${site}'s own adapter, before it was combined`,
+      kind: 'own',
+      valueOf: (version) => own.get(version),
+    },
+    ...(alone === null
+      ? []
+      : [{ key: 'alone', label: `${site} alone`, kind: 'alone', valueOf: () => alone } as const]),
+  ];
 }
 
 /** The newest version that any site has evaluated. */

@@ -1,51 +1,99 @@
-/** The versions of a task's adapter, newest first, each to download. */
-import { Button, Code, Stack, Text } from '@mantine/core';
-import { taskPath } from '../api/client.ts';
+/** The versions of a task's adapter, newest first: where each comes from, what can be done with it. */
+import { Button, Group, Stack, Text } from '@mantine/core';
+import { useState } from 'react';
 import { resourcesOf, useResource } from '../api/resources.ts';
-import type { Version } from '../api/schemas.ts';
+import type { Evaluation, Task, Version } from '../api/schemas.ts';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
-import { formatBytes } from '../common/format.ts';
+import { formatBytes, formatFigure } from '../common/format.ts';
+import { Link } from '../common/link.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
+import { StatusBadge } from '../common/status-badge.tsx';
+import { DownloadLink } from './download-link.tsx';
+import { VersionDialog } from './version-dialog.tsx';
 
-const columnsOf = (task: string): readonly Column<Version>[] => [
-  {
-    label: 'Version',
-    cell: ({ version }) => (
-      <Text fw={600} size="sm">
-        <span className="on-card">Version </span>
-        {version}
-      </Text>
-    ),
-  },
-  { label: 'From', cell: ({ round }) => (round === null ? 'public seed' : `round ${round}`) },
-  { label: 'Made', cell: ({ createdAtMs }) => <Ago timeMs={createdAtMs} /> },
-  { label: 'Size', align: 'right', cell: ({ adapterBytes }) => formatBytes(adapterBytes) },
-  {
-    label: 'BLAKE2b-256',
-    cell: ({ adapterDigest }) => <Code title={adapterDigest}>{adapterDigest.slice(0, 12)}…</Code>,
-  },
-  {
-    label: 'File',
-    align: 'right',
-    cell: ({ version }) => (
-      <Button
-        component="a"
-        size="compact-sm"
-        variant="default"
-        href={taskPath(task, `/versions/${version}/adapter`)}
-        download={`${task}-version-${version}.safetensors`}
-        aria-label={`Download version ${version} of ${task}`}
-      >
-        Download
-      </Button>
-    ),
-  },
-];
+function Standing({ version }: { readonly version: Version }) {
+  const { isPromoted, isLatest, leftSites } = version;
+  if (!isPromoted && !isLatest && leftSites.length === 0) return '–';
+  return (
+    <Group gap={4}>
+      {isPromoted && <StatusBadge status="promoted" />}
+      {isLatest && <StatusBadge status="newest" />}
+      {leftSites.length > 0 && (
+        <Text size="xs">{`has the share of ${leftSites.join(', ')}, no longer a member`}</Text>
+      )}
+    </Group>
+  );
+}
+
+function Origin({ task, version }: { readonly task: string; readonly version: Version }) {
+  const { round, attempt, baseVersion } = version;
+  if (round === null) return 'public seed';
+  return (
+    <>
+      <Link to={{ page: 'round', task, round, attempt }}>{`round ${round}`}</Link>
+      {`, on version ${baseVersion ?? '–'}`}
+    </>
+  );
+}
+
+function columnsOf(
+  { task }: Task,
+  evaluations: readonly Evaluation[],
+  onOpen: (version: number) => void,
+): readonly Column<Version>[] {
+  const pooled = (version: number) =>
+    evaluations.find((each) => each.version === version)?.pooled ?? null;
+  return [
+    {
+      label: 'Version',
+      cell: ({ version }) => (
+        <Text fw={600} size="sm">
+          {`Version ${version}`}
+        </Text>
+      ),
+    },
+    { label: 'Standing', cell: (version) => <Standing version={version} /> },
+    { label: 'From', cell: (version) => <Origin task={task} version={version} /> },
+    { label: 'Made', cell: ({ createdAtMs }) => <Ago timeMs={createdAtMs} /> },
+    {
+      label: 'AUC, all sites',
+      align: 'right',
+      cell: ({ version }) => formatFigure(pooled(version)?.macroAuc),
+    },
+    {
+      label: 'Loss, all sites',
+      align: 'right',
+      cell: ({ version }) => formatFigure(pooled(version)?.loss),
+    },
+    { label: 'Size', align: 'right', cell: ({ adapterBytes }) => formatBytes(adapterBytes) },
+    {
+      label: 'File',
+      align: 'right',
+      cell: ({ version }) => (
+        <Group gap={6} wrap="nowrap" className="row-buttons">
+          <Button
+            size="compact-sm"
+            variant="default"
+            aria-label={`More of version ${version}`}
+            onClick={() => onOpen(version)}
+          >
+            More
+          </Button>
+          <DownloadLink task={task} version={version} />
+        </Group>
+      ),
+    },
+  ];
+}
 
 /** The versions of a task's adapter. */
-export function VersionsPanel({ task }: { readonly task: string }) {
-  const { data, error } = useResource(resourcesOf(task).versions);
+export function VersionsPanel({ task }: { readonly task: Task }) {
+  const resources = resourcesOf(task.task);
+  const { data, error } = useResource(resources.versions);
+  const evaluations = useResource(resources.evaluations).data?.evaluations ?? [];
+  const [opened, setOpened] = useState<number>();
+  const version = data?.versions.find((each) => each.version === opened);
   return (
     <Panel title="Adapter versions">
       {data === undefined ? (
@@ -56,14 +104,18 @@ export function VersionsPanel({ task }: { readonly task: string }) {
         <Stack gap="xs">
           <DataTable
             name="Adapter versions"
-            columns={columnsOf(task)}
+            columns={columnsOf(task, evaluations, setOpened)}
             rows={data.versions.toReversed()}
-            keyOf={({ version }) => String(version)}
+            keyOf={({ version: number }) => String(number)}
           />
           <Text size="xs" c="dimmed">
-            The file is the low-rank adapter with its card. It needs the task&apos;s own backbone.
+            The file is the low-rank adapter with its card (safetensors). It needs the task&apos;s
+            own backbone. For investigational use only; not a medical device.
           </Text>
         </Stack>
+      )}
+      {version !== undefined && (
+        <VersionDialog task={task} version={version} onClose={() => setOpened(undefined)} />
       )}
     </Panel>
   );

@@ -1,11 +1,14 @@
 /** The round that is open, or the last one: its phase, its members, what each has done. */
 import { Alert, Group, Progress, Stack, Text } from '@mantine/core';
-import type { Member, Round, Task } from '../api/schemas.ts';
+import { sites, useResource } from '../api/resources.ts';
+import type { Member, Round, Site, Task } from '../api/schemas.ts';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatCount, formatFigure, plural } from '../common/format.ts';
+import { Link, LinkButton } from '../common/link.tsx';
 import { Empty, Panel } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
+import { HeartbeatText } from '../sites/heartbeat-text.tsx';
 import { memberProgress } from './member-state.ts';
 
 const phases = ['inviting', 'training', 'aggregating', 'published'] as const;
@@ -45,15 +48,11 @@ function MemberBar({ member }: { readonly member: Member }) {
   );
 }
 
-const columns: readonly Column<Member>[] = [
-  {
-    label: 'Site',
-    cell: ({ site }) => (
-      <Text fw={600} size="sm">
-        {site}
-      </Text>
-    ),
-  },
+/** A member and what is known of its site. */
+type Row = Member & { readonly known: Site | undefined };
+
+const columns: readonly Column<Row>[] = [
+  { label: 'Site', cell: ({ site }) => <Link to={{ page: 'site', site }}>{site}</Link> },
   {
     label: 'State',
     cell: ({ status, reason }) => (
@@ -64,6 +63,11 @@ const columns: readonly Column<Member>[] = [
     ),
   },
   { label: 'Progress', isWide: true, cell: (member) => <MemberBar member={member} /> },
+  {
+    label: 'Heartbeat',
+    isWide: true,
+    cell: ({ known }) => (known === undefined ? '–' : <HeartbeatText site={known} />),
+  },
   { label: 'Images', align: 'right', cell: ({ samples }) => formatCount(samples) },
   { label: 'Training loss', align: 'right', cell: (member) => formatFigure(member.trainingLoss) },
 ];
@@ -89,43 +93,59 @@ function Times({ round }: { readonly round: Round }) {
   );
 }
 
+/** Members of a round with what is known of their sites. */
+function Members({ round }: { readonly round: Round }) {
+  const { data } = useResource(sites);
+  const rows = round.members.map((member) => ({
+    ...member,
+    known: data?.sites.find(({ site }) => site === member.site),
+  }));
+  return (
+    <DataTable
+      name="Members of the round"
+      columns={columns}
+      rows={rows}
+      keyOf={({ site }) => site}
+    />
+  );
+}
+
+function NoRound({ task }: { readonly task: Task }) {
+  const isCreated = task.status === 'created';
+  const next = isCreated ? `melo admin tasks start ${task.task}` : 'melo admin sites list';
+  return (
+    <Panel title="Round">
+      <Empty command={next}>
+        {task.openingRefusal?.message ??
+          (isCreated ? 'The task has not been started.' : 'No round is open yet.')}
+      </Empty>
+    </Panel>
+  );
+}
+
 /** The round that is open, or the last one. */
 export function CurrentRound({ task }: { readonly task: Task }) {
   const round = task.currentRound;
-  if (round === null) {
-    return (
-      <Panel title="Round">
-        <Empty
-          command={
-            task.status === 'created'
-              ? `melo admin tasks start ${task.task}`
-              : 'melo admin sites list'
-          }
-        >
-          {task.status === 'created' ? 'The task has not been started.' : 'No round is open yet.'}
-        </Empty>
-      </Panel>
-    );
-  }
+  if (round === null) return <NoRound task={task} />;
   const attempt = round.attempt > 1 ? `, attempt ${round.attempt}` : '';
   const isOpen = round.settledAtMs === null;
   return (
     <Panel
       title={`${isOpen ? 'Current round' : 'Last round'}: ${round.round} of ${task.rounds}${attempt}`}
-      aside={<StatusBadge status={round.phase} />}
+      aside={
+        <Group gap="xs">
+          <StatusBadge status={round.phase} />
+          <LinkButton to={{ page: 'round', task: task.task, round: round.round, attempt: null }}>
+            Details
+          </LinkButton>
+        </Group>
+      }
     >
       <Stack gap="md">
         <Phases round={round} />
         {round.reason !== null && <Alert color="red">{round.reason}</Alert>}
-        <Group>
-          <Times round={round} />
-        </Group>
-        <DataTable
-          name="Members of the round"
-          columns={columns}
-          rows={round.members}
-          keyOf={({ site }) => site}
-        />
+        <Times round={round} />
+        <Members round={round} />
       </Stack>
     </Panel>
   );

@@ -6,6 +6,7 @@ const member = (change: Partial<Member>): Member => ({
   status: 'training',
   reason: null,
   samples: null,
+  updateDigest: null,
   progress: null,
   bytesReceived: 0,
   bytesTotal: null,

@@ -5,6 +5,7 @@ import type { Round } from '../api/schemas.ts';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatBytes, formatSpan } from '../common/format.ts';
 import { Ago } from '../common/ago.tsx';
+import { Link } from '../common/link.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
 import { missingMembers } from './member-state.ts';
@@ -25,14 +26,13 @@ function Missing({ round }: { readonly round: Round }) {
   );
 }
 
-const columns: readonly Column<Round>[] = [
+const columnsOf = (task: string): readonly Column<Round>[] => [
   {
     label: 'Round',
     cell: ({ round, attempt }) => (
-      <Text fw={600} size="sm">
-        <span className="on-card">Round </span>
-        {attempt > 1 ? `${round}, attempt ${attempt}` : round}
-      </Text>
+      <Link to={{ page: 'round', task, round, attempt }}>
+        {attempt > 1 ? `Round ${round}, attempt ${attempt}` : `Round ${round}`}
+      </Link>
     ),
   },
   { label: 'State', cell: ({ phase }) => <StatusBadge status={phase} /> },
@@ -64,7 +64,7 @@ export function RoundHistory({ task }: { readonly task: string }) {
       ) : (
         <DataTable
           name="Rounds"
-          columns={columns}
+          columns={columnsOf(task)}
           rows={data.rounds}
           keyOf={({ round, attempt }) => `${round}/${attempt}`}
         />

@@ -7,15 +7,16 @@ const beat = (agoMs: number) => ({
   task: null,
   round: null,
   progress: null,
+  load: 0,
 });
 
 describe('the age of a heartbeat', () => {
   test.each([
     [0, 'fresh'],
-    [44_999, 'fresh'],
-    [45_000, 'late'],
-    [119_999, 'late'],
-    [120_000, 'silent'],
+    [119_999, 'fresh'],
+    [120_000, 'late'],
+    [599_999, 'late'],
+    [600_000, 'silent'],
   ])('of %d ms is %s', (agoMs, level) => {
     const site = { heartbeat: beat(agoMs), lastSeenAtMs: null, isConnected: true };
     expect(heartbeatAge(site, nowMs)).toEqual({ level, atMs: nowMs - agoMs });

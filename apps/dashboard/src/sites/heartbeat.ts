@@ -1,8 +1,8 @@
-/** How lately a site was heard of: green below 45 s, amber below 2 min, red beyond. */
+/** How lately a site was heard of: green below 2 min, amber below 10 min, red beyond. */
 import type { Site } from '../api/schemas.ts';
 
-const lateMs = 45_000;
-const silentMs = 120_000;
+const lateMs = 2 * 60_000;
+const silentMs = 10 * 60_000;
 
 /** How lately a site was heard of; `none` where it never was. */
 export type HeartbeatLevel = 'fresh' | 'late' | 'silent' | 'none';

@@ -1,35 +1,15 @@
 /** The sites: who is there, when each was last heard of, what each does. */
-import { Group, Progress, Stack, Text } from '@mantine/core';
+import { Progress, Stack, Text } from '@mantine/core';
 import { sites, useResource } from '../api/resources.ts';
 import type { Site } from '../api/schemas.ts';
-import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
+import { Link } from '../common/link.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
-import { useNowMs } from '../common/use-now.ts';
-import { heartbeatAge, type HeartbeatLevel } from './heartbeat.ts';
+import { HeartbeatText } from './heartbeat-text.tsx';
 
-const levelText: Readonly<Record<HeartbeatLevel, string>> = {
-  fresh: 'heard',
-  late: 'late',
-  silent: 'silent',
-  none: 'never heard',
-};
-
-function Heartbeat({ site }: { readonly site: Site }) {
-  const { level, atMs } = heartbeatAge(site, useNowMs());
-  const state = site.isConnected || level === 'none' ? levelText[level] : 'disconnected, heard';
-  return (
-    <Group gap={8} wrap="nowrap">
-      <span className="dot" data-level={level} aria-hidden="true" />
-      <span className="number">
-        {state} {atMs !== null && <Ago timeMs={atMs} />}
-      </span>
-    </Group>
-  );
-}
-
-function Doing({ site }: { readonly site: Site }) {
+/** What a site does now, or what to do where it does nothing. */
+export function Doing({ site }: { readonly site: Site }) {
   const { heartbeat } = site;
   if (heartbeat === null) return <Text size="sm">{nextStep(site)}</Text>;
   const round = heartbeat.round === null ? '' : ` round ${heartbeat.round}`;
@@ -50,43 +30,40 @@ function Doing({ site }: { readonly site: Site }) {
   );
 }
 
-function nextStep({ site, status, reason, isConnected }: Site): string {
+function nextStep({ status, reason, isConnected }: Site): string {
   if (reason !== null) return reason;
   if (status === 'invited') return 'Invited: its one-time code has not been used yet.';
-  if (status === 'pending') return `Waits for approval: melo admin sites approve ${site}`;
+  if (status === 'pending') return 'Waits for approval: compare its fingerprint.';
   return isConnected ? 'Connected, no heartbeat yet.' : 'Start its agent: melo agent run';
 }
 
 const columns: readonly Column<Site>[] = [
   {
     label: 'Site',
-    cell: ({ site }) => (
-      <Text fw={600} size="sm">
-        {site}
-      </Text>
-    ),
+    cell: ({ site }) => <Link to={{ page: 'site', site }}>{site}</Link>,
   },
   { label: 'State', cell: ({ status }) => <StatusBadge status={status} /> },
-  { label: 'Heartbeat', cell: (site) => <Heartbeat site={site} /> },
+  { label: 'Heartbeat', cell: (site) => <HeartbeatText site={site} /> },
   { label: 'Doing', isWide: true, cell: (site) => <Doing site={site} /> },
   {
     label: 'Engine',
     cell: ({ capabilities }) =>
-      capabilities?.engines.map(({ name, device }) => `${name} (${device})`).join(', ') ?? '–',
+      capabilities?.engines.map(({ name, device }) => `${name} (${device})`).join(', ') || '–',
   },
   { label: 'Agent', cell: ({ agentVersion }) => agentVersion ?? '–' },
 ];
 
 /** The sites: who is there, when each was last heard of, what each does. */
-export function SitesPanel() {
+export function SitesPanel({ title = 'Sites' }: { readonly title?: string }) {
   const { data, error } = useResource(sites);
   return (
-    <Panel title="Sites">
+    <Panel title={title}>
       {data === undefined ? (
         <Waiting error={error} />
       ) : data.sites.length === 0 ? (
-        <Empty command="melo admin sites invite NAME">
-          No site yet. Invite the first one: the command prints a one-time code for the hospital.
+        <Empty command="npx melo admin sites invite NAME">
+          No site yet. Invite the first one, on the page Sites or with the command: either gives a
+          one-time code for the hospital.
         </Empty>
       ) : (
         <DataTable name="Sites" columns={columns} rows={data.sites} keyOf={({ site }) => site} />

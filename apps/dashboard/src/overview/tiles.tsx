@@ -1,10 +1,10 @@
 /** The few figures that matter first. */
 import { Paper, SimpleGrid, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
-import { resourcesOf, sites, useResource } from './api/resources.ts';
-import type { Task } from './api/schemas.ts';
-import { formatFigure, plural } from './common/format.ts';
-import { newestEvaluated } from './evaluation/series.ts';
+import { health, resourcesOf, sites, tasks, useResource } from '../api/resources.ts';
+import type { Task } from '../api/schemas.ts';
+import { formatBytes, formatFigure, plural } from '../common/format.ts';
+import { newestEvaluated } from '../evaluation/series.ts';
 
 function Tile(props: {
   readonly label: string;
@@ -40,13 +40,25 @@ function SitesTile() {
   );
 }
 
+function TasksTile() {
+  const { data } = useResource(tasks);
+  const running = data?.tasks.filter(({ status }) => status === 'running').length ?? 0;
+  return (
+    <Tile
+      label="Tasks running"
+      value={data === undefined ? '–' : running}
+      note={data === undefined ? '' : `of ${plural(data.tasks.length, 'task')}`}
+    />
+  );
+}
+
 function RoundTile({ task }: { readonly task: Task }) {
   const round = task.currentRound;
   return (
     <Tile
       label="Round"
       value={round === null ? '–' : `${round.round} of ${task.rounds}`}
-      note={round === null ? 'none was opened yet' : round.phase}
+      note={round === null ? 'none was opened yet' : `${round.phase}, task ${task.task}`}
     />
   );
 }
@@ -67,18 +79,37 @@ function AucTile({ task }: { readonly task: string }) {
   );
 }
 
-/** The few figures that matter first. */
-export function SummaryTiles({ task }: { readonly task: Task | undefined }) {
+function DiskTile() {
+  const { data } = useResource(health);
+  const disk = data?.disk;
   return (
-    <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+    <Tile
+      label="Room on the disk"
+      value={disk === undefined ? '–' : formatBytes(disk.freeBytes)}
+      note={
+        disk === undefined
+          ? ''
+          : disk.isLow
+            ? 'low: no round opens'
+            : `of which ${formatBytes(disk.reserveBytes)} are kept back`
+      }
+    />
+  );
+}
+
+/** The few figures that matter first; the task is the one that is shown below. */
+export function Tiles({ task }: { readonly task: Task | undefined }) {
+  return (
+    <SimpleGrid cols={{ base: 2, md: task === undefined ? 3 : 5 }} spacing="sm">
       <SitesTile />
+      <TasksTile />
       {task !== undefined && (
         <>
           <RoundTile task={task} />
-          <Tile label="Newest version" value={task.latestVersion} note={`of task ${task.task}`} />
           <AucTile task={task.task} />
         </>
       )}
+      <DiskTile />
     </SimpleGrid>
   );
 }

@@ -1,0 +1,130 @@
+/** One version: its lineage, its card, and what can be done with it. */
+import { Button, Group, Text } from '@mantine/core';
+import { command, taskPath } from '../api/client.ts';
+import { useFresh } from '../api/resources.ts';
+import { versionDetailSchema } from '../api/detail-schemas.ts';
+import type { Task, Version } from '../api/schemas.ts';
+import { ActionButton, type Action } from '../common/action-button.tsx';
+import { Ago } from '../common/ago.tsx';
+import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { Digest, Facts } from '../common/facts.tsx';
+import { formatBytes } from '../common/format.ts';
+import { Waiting } from '../common/panel.tsx';
+import { useMayCommand } from '../session/may-command.ts';
+import { answerOfCommand, maybeReason } from '../tasks/task-actions.tsx';
+import { DownloadLink } from './download-link.tsx';
+
+function actionsOf(task: Task, { version, isPromoted }: Version): readonly Action[] {
+  const name = task.task;
+  const post = (path: string, body: unknown) =>
+    command('POST', taskPath(name, `/${path}`), answerOfCommand, body);
+  const promote: Action = {
+    label: 'Promote',
+    title: `Promote version ${version} of ${name}?`,
+    explanation: `People are told to use version ${version} from now on. Training goes on where it is.`,
+    verb: 'Promote it',
+    reason: 'optional',
+    run: (reason) => post('promote', { version, ...maybeReason(reason) }),
+    done: `Version ${version} of ${name} is the one to use.`,
+  };
+  const demote: Action = {
+    label: 'Take the promotion back',
+    title: `Take back that version ${version} of ${name} is the one to use?`,
+    explanation: 'No version is promoted then.',
+    verb: 'Take it back',
+    reason: 'optional',
+    run: (reason) => post('promote', { version: null, ...maybeReason(reason) }),
+    done: `No version of ${name} is promoted now.`,
+  };
+  const rollBack: Action = {
+    label: 'Roll back to it',
+    title: `Roll ${name} back to version ${version}?`,
+    explanation: `Version ${version} is promoted, and the next round starts from it. Later versions stay and are built on no more.`,
+    verb: 'Roll back',
+    reason: 'required',
+    isGrave: true,
+    run: (reason) => post('rollback', { toVersion: version, reason }),
+    done: `${name} goes on from version ${version}.`,
+  };
+  const evaluate: Action = {
+    label: 'Evaluate',
+    title: `Have version ${version} of ${name} evaluated?`,
+    explanation:
+      'Every member is asked to measure it on its held-out images within a day; a site’s own policy may decline.',
+    verb: 'Ask the sites',
+    reason: 'optional',
+    run: (reason) => post('evaluation-requests', { versions: [version], ...maybeReason(reason) }),
+    done: `The sites were asked to evaluate version ${version} of ${name}.`,
+  };
+  return [
+    isPromoted ? demote : promote,
+    ...(version < task.latestVersion ? [rollBack] : []),
+    evaluate,
+  ];
+}
+
+function Details({ task, version }: { readonly task: string; readonly version: number }) {
+  const path = taskPath(task, `/versions/${version}`);
+  const { data, error } = useFresh(path, versionDetailSchema, ['versions']);
+  if (data === undefined) return <Waiting error={error} />;
+  return (
+    <>
+      <Facts
+        facts={[
+          ['Made', <Ago key="made" timeMs={data.createdAtMs} />],
+          [
+            'From',
+            data.round === null
+              ? 'the public seed'
+              : `round ${data.round}, attempt ${data.attempt ?? 1}, on version ${data.baseVersion ?? '–'}`,
+          ],
+          ['Method', data.resultPayload?.method],
+          ['Size', formatBytes(data.adapterBytes)],
+          ['Digest of the file', <Digest key="file" value={data.adapterDigest} />],
+          [
+            'Digest of its result',
+            data.resultDigest === null ? undefined : (
+              <Digest key="result" value={data.resultDigest} />
+            ),
+          ],
+        ]}
+      />
+      <details>
+        <summary>Its card, as it stands in the file</summary>
+        <pre className="source" tabIndex={0}>
+          {JSON.stringify(data.card, null, 2)}
+        </pre>
+      </details>
+    </>
+  );
+}
+
+/** One version. */
+export function VersionDialog(props: {
+  readonly task: Task;
+  readonly version: Version;
+  readonly onClose: () => void;
+}) {
+  const { task, version, onClose } = props;
+  const mayCommand = useMayCommand();
+  return (
+    <Dialog title={`Version ${version.version} of ${task.task}`} onClose={onClose}>
+      <Details task={task.task} version={version.version} />
+      <Text size="xs" c="dimmed">
+        For investigational use only; not a medical device.
+      </Text>
+      <Group gap="xs">
+        <DownloadLink task={task.task} version={version.version} />
+        {mayCommand &&
+          actionsOf(task, version).map((action) => (
+            <ActionButton key={action.label} action={action} />
+          ))}
+      </Group>
+      <DialogButtons>
+        <Button variant="default" onClick={onClose}>
+          Close
+        </Button>
+      </DialogButtons>
+    </Dialog>
+  );
+}

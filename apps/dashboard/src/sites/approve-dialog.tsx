@@ -1,0 +1,76 @@
+/** Approval of a site: only with the whole fingerprint, as somebody at the site has read it out. */
+import { Alert, Button, Stack, Text, Textarea } from '@mantine/core';
+import { useState, type SyntheticEvent } from 'react';
+import { command } from '../api/client.ts';
+import { live } from '../api/live.ts';
+import { useRun } from '../common/action-button.tsx';
+import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { announce } from '../common/notice.tsx';
+import { answerOfCommand } from '../tasks/task-actions.tsx';
+import { compareFingerprint, type Comparison } from './fingerprint.ts';
+import { sitePath } from './site-path.ts';
+
+const comparisonText: Readonly<Record<Comparison, string>> = {
+  none: '',
+  short: 'So far it is the same.',
+  same: 'It is the same: this is the site that enrolled.',
+  differs:
+    'It is not what enrolled. Do not approve: somebody else may have used the code. Revoke the site and invite it anew.',
+};
+
+/** Approve a site. */
+export function ApproveDialog(props: {
+  readonly site: string;
+  readonly fingerprint: string;
+  readonly onClose: () => void;
+}) {
+  const { site, fingerprint, onClose } = props;
+  const [typed, setTyped] = useState('');
+  const { isBusy, failure, run } = useRun();
+  const comparison = compareFingerprint(typed, fingerprint);
+  const submit = (event: SyntheticEvent): void => {
+    event.preventDefault();
+    if (comparison !== 'same') return;
+    run(async () => {
+      await command('POST', sitePath(site, '/approve'), answerOfCommand, { fingerprint });
+      live.look();
+      announce(`${site} is approved: it may take part.`);
+      onClose();
+    });
+  };
+  return (
+    <Dialog title={`Approve ${site}?`} onClose={onClose}>
+      <form onSubmit={submit}>
+        <Stack gap="md">
+          <Text size="sm">
+            Ask somebody at the site, by another way than this network, for the fingerprint that
+            &ldquo;melo agent enroll&rdquo; printed there, and enter it as it is read out.
+          </Text>
+          <Textarea
+            label={`Fingerprint as ${site} reads it out`}
+            description="64 hexadecimal digits, in groups or not."
+            required
+            rows={2}
+            maxLength={200}
+            spellCheck={false}
+            value={typed}
+            onChange={(event) => setTyped(event.currentTarget.value)}
+            {...(comparison === 'differs' ? { error: comparisonText.differs } : {})}
+          />
+          <Text size="sm" role="status">
+            {comparison === 'differs' ? '' : comparisonText[comparison]}
+          </Text>
+          {failure !== undefined && <Alert color="red">{failure}</Alert>}
+          <DialogButtons>
+            <Button variant="default" onClick={onClose}>
+              Do nothing
+            </Button>
+            <Button type="submit" loading={isBusy} disabled={comparison !== 'same'}>
+              Approve it
+            </Button>
+          </DialogButtons>
+        </Stack>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,89 @@
+/** What can be done with a site where it stands. */
+import { Button } from '@mantine/core';
+import { useState } from 'react';
+import { command } from '../api/client.ts';
+import type { Site } from '../api/schemas.ts';
+import { ActionButton, type Action } from '../common/action-button.tsx';
+import { useMayCommand } from '../session/may-command.ts';
+import { answerOfCommand } from '../tasks/task-actions.tsx';
+import { ApproveDialog } from './approve-dialog.tsx';
+import { InviteDialog } from './invite-dialog.tsx';
+import { sitePath } from './site-path.ts';
+
+function actionsOf({ site, status }: Site): readonly Action[] {
+  const post = (name: string, body: unknown) =>
+    command('POST', sitePath(site, `/${name}`), answerOfCommand, body);
+  const suspend: Action = {
+    label: 'Suspend',
+    title: `Suspend ${site}?`,
+    explanation: 'Its connection is cut and it takes part in no round until it is let back in.',
+    verb: 'Suspend it',
+    reason: 'required',
+    run: (reason) => post('suspend', { reason }),
+    done: `${site} is suspended.`,
+  };
+  const resume: Action = {
+    label: 'Let it back in',
+    title: `Let ${site} take part again?`,
+    explanation: 'It connects by itself and is asked to the next round.',
+    verb: 'Let it back in',
+    reason: 'none',
+    run: () => post('resume', {}),
+    done: `${site} may take part again.`,
+  };
+  const leave: Action = {
+    label: 'Let it leave',
+    title: `Let ${site} leave the federation?`,
+    explanation:
+      'It is cut at once and is a member of no later round. Versions stay, and those with its share are marked wherever they are shown. It comes back only by a new enrolment.',
+    verb: 'Let it leave',
+    reason: 'required',
+    isGrave: true,
+    run: (reason) => post('leave', { reason, rerun: false }),
+    done: `${site} has left. Versions with its share are marked.`,
+  };
+  const revoke: Action = {
+    label: 'Revoke',
+    title: `Revoke ${site} for good?`,
+    explanation:
+      'Its keys are worth nothing from now on, and its connection is cut. This cannot be taken back: not even its name comes back. A site that only ends its part is better let leave.',
+    verb: 'Revoke it',
+    reason: 'required',
+    isGrave: true,
+    run: (reason) => post('revoke', { reason }),
+    done: `${site} is revoked.`,
+  };
+  if (status === 'active') return [suspend, leave, revoke];
+  if (status === 'suspended') return [resume, leave, revoke];
+  if (status === 'pending') return [revoke];
+  return [];
+}
+
+/** What can be done with a site, as buttons that ask first. */
+export function SiteActions({ site }: { readonly site: Site }) {
+  const [opened, setOpened] = useState<'approve' | 'invite'>();
+  if (!useMayCommand()) return null;
+  const { status, fingerprint } = site;
+  const close = (): void => setOpened(undefined);
+  return (
+    <>
+      {status === 'pending' && fingerprint !== null && (
+        <Button size="compact-sm" onClick={() => setOpened('approve')}>
+          Approve
+        </Button>
+      )}
+      {status !== 'pending' && status !== 'revoked' && (
+        <Button size="compact-sm" variant="default" onClick={() => setOpened('invite')}>
+          {status === 'invited' || status === 'left' ? 'Make a new code' : 'Renew its keys'}
+        </Button>
+      )}
+      {actionsOf(site).map((action) => (
+        <ActionButton key={action.label} action={action} />
+      ))}
+      {opened === 'approve' && fingerprint !== null && (
+        <ApproveDialog site={site.site} fingerprint={fingerprint} onClose={close} />
+      )}
+      {opened === 'invite' && <InviteDialog site={site.site} onClose={close} />}
+    </>
+  );
+}
