@@ -53,7 +53,8 @@ export async function runChecked<
   try {
     options = checked.options.parse(parseArgs({ options: checked.arguments }).values);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+    const what = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    process.stderr.write(`${what}\n\n${usage}`);
     return exitCodes.usage;
   }
   if (options.help) {
