@@ -63,8 +63,9 @@ async function run(raw: unknown): Promise<void> {
   const dataFolder = resolve(options.dataFolder);
   // Only here: the other commands need nothing of the server.
   const { startCoordinator } = await import('../coordinator.ts');
-  const coordinator = await startCoordinator({ ...options, dataFolder, logger });
+  // From here on: a signal amid the start is obeyed once it is done, so that nothing is left half made.
   const stopped = untilSignal();
+  const coordinator = await startCoordinator({ ...options, dataFolder, logger });
   if (given.json) {
     const { url, dashboardUrl, tokenFile } = coordinator;
     const { retentionDays } = given;
