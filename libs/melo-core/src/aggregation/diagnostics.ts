@@ -127,14 +127,14 @@ function productBlocks(
   // B is (D,r): entry (row, column) of B^T stands at column * r + row.
   const left = { offset: b.offset, rowStride: 1, columnStride: rank };
   const right = { offset: a.offset, rowStride: dimension, columnStride: 1 };
-  const sketches = [b.name, a.name].map((name) => sketchOf(dimension, width, name));
-  const blockOf = (values: Float32Array, factor: 1 | -1): ProductBlock => {
-    const [ofLeft, ofRight] = [left, right].map((view, side) => {
-      const sketch = sketches[side] ?? sketchOf(dimension, width, '');
-      return sketchedRows({ ...view, rank, values, combined, factor }, sketch);
-    });
-    return { left: ofLeft ?? new Float64Array(0), right: ofRight ?? new Float64Array(0) };
-  };
+  const [ofLeft, ofRight] = [
+    sketchOf(dimension, width, b.name),
+    sketchOf(dimension, width, a.name),
+  ];
+  const blockOf = (values: Float32Array, factor: 1 | -1): ProductBlock => ({
+    left: sketchedRows({ ...left, rank, values, combined, factor }, ofLeft),
+    right: sketchedRows({ ...right, rank, values, combined, factor }, ofRight),
+  });
   const result = blockOf(global, 1);
   const size = result.left.length;
   const [meanLeft, meanRight] = [new Float64Array(size), new Float64Array(size)];
