@@ -12,6 +12,7 @@ import { AnswersInterceptor } from './common/answers.interceptor.ts';
 import { BackgroundWork } from './common/background-work.ts';
 import { Changes } from './common/changes.ts';
 import { Environment } from './common/environment.ts';
+import { RequestLimits } from './common/request-limits.ts';
 import { ErrorFilter } from './common/error.filter.ts';
 import { ChangesInterceptor } from './dashboard/changes.interceptor.ts';
 import { DashboardGateway } from './dashboard/dashboard.gateway.ts';
@@ -61,13 +62,28 @@ import { RetentionService } from './uploads/retention.service.ts';
 import { UploadAdmission } from './uploads/upload-admission.service.ts';
 import { UploadStore } from './uploads/upload-store.ts';
 import { UploadsService } from './uploads/uploads.service.ts';
+import { AccountsController } from './users/accounts.controller.ts';
+import { AccountsService } from './users/accounts.service.ts';
 import { CallersService } from './users/callers.service.ts';
+import { GrantsService } from './users/grants.service.ts';
+import { PasswordSignInService } from './users/password-sign-in.service.ts';
+import { PasswordsService } from './users/passwords.service.ts';
+import { SecondFactorController } from './users/second-factor.controller.ts';
+import { SecondFactorService } from './users/second-factor.service.ts';
 import { SessionsService } from './users/sessions.service.ts';
 import { SignInLinksService } from './users/sign-in-links.service.ts';
+import { SignInThrottle } from './users/sign-in-throttle.service.ts';
+import { SingleSignOnController } from './users/single-sign-on.controller.ts';
+import { SingleSignOnService } from './users/single-sign-on.service.ts';
+import { TokenStore } from './users/token-store.ts';
+import { TokensController } from './users/tokens.controller.ts';
+import { TokensService } from './users/tokens.service.ts';
+import { UserStore } from './users/user-store.ts';
 import { UsersController } from './users/users.controller.ts';
 import { UsersService } from './users/users.service.ts';
 
 const services = [
+  AccountsService,
   AggregationService,
   AssignmentsService,
   AuditChainService,
@@ -90,9 +106,13 @@ const services = [
   EvaluationRequestStore,
   EvaluationRequestsService,
   EvaluationsService,
+  GrantsService,
   LeavingService,
   NoncesService,
   OpeningGate,
+  PasswordSignInService,
+  PasswordsService,
+  RequestLimits,
   RetentionService,
   RosterService,
   RoundOpeningsService,
@@ -102,18 +122,24 @@ const services = [
   RoundViewsService,
   RoundsService,
   SchedulesService,
+  SecondFactorService,
   SessionsService,
   SignInLinksService,
+  SignInThrottle,
   SignedBySite,
+  SingleSignOnService,
   SiteCommandsService,
   SitesGateway,
   SitesService,
   TaskLineageService,
   TaskStore,
   TasksService,
+  TokenStore,
+  TokensService,
   UploadAdmission,
   UploadStore,
   UploadsService,
+  UserStore,
   UsersService,
   VerificationService,
   VersionRulesService,
@@ -168,6 +194,7 @@ export class AppModule implements OnApplicationBootstrap {
     return {
       module: AppModule,
       controllers: [
+        AccountsController,
         AuditController,
         BackupController,
         EvaluationController,
@@ -175,8 +202,11 @@ export class AppModule implements OnApplicationBootstrap {
         OperationsController,
         RegistryController,
         RoundsController,
+        SecondFactorController,
+        SingleSignOnController,
         SitesController,
         TasksController,
+        TokensController,
         UsersController,
       ],
       providers: [

@@ -10,6 +10,9 @@ import { Harness, taskOf } from './testing/harness.ts';
 const publicRoutes = [
   'GET /v1/health',
   'GET /v1/openapi.json',
+  'GET /v1/sign-in-providers',
+  'GET /v1/sign-in-providers/:provider/begin',
+  'GET /v1/sign-in-providers/:provider/finish',
   'POST /v1/enrollments',
   'POST /v1/handshake/nonce',
   'POST /v1/sessions',

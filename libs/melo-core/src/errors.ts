@@ -85,11 +85,19 @@ export const errorCatalog = {
   DATASET_UNMAPPED_FOLDER: entry('input', 422, 'A folder of images is not mapped to a class.'),
   DATASET_CLASS_EMPTY: entry('input', 422, 'A class has no images at this site.'),
   DATASET_GROUP_LEAK: entry('input', 422, 'One patient or group stands in two splits.'),
+  TLS_REQUIRED: entry('input', 400, 'This is possible over https alone.'),
+  PASSWORD_REFUSED: entry('input', 422, 'The password is too short, too common or too near.'),
   METRIC_UNDEFINED: entry('input', 422, 'The metric is not defined on these counts.'),
 
   // Identity.
   UNAUTHENTICATED: entry('auth', 401, 'Authentication is required.'),
   FORBIDDEN: entry('auth', 403, 'This is not allowed for the one who asks.'),
+  SECOND_FACTOR_REQUIRED: entry('auth', 401, 'A code of the authenticator is required.'),
+  ACCOUNT_SETUP_REQUIRED: entry(
+    'auth',
+    403,
+    'A password of your own or a second factor must be set first.',
+  ),
   ENROLLMENT_CODE_UNKNOWN: entry('auth', 403, 'The enrolment code is unknown, used or expired.'),
   ENROLLMENT_CODE_MALFORMED: entry('input', 400, 'The enrolment code is damaged.'),
   ENROLLMENT_PROOF_INVALID: entry('auth', 403, 'The proof of possession does not verify.'),
@@ -153,6 +161,12 @@ export const errorCatalog = {
   DISK_FULL: entry('unavailable', 507, 'The disk is full.', true),
   DISK_LOW: entry('unavailable', 507, 'The disk is nearly full; nothing new is taken.', true),
   PORT_TAKEN: entry('unavailable', 503, 'The port is in use.'),
+  IDENTITY_PROVIDER_UNREACHABLE: entry(
+    'unavailable',
+    503,
+    'The identity provider does not answer.',
+    true,
+  ),
   HUB_UNREACHABLE: entry('unavailable', 503, 'The hub of backbones does not answer.', true),
   COORDINATOR_UNREACHABLE: entry('unavailable', 503, 'The coordinator does not answer.', true),
   TRAINER_FAILED: entry('unavailable', 503, 'The trainer process failed.', true),

@@ -1,6 +1,8 @@
 /** What the admin commands need of the world: ports, so that specs run them without a network, a terminal or a clock. */
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { receiveFile } from '../common/received-file.ts';
 
 /** The world as the admin commands see it. */
@@ -21,6 +23,8 @@ export interface AdminEnvironment {
   tell(line: string): void;
   /** Ask a person and return the answer; undefined where nobody is there. */
   ask(question: string): Promise<string | undefined>;
+  /** The same without showing what is typed; from standard input where nobody is there. */
+  askSecret(question: string): Promise<string>;
   setExitCode(exitCode: number): void;
 }
 
@@ -37,6 +41,7 @@ export function nodeEnvironment(): AdminEnvironment {
     print: (line) => process.stdout.write(`${line}\n`),
     tell: (line) => process.stderr.write(`${line}\n`),
     ask,
+    askSecret,
     setExitCode: (exitCode) => {
       process.exitCode = exitCode;
     },
@@ -75,5 +80,18 @@ async function ask(question: string): Promise<string | undefined> {
     return await terminal.question(question);
   } finally {
     terminal.close();
+  }
+}
+
+async function askSecret(question: string): Promise<string> {
+  if (!process.stdin.isTTY) return (await text(process.stdin)).replace(/\r?\n$/, '');
+  const unseen = new Writable({ write: (_piece, _encoding, done) => done() });
+  process.stderr.write(question);
+  const terminal = createInterface({ input: process.stdin, output: unseen, terminal: true });
+  try {
+    return await terminal.question('');
+  } finally {
+    terminal.close();
+    process.stderr.write('\n');
   }
 }

@@ -7,6 +7,8 @@ import { addDashboardCommand } from './dashboard-command.ts';
 import { addRoundsCommands } from './rounds-commands.ts';
 import { addSitesCommands } from './sites-commands.ts';
 import { addTasksCommands } from './tasks-commands.ts';
+import { addTokensCommands } from './tokens-commands.ts';
+import { addUsersCommands } from './users-commands.ts';
 
 const exitCodeText = `
 Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 token file or definition unusable,
@@ -20,12 +22,14 @@ export function registerAdminCommands(
 ): void {
   const admin = program
     .command('admin')
-    .description('invite sites, create tasks, watch rounds, fetch adapters')
+    .description('invite sites, create tasks, watch rounds, fetch adapters, make accounts')
     .addHelpText('after', exitCodeText);
   addSitesCommands(admin, environment);
   addTasksCommands(admin, environment);
   addRoundsCommands(admin, environment);
   addAdaptersCommands(admin, environment);
   addAuditCommands(admin, environment);
+  addUsersCommands(admin, environment);
+  addTokensCommands(admin, environment);
   addDashboardCommand(admin, environment);
 }

@@ -144,8 +144,9 @@ export class CoordinatorClient {
     if (contract.method === 'GET') return new Request(target, { headers, redirect: 'error' });
     headers.set('content-type', 'application/json');
     headers.set('idempotency-key', randomUUID());
-    const body = JSON.stringify(parts.body ?? {});
-    return new Request(target, { method: 'POST', headers, body, redirect: 'error' });
+    const { method } = contract;
+    const body = method === 'POST' ? { body: JSON.stringify(parts.body ?? {}) } : {};
+    return new Request(target, { method, headers, redirect: 'error', ...body });
   }
 }
 

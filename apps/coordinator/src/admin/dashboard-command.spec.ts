@@ -26,6 +26,7 @@ async function run(...commandArguments: string[]) {
       seen.told += line;
     },
     ask: async () => undefined,
+    askSecret: async () => '',
     setExitCode: () => {},
   };
   const program = new Command().exitOverride();

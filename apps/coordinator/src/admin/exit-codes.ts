@@ -15,10 +15,12 @@ export const adminExitCodes = {
   differs: 11,
 } as const;
 
+const usageCodes: ReadonlySet<string> = new Set(['USAGE', 'REQUEST_INVALID', 'PASSWORD_REFUSED']);
+
 /** The exit code that goes with a failure. */
 export function adminExitCode(error: unknown): number {
   if (!(error instanceof MeloError)) return adminExitCodes.other;
-  if (error.code === 'USAGE' || error.code === 'REQUEST_INVALID') return adminExitCodes.usage;
+  if (usageCodes.has(error.code)) return adminExitCodes.usage;
   if (error.code === 'CONFIG_INVALID' || error.code === 'KEY_FILE_INVALID') {
     return adminExitCodes.configuration;
   }

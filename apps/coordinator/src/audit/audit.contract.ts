@@ -7,7 +7,7 @@ import { defineRoute, envelopeView, pathNumber, readRoles, timeMs } from '../com
 export const auditEntrySchema = z.strictObject({
   id: z.number().int(),
   atMs: timeMs,
-  /** `administrator`, `coordinator`, `nobody`, or `site:NAME`. */
+  /** `administrator` by the token of the first start, `user:NAME`, `coordinator`, `nobody`, or `site:NAME`. */
   actor: z.string(),
   action: z.string(),
   /** What it happened to, e.g. `site:north` or `task:breast`. */
@@ -50,6 +50,7 @@ export const auditRoutes = {
     path: '/v1/audit',
     summary: 'List what happened, oldest first by default; actor, action and target take a last *',
     roles: readRoles,
+    scope: 'audit',
     query: auditQuery,
     response: z.strictObject({ entries: z.array(auditEntrySchema), hasMore: z.boolean() }),
   }),
@@ -59,6 +60,7 @@ export const auditRoutes = {
     summary:
       "Tell how far the chained log goes and its last link, with the coordinator's signature",
     roles: readRoles,
+    scope: 'audit',
     response: z.strictObject({
       sequence: z.number().int(),
       linkDigest: digestSchema,
@@ -70,6 +72,7 @@ export const auditRoutes = {
     path: '/v1/audit/export',
     summary: 'Export the whole chained log as NDJSON; its last line is the signed head',
     roles: readRoles,
+    scope: 'audit',
     response: z.unknown(),
     mediaType: 'application/x-ndjson',
   }),

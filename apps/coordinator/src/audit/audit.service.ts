@@ -15,7 +15,7 @@ import { auditEntrySchema, type AuditEntry, type AuditQuery } from './audit.cont
 
 /** What is appended: never a secret, a weight or a patient's datum. */
 export interface AuditRecord {
-  /** `administrator` or another role of a person, `coordinator`, `nobody`, or `site:NAME`. */
+  /** `administrator` for whoever gave the present command, `user:NAME`, `coordinator`, `nobody`, `site:NAME`. */
   readonly actor: string;
   readonly action: string;
   readonly target: string;
@@ -79,8 +79,10 @@ const isByPerson = ({ actor }: AuditRecord): boolean =>
   actor !== 'coordinator' && actor !== 'nobody' && !actor.startsWith('site:');
 
 function rowOf(record: AuditRecord, atMs: number) {
-  const { actor, action, target } = record;
-  const token = isByPerson(record) ? (currentCommand()?.token ?? null) : null;
+  const { action, target } = record;
+  const command = isByPerson(record) ? currentCommand() : undefined;
+  const actor = command?.actor ?? record.actor;
+  const token = command?.token ?? null;
   const details = { ...record.details, ...(token === null ? {} : { token }) };
   const payload = encodeEntry({ atMs, actor, action, target, details });
   if (payload.length > limits.auditPayloadBytesMax) {

@@ -10,6 +10,7 @@ export const backupRoutes = {
     summary:
       'Make a backup of this moment and send it as a tar, signed at its end; no key is in it',
     roles: commandRoles,
+    scope: 'everything',
     response: z.unknown(),
     mediaType: 'application/x-tar',
   }),

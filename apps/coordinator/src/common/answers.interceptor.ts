@@ -15,7 +15,8 @@ import { firstValueFrom, from, type Observable } from 'rxjs';
 import { canonicalJson, toHex, utf8 } from '#core/bytes';
 import { blake2b256, encodePieces } from '#core/crypto';
 import { InputError, InvariantError, StateError } from '#core/errors';
-import { CallersService } from '../users/callers.service.ts';
+import { CallersService, type Caller } from '../users/callers.service.ts';
+import { tokenMarkOf } from '../users/credential.ts';
 import { runCommand, type KeyClaim } from './command-context.ts';
 import { answerKey, findKey } from './command-keys.ts';
 import type { RouteContract } from './contract.ts';
@@ -46,10 +47,12 @@ export class AnswersInterceptor implements NestInterceptor {
     const contract = this.#reflector.get<RouteContract>(contractKey, context.getHandler());
     const http = context.switchToHttp();
     const request = http.getRequest<Request>();
-    const token = this.#callers.tokenMark(request);
+    const caller = this.#callers.find(request);
+    const actor = caller?.actor ?? null;
+    const token = caller === null ? null : tokenMarkOf(caller.credential);
     const answer = (claim: KeyClaim | null, isRepeat: boolean): Promise<unknown> =>
-      runCommand({ token, claim, isRepeat }, async () =>
-        check(contract, await firstValueFrom(next.handle())),
+      runCommand({ actor, token, claim, isRepeat }, async () =>
+        narrow(contract, caller, check(contract, await firstValueFrom(next.handle()))),
       );
     const key = request.header('idempotency-key');
     if (key === undefined || contract.method === 'GET' || contract.roles === 'public') {
@@ -92,6 +95,15 @@ export class AnswersInterceptor implements NestInterceptor {
       return value;
     });
   }
+}
+
+/** Leave a steward what is of its site. */
+function narrow(contract: RouteContract, caller: Caller | null, value: unknown): unknown {
+  if (caller?.role !== 'steward') return value;
+  if (caller.site !== null && contract.forSteward !== undefined) {
+    return contract.forSteward(value, caller.site);
+  }
+  throw new InvariantError(`${contract.method} ${contract.path}: expected no steward to get here`);
 }
 
 /** Check an answer against its contract. */

@@ -13,7 +13,9 @@ export interface KeyClaim {
 
 /** A command of a person. */
 export interface CommandContext {
-  /** The beginning of the hash of the token that the caller has or signed in with; null where nobody had to say. */
+  /** Who gave it, as the audit log says; null where nobody had to say. */
+  readonly actor: string | null;
+  /** The beginning of the hash of the token that the caller has or signed in with; null without one. */
   readonly token: string | null;
   readonly claim: KeyClaim | null;
   /** Whether this command took effect before and its answer was lost. */

@@ -3,12 +3,21 @@
  * test of authorisation. No Nest in here, so that clients import the same objects.
  */
 import { z } from 'zod';
-import { jsonEnvelopeSchema, siteIdSchema, taskIdSchema } from '#core/protocol';
+import { assert } from '#core/errors';
+import { jsonEnvelopeSchema, siteIdSchema, taskIdSchema, type SiteId } from '#core/protocol';
 
 /** Who may call: roles of people. */
 export const roleSchema = z.enum(['administrator', 'scientist', 'steward', 'viewer']);
 /** A role of a person. */
 export type Role = z.infer<typeof roleSchema>;
+
+/** A role that sees the whole federation; a steward sees one site. */
+export type FederationRole = Exclude<Role, 'steward'>;
+
+/** What an API token may be good for; `everything` is the scope of routes that name no other. */
+export const scopeSchema = z.enum(['read', 'tasks', 'sites', 'people', 'audit', 'everything']);
+/** What an API token may be good for. */
+export type Scope = z.infer<typeof scopeSchema>;
 
 /** One REST route. `roles: 'public'` is the explicit mark of a route without authorisation. */
 export interface RouteContract<
@@ -22,6 +31,10 @@ export interface RouteContract<
   readonly path: `/v1/${string}`;
   readonly summary: string;
   readonly roles: 'public' | readonly Role[];
+  /** Scope that an API token needs, unless it has `everything`. */
+  readonly scope: Scope;
+  /** Whether somebody may call it whose account still has its password or its second factor to set. */
+  readonly isForSetup: boolean;
   readonly params: Params;
   readonly query: Query;
   /** What a POST carries; an empty object for a GET. */
@@ -32,6 +45,11 @@ export interface RouteContract<
   readonly status: number;
   /** Media type of an answer that is not JSON; `response` is then not used. */
   readonly mediaType?: string;
+  /**
+   * Narrow an answer to what the steward of a site may see. A route without this is closed to stewards; on one with it a site
+   * in the path must be the steward's own, and a task one that the site is a member of.
+   */
+  forSteward?(answer: z.output<Response>, site: SiteId): z.output<Response>;
 }
 
 const nothing = z.strictObject({});
@@ -47,22 +65,34 @@ export function defineRoute<
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: `/v1/${string}`;
   readonly summary: string;
-  readonly roles: 'public' | readonly Role[];
+  /** Stewards are added by `forSteward`. */
+  readonly roles: 'public' | readonly FederationRole[];
+  /** `read` for a GET, `everything` otherwise where it is left out. */
+  readonly scope?: Scope;
+  readonly isForSetup?: boolean;
   readonly response: Response;
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
   readonly status?: number;
   readonly mediaType?: string;
+  forSteward?(answer: z.output<Response>, site: SiteId): z.output<Response>;
 }): RouteContract<Params | Nothing, Query | Nothing, Body | Nothing, Response> & {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
 };
 export function defineRoute(
-  route: Omit<RouteContract, 'params' | 'query' | 'body' | 'status'> & Partial<RouteContract>,
+  route: Pick<RouteContract, 'method' | 'path' | 'summary' | 'roles' | 'response'> &
+    Partial<RouteContract>,
 ): RouteContract {
-  return { params: nothing, query: nothing, body: nothing, status: 200, ...route };
+  const { roles, forSteward, mediaType, method } = route;
+  const isClosed = forSteward === undefined || roles === 'public';
+  assert(isClosed || mediaType === undefined, `${route.path}: bytes cannot be narrowed`);
+  const scope = method === 'GET' ? 'read' : 'everything';
+  const empty = { params: nothing, query: nothing, body: nothing };
+  const common = { scope, isForSetup: false, status: 200 } as const;
+  return { ...empty, ...common, ...route, roles: isClosed ? roles : [...roles, 'steward'] };
 }
 
 /** The parsed request of a route. */
@@ -75,9 +105,14 @@ export interface RouteInput<Contract extends RouteContract> {
 export type RouteOutput<Contract extends RouteContract> = z.infer<Contract['response']>;
 
 /** Roles of a route that changes something. */
-export const commandRoles: readonly Role[] = ['administrator'];
+export const commandRoles: readonly FederationRole[] = ['administrator'];
+/** Roles of a route of training: tasks, evaluations, adapters. */
+export const scienceRoles: readonly FederationRole[] = ['administrator', 'scientist'];
 /** Roles of a route that only reads. */
-export const readRoles: readonly Role[] = ['administrator', 'scientist', 'steward', 'viewer'];
+export const readRoles: readonly FederationRole[] = ['administrator', 'scientist', 'viewer'];
+
+/** For `forSteward` of a route that answers about the caller alone. */
+export const ownAnswer = <Answer>(answer: Answer): Answer => answer;
 
 /** Path parameters of a site. */
 export const siteParams = z.strictObject({ site: siteIdSchema });

@@ -9,6 +9,10 @@ import { registryRoutes } from '../registry/registry.contract.ts';
 import { roundRoutes } from '../rounds/rounds.contract.ts';
 import { siteRoutes } from '../sites/sites.contract.ts';
 import { taskRoutes } from '../tasks/tasks.contract.ts';
+import { accountRoutes } from '../users/accounts.contract.ts';
+import { secondFactorRoutes } from '../users/second-factor.contract.ts';
+import { singleSignOnRoutes } from '../users/single-sign-on.contract.ts';
+import { tokenRoutes } from '../users/tokens.contract.ts';
 import { userRoutes } from '../users/users.contract.ts';
 import type { RouteContract } from './contract.ts';
 
@@ -25,6 +29,10 @@ export const routes = {
   backup: backupRoutes,
   operations: operationsRoutes,
   users: userRoutes,
+  accounts: accountRoutes,
+  secondFactor: secondFactorRoutes,
+  singleSignOn: singleSignOnRoutes,
+  tokens: tokenRoutes,
 } as const;
 
 /** The same as a list. */

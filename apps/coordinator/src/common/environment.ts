@@ -4,6 +4,7 @@ import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import type { CoordinatorKeys, DataFolder } from '../config/data-folder.ts';
 import type { Database, Queries } from '../config/database.ts';
 import type { AdapterWork } from '../rounds/adapter-work.ts';
+import type { SignInProvider } from '../users/providers.ts';
 import type { DurableFiles } from './durable-files.ts';
 import type { Logger } from './logger.ts';
 import { Transactions } from './transactions.ts';
@@ -24,6 +25,15 @@ export interface CoordinatorSettings {
   readonly uploadsQuotaBytes: number | null;
   /** Bytes of stored uploads of one site; null for no bound. */
   readonly siteUploadsQuotaBytes: number | null;
+  /** Whether what a proxy says of its own connection is believed. */
+  readonly trustProxy: boolean;
+  /** REST requests of one caller that are answered, and how many at once. */
+  readonly requestsPerSecond: number;
+  readonly requestsBurst: number;
+  /** Whether the account of an administrator must have a second factor. */
+  readonly requireTotp: boolean;
+  /** Who vouches for people beside local accounts. */
+  readonly signInProviders: readonly SignInProvider[];
 }
 
 /** The defaults of the documentation. */
@@ -35,6 +45,11 @@ export const defaultSettings: CoordinatorSettings = {
   diskReserveBytes: null,
   uploadsQuotaBytes: null,
   siteUploadsQuotaBytes: null,
+  trustProxy: false,
+  requestsPerSecond: 200,
+  requestsBurst: 2000,
+  requireTotp: false,
+  signInProviders: [],
 };
 
 /** Tells the free bytes of the disk that a folder lies on. */

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { errorCatalog, InputError, toPublicError } from '#core/errors';
+import { errorCatalog, InputError, MeloError, toPublicError } from '#core/errors';
 import { Environment } from './environment.ts';
 import { toCoordinatorError } from './store-errors.ts';
 
@@ -45,6 +45,10 @@ export class ErrorFilter implements ExceptionFilter {
     if (response.headersSent) {
       response.end();
       return;
+    }
+    const retryAfterSeconds = error instanceof MeloError && error.details['retryAfterSeconds'];
+    if (typeof retryAfterSeconds === 'number') {
+      response.setHeader('Retry-After', String(retryAfterSeconds));
     }
     response.status(status).json({ code, message, retryable, correlationId });
   }

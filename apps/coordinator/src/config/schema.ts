@@ -37,6 +37,59 @@ export const administratorTokens = pgTable('administrator_tokens', {
   expiresAtMs: timeMs('expires_at_ms').notNull(),
 });
 
+/** People with an account. */
+export const users = pgTable(
+  'users',
+  {
+    user: text('user').primaryKey(),
+    role: text('role').notNull(),
+    /** Of a steward alone. */
+    site: text('site'),
+    /** `active` or `suspended`. */
+    status: text('status').notNull(),
+    reason: text('reason'),
+    /** Argon2id as a PHC string; null where the account has no password. */
+    passwordHash: text('password_hash'),
+    /** Set by somebody else: to be changed at the first sign-in. */
+    isPasswordTemporary: boolean('is_password_temporary').notNull(),
+    passwordSetAtMs: timeMs('password_set_at_ms'),
+    /** Grows with every change; a session of an earlier one has ended. */
+    version: integer('version').notNull(),
+    createdAtMs: timeMs('created_at_ms').notNull(),
+    lastSignInAtMs: timeMs('last_sign_in_at_ms'),
+    /** Secret of the second factor, wrapped by the wrapping key; null without one. */
+    wrappedTotpSecret: bytes('wrapped_totp_secret'),
+    /** Whether a code has confirmed the secret; one that has not is not asked for. */
+    isTotpConfirmed: boolean('is_totp_confirmed').notNull().default(false),
+    /** The last time step whose code was taken: none is taken twice. */
+    totpLastStep: bigint('totp_last_step', { mode: 'number' }),
+    /** Hashes of the recovery codes that are left. */
+    recoveryCodeHashes: jsonb('recovery_code_hashes').notNull().default([]),
+    /** Who vouches for the person elsewhere, and under which name; null without single sign-on. */
+    issuer: text('issuer'),
+    subject: text('subject'),
+  },
+  (table) => [uniqueIndex('users_issuer_subject').on(table.issuer, table.subject)],
+);
+
+/** API tokens, hashed. */
+export const apiTokens = pgTable(
+  'api_tokens',
+  {
+    tokenHash: text('token_hash').primaryKey(),
+    /** The beginning of the hash: what it is called by. */
+    token: text('token').notNull().unique(),
+    name: text('name').notNull(),
+    /** Whose rights it has; null for those of the administrator's token. */
+    owner: text('owner'),
+    scopes: jsonb('scopes').notNull(),
+    createdAtMs: timeMs('created_at_ms').notNull(),
+    expiresAtMs: timeMs('expires_at_ms').notNull(),
+    lastUsedAtMs: timeMs('last_used_at_ms'),
+  },
+  (table) => [index('api_tokens_owner').on(table.owner)],
+);
+
 /** Sites of the federation. */
 export const sites = pgTable('sites', {
   site: text('site').primaryKey(),

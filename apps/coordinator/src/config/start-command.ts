@@ -7,6 +7,7 @@ import { startOptions } from './start-options.ts';
 import { startText } from './start-text.ts';
 import { addBackupCommand } from '../backup/backup-command.ts';
 import { addRestoreCommand } from '../backup/restore-command.ts';
+import { readProviders } from '../users/providers.ts';
 import { addDrainCommand } from '../operations/drain-command.ts';
 
 /** Exit codes of `melo coordinator`. */
@@ -59,13 +60,20 @@ async function run(raw: unknown): Promise<void> {
   if (Number(process.versions.node.split('.')[0]) < 22) {
     logger.warn('Node 22 or newer is advised', { event: 'old-node' });
   }
+  const { signInProviders: file } = given;
+  const signInProviders = file === undefined ? [] : await readProviders(file);
   // The default folder is relative: its whole path is what the next command needs.
   const dataFolder = resolve(options.dataFolder);
   // Only here: the other commands need nothing of the server.
   const { startCoordinator } = await import('../coordinator.ts');
   // From here on: a signal amid the start is obeyed once it is done, so that nothing is left half made.
   const stopped = untilSignal();
-  const coordinator = await startCoordinator({ ...options, dataFolder, logger });
+  const coordinator = await startCoordinator({
+    ...options,
+    dataFolder,
+    logger,
+    settings: { ...options.settings, signInProviders },
+  });
   if (given.json) {
     const { url, dashboardUrl, tokenFile } = coordinator;
     const { retentionDays } = given;
@@ -109,6 +117,11 @@ export function registerCoordinatorCommands(program: Command): void {
     .option('--tls-key <file>', 'PEM private key; with --tls-cert')
     .option('--trust-proxy', 'a proxy in front of it ends TLS')
     .option('--insecure-http', 'listen on other hosts without TLS: for tests alone')
+    .option('--require-totp', 'accounts of administrators must have a second factor')
+    .option(
+      '--sign-in-providers <file>',
+      'YAML of the providers of single sign-on (OpenID Connect)',
+    )
     .option('--retention-days <days>', "keep a settled round's uploads and key, 0 for not", '7')
     .option(
       '--disk-reserve-mb <number>',

@@ -28,6 +28,8 @@ export const startArgumentsSchema = z.strictObject({
   tlsKey: z.string().min(1).optional(),
   trustProxy: z.boolean().default(false),
   insecureHttp: z.boolean().default(false),
+  requireTotp: z.boolean().default(false),
+  signInProviders: z.string().min(1).optional(),
   retentionDays: z
     .string()
     .regex(/^\d{1,4}(?:\.\d{1,6})?$/, 'expected a number of days')
@@ -97,6 +99,8 @@ export function startOptions(
         diskReserveBytes: rest.diskReserveMb ?? null,
         uploadsQuotaBytes: rest.uploadsQuotaMb ?? null,
         siteUploadsQuotaBytes: rest.siteUploadsQuotaMb ?? null,
+        trustProxy: rest.trustProxy,
+        requireTotp: rest.requireTotp,
       },
       ...(publicUrl === undefined ? {} : { publicUrl: publicUrl.replace(/\/+$/, '') }),
       ...(tlsCert === undefined || tlsKey === undefined

@@ -8,17 +8,27 @@ import { z } from 'zod';
 import { AuthError, toPublicError, UnavailableError } from '#core/errors';
 import { parseMessage } from '#core/protocol';
 import { BackgroundWork } from '../common/background-work.ts';
+import { checkAccess, type AccessRules } from '../common/access-rules.ts';
 import { Changes, type ChangeTopic } from '../common/changes.ts';
 import { Environment } from '../common/environment.ts';
 import { toCoordinatorError } from '../common/store-errors.ts';
 import { CallersService, type Caller } from '../users/callers.service.ts';
 import { isSecure } from '../users/cookies.ts';
+import { holderOf } from '../users/credential.ts';
+import { GrantsService } from '../users/grants.service.ts';
 import { SessionsService } from '../users/sessions.service.ts';
 
 /** Changes within this time are told together. */
 const gatherMs = 250;
 /** Pages connected at most. */
 const socketsMax = 200;
+
+/** Who may listen: the messages name topics and nothing else. */
+export const pageRules: AccessRules = {
+  roles: ['administrator', 'scientist', 'viewer', 'steward'],
+  scope: 'read',
+  isForSetup: false,
+};
 
 /** What a program that is no browser hands over; a page has its cookie. */
 const authSchema = z.strictObject({ token: z.string().min(1).max(256).optional() });
@@ -28,6 +38,7 @@ const authSchema = z.strictObject({ token: z.string().min(1).max(256).optional()
 export class DashboardGateway implements OnGatewayInit<Namespace> {
   readonly #environment: Environment;
   readonly #callers: CallersService;
+  readonly #grants: GrantsService;
   readonly #sessions: SessionsService;
   readonly #background: BackgroundWork;
   readonly #sockets = new Map<Socket, Caller>();
@@ -37,12 +48,14 @@ export class DashboardGateway implements OnGatewayInit<Namespace> {
   constructor(
     environment: Environment,
     callers: CallersService,
+    grants: GrantsService,
     sessions: SessionsService,
     background: BackgroundWork,
     changes: Changes,
   ) {
     this.#environment = environment;
     this.#callers = callers;
+    this.#grants = grants;
     this.#sessions = sessions;
     this.#background = background;
     this.#version = environment.clock.wallTimeMs();
@@ -51,6 +64,9 @@ export class DashboardGateway implements OnGatewayInit<Namespace> {
     });
     sessions.onEnd((id) => {
       this.#cut((caller) => caller.session?.id === id);
+    });
+    sessions.onHolderEnd((holder) => {
+      this.#cut(({ credential, actor }) => [holderOf(credential), actor].includes(holder));
     });
   }
 
@@ -82,7 +98,8 @@ export class DashboardGateway implements OnGatewayInit<Namespace> {
     const caller =
       token === undefined
         ? await this.#callers.identify(handshakeRequest(socket))
-        : { ...(await this.#callers.grantOfToken(token)), session: null };
+        : { ...(await this.#grants.ofToken(token)), session: null };
+    checkAccess(pageRules, caller);
     socket.use(() => {
       // Nothing is expected of a page: what it sends goes nowhere.
     });

@@ -9,12 +9,13 @@ import {
   limits,
   siteIdSchema,
   taskIdSchema,
+  type SiteId,
 } from '#core/protocol';
 import {
-  commandRoles,
   defineRoute,
   readRoles,
   reasonBody,
+  scienceRoles,
   taskParams,
   timeMs,
 } from '../common/contract.ts';
@@ -74,13 +75,21 @@ export const evaluationRequestBody = z.strictObject({
 /** What an administrator asks for. */
 export type EvaluationRequestBody = z.infer<typeof evaluationRequestBody>;
 
+/** A request as the steward of a site sees it: no word of another site. */
+function ownItems(view: EvaluationRequestView, site: SiteId): EvaluationRequestView {
+  const items = view.items.filter((item) => item.site === site);
+  const done = items.filter(({ state }) => state === 'done').length;
+  return { ...view, reason: null, summary: `${done} of ${items.length} at ${site} done`, items };
+}
+
 /** REST routes of requests for evaluations. */
 export const evaluationRequestRoutes = {
   create: defineRoute({
     method: 'POST',
     path: '/v1/tasks/:task/evaluation-requests',
     summary: "Ask sites to evaluate versions on their held-out images; a site's policy may decline",
-    roles: commandRoles,
+    roles: scienceRoles,
+    scope: 'tasks',
     params: taskParams,
     body: evaluationRequestBody,
     response: evaluationRequestViewSchema,
@@ -94,5 +103,8 @@ export const evaluationRequestRoutes = {
     roles: readRoles,
     params: taskParams,
     response: z.strictObject({ requests: z.array(evaluationRequestViewSchema) }),
+    forSteward: ({ requests }, site) => ({
+      requests: requests.map((request) => ownItems(request, site)),
+    }),
   }),
 } as const;

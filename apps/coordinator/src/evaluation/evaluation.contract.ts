@@ -6,6 +6,7 @@ import {
   comparisonSchema,
   evaluationStateSchema,
   siteIdSchema,
+  type SiteId,
 } from '#core/protocol';
 import { defineRoute, readRoles, taskParams, timeMs } from '../common/contract.ts';
 
@@ -98,6 +99,19 @@ export const versionEvaluationSchema = z.strictObject({
 /** Figures of one version. */
 export type VersionEvaluation = z.infer<typeof versionEvaluationSchema>;
 
+/** Figures of one version as the steward of a site sees them: the pooled ones and its own, no word of another site. */
+function ownFigures(evaluation: VersionEvaluation, site: SiteId): VersionEvaluation {
+  const isOwn = (each: { readonly site: SiteId }): boolean => each.site === site;
+  const { decision, absent, sites, local } = evaluation;
+  return {
+    ...evaluation,
+    decision: decision === null ? null : { ...decision, reason: '' },
+    absent: absent.filter(isOwn),
+    sites: sites.filter(isOwn),
+    local: local.filter(isOwn),
+  };
+}
+
 /** REST routes of evaluations. */
 export const evaluationRoutes = {
   list: defineRoute({
@@ -111,6 +125,11 @@ export const evaluationRoutes = {
       evaluations: z.array(versionEvaluationSchema),
       /** What each site trained alone, where the task asks for it. */
       baselines: z.array(siteEvaluationSchema),
+    }),
+    forSteward: ({ classes, evaluations, baselines }, site) => ({
+      classes,
+      evaluations: evaluations.map((evaluation) => ownFigures(evaluation, site)),
+      baselines: baselines.filter((each) => each.site === site),
     }),
   }),
 } as const;

@@ -9,7 +9,7 @@ import { BackgroundWork } from '../common/background-work.ts';
 import { forgetKeys } from '../common/command-keys.ts';
 import { Environment } from '../common/environment.ts';
 import { blobColumns } from '../config/blob-columns.ts';
-import { administratorTokens, invitations, rounds, uploads } from '../config/schema.ts';
+import { administratorTokens, apiTokens, invitations, rounds, uploads } from '../config/schema.ts';
 import { BlobStore } from '../registry/blob-store.ts';
 
 const intervalMs = 3_600_000;
@@ -47,6 +47,7 @@ export class CleaningService {
     await forgetKeys(this.#environment);
     await queries.delete(invitations).where(lte(invitations.expiresAtMs, nowMs));
     await queries.delete(administratorTokens).where(lte(administratorTokens.expiresAtMs, nowMs));
+    await queries.delete(apiTokens).where(lte(apiTokens.expiresAtMs, nowMs));
   }
 
   /** Remove blobs and uploads that no row names; only while nothing else writes. */

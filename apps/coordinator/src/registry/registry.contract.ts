@@ -11,6 +11,7 @@ import {
   envelopeView,
   pathNumber,
   readRoles,
+  scienceRoles,
   taskParams,
   timeMs,
 } from '../common/contract.ts';
@@ -66,6 +67,12 @@ export const registryRoutes = {
     roles: readRoles,
     params: taskParams,
     response: z.strictObject({ versions: z.array(versionViewSchema) }),
+    forSteward: ({ versions }, site) => ({
+      versions: versions.map((version) => ({
+        ...version,
+        leftSites: version.leftSites.filter((left) => left === site),
+      })),
+    }),
   }),
   get: defineRoute({
     method: 'GET',
@@ -80,7 +87,7 @@ export const registryRoutes = {
     path: '/v1/tasks/:task/versions/:version/adapter',
     summary:
       'Download the adapter file of a version (safetensors); headers Melo-Version, Melo-Standing and Melo-Left-Sites say what it is',
-    roles: readRoles,
+    roles: scienceRoles,
     params: versionParams,
     response: z.unknown(),
     mediaType: 'application/octet-stream',

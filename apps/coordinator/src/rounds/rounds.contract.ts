@@ -10,6 +10,7 @@ import {
   roundPhaseSchema,
   siteIdSchema,
   taskIdSchema,
+  type SiteId,
 } from '#core/protocol';
 import {
   commandRoles,
@@ -105,6 +106,14 @@ export const roundViewSchema = z.strictObject({
 /** One attempt at a round as people see it. */
 export type RoundView = z.infer<typeof roundViewSchema>;
 
+/** An attempt as the steward of a site sees it: no word of another site. */
+export function ownRound(view: RoundView, site: SiteId): RoundView {
+  const members = view.members.filter((member) => member.site === site);
+  const own = members.map(({ status }) => `${site} ${status}`).join('') || `without ${site}`;
+  const summary = `round ${view.round}, attempt ${view.attempt}: ${view.phase}; ${own}`;
+  return { ...view, reason: null, summary, members };
+}
+
 /** One attempt with its signed records and its events. */
 export const roundDetailSchema = z.strictObject({
   ...roundViewSchema.shape,
@@ -158,6 +167,7 @@ export const roundRoutes = {
     roles: readRoles,
     params: taskParams,
     response: z.strictObject({ rounds: z.array(roundViewSchema) }),
+    forSteward: ({ rounds }, site) => ({ rounds: rounds.map((round) => ownRound(round, site)) }),
   }),
   get: defineRoute({
     method: 'GET',
@@ -181,6 +191,7 @@ export const roundRoutes = {
     path: '/v1/tasks/:task/rounds/:round/abandon',
     summary: 'Abandon the open attempt at a round',
     roles: commandRoles,
+    scope: 'tasks',
     params: roundParams,
     body: reasonBody,
     response: roundViewSchema,

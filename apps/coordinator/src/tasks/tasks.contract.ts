@@ -1,16 +1,23 @@
 /** REST routes of tasks. */
 import { z } from 'zod';
-import { adapterVersionSchema, limits, taskDefinitionSchema, taskIdSchema } from '#core/protocol';
+import {
+  adapterVersionSchema,
+  limits,
+  taskDefinitionSchema,
+  taskIdSchema,
+  type SiteId,
+} from '#core/protocol';
 import {
   commandRoles,
   defineRoute,
   readRoles,
   reasonBody,
+  scienceRoles,
   taskParams,
   timeMs,
 } from '../common/contract.ts';
 import { openingRefusalSchema } from '../operations/operations.contract.ts';
-import { roundViewSchema } from '../rounds/rounds.contract.ts';
+import { ownRound, roundViewSchema } from '../rounds/rounds.contract.ts';
 import { scheduleRulesSchema } from './task-schedule.ts';
 
 /** Where a task stands. */
@@ -58,7 +65,8 @@ export const taskViewSchema = z.strictObject({
   /** Null where the next round opens when the one before has ended. */
   schedule: scheduleViewSchema.nullable(),
   createdAtMs: timeMs,
-  definition: taskDefinitionSchema,
+  /** Without the rules between its fields: a steward sees its own site alone among the members. */
+  definition: z.strictObject(taskDefinitionSchema.shape),
   /** Why the coordinator opens no round of any task now; null where it does. */
   openingRefusal: openingRefusalSchema.nullable(),
   /** The last attempt at the last round that was opened; null before the first. */
@@ -67,12 +75,29 @@ export const taskViewSchema = z.strictObject({
 /** A task as people see it. */
 export type TaskView = z.infer<typeof taskViewSchema>;
 
-const command = <Body extends z.ZodType>(name: string, summary: string, body: Body) =>
+/** A task as the steward of a member site sees it: no word of another site. */
+function ownTask(view: TaskView, site: SiteId): TaskView {
+  const { definition, currentRound } = view;
+  return {
+    ...view,
+    reason: null,
+    definition: { ...definition, members: definition.members.filter((member) => member === site) },
+    currentRound: currentRound === null ? null : ownRound(currentRound, site),
+  };
+}
+
+const command = <Body extends z.ZodType>(
+  name: string,
+  summary: string,
+  body: Body,
+  roles = commandRoles,
+) =>
   defineRoute({
     method: 'POST',
     path: `/v1/tasks/:task/${name}`,
     summary,
-    roles: commandRoles,
+    roles,
+    scope: 'tasks',
     params: taskParams,
     body,
     response: taskViewSchema,
@@ -91,12 +116,18 @@ export const taskRoutes = {
     summary: 'List the tasks',
     roles: readRoles,
     response: z.strictObject({ tasks: z.array(taskViewSchema) }),
+    forSteward: ({ tasks }, site) => ({
+      tasks: tasks
+        .filter(({ definition }) => definition.members.includes(site))
+        .map((task) => ownTask(task, site)),
+    }),
   }),
   create: defineRoute({
     method: 'POST',
     path: '/v1/tasks',
     summary: 'Create a task with its version 0; it starts at once unless start=false',
-    roles: commandRoles,
+    roles: scienceRoles,
+    scope: 'tasks',
     query: z.strictObject({ start: z.enum(['true', 'false']).default('true') }),
     body: taskDefinitionSchema,
     response: taskViewSchema,
@@ -109,10 +140,11 @@ export const taskRoutes = {
     roles: readRoles,
     params: taskParams,
     response: taskViewSchema,
+    forSteward: ownTask,
   }),
-  start: command('start', 'Start a task that was created without starting', nothing),
-  pause: command('pause', 'Let the open round end and open no other', maybeReason),
-  resume: command('resume', 'Go on with a paused or failed task', nothing),
+  start: command('start', 'Start a task that was created without starting', nothing, scienceRoles),
+  pause: command('pause', 'Let the open round end and open no other', maybeReason, scienceRoles),
+  resume: command('resume', 'Go on with a paused or failed task', nothing, scienceRoles),
   cancel: command('cancel', 'Abandon the open round and end the task', maybeReason),
   promote: command(
     'promote',
@@ -136,5 +168,6 @@ export const taskRoutes = {
     'schedule',
     'Say when rounds may open: at times of a calendar, once enough sites are ready; null is at once',
     z.strictObject({ rules: scheduleRulesSchema.nullable() }),
+    scienceRoles,
   ),
 } as const;

@@ -68,6 +68,7 @@ export class World {
         this.told += `${line}\n`;
       },
       ask: async () => this.answer,
+      askSecret: async () => this.answer ?? '',
       setExitCode: (exitCode) => {
         this.exitCode = exitCode;
       },

@@ -1,13 +1,31 @@
-/** Secrets of sessions and sign-in links: 256 random bits, kept as hashes alone. */
+/** Secrets of sessions, sign-in links, tokens and people: drawn at random, kept as hashes alone. */
 import { toHex, utf8 } from '#core/bytes';
 import { blake2b256, encodePieces, randomBytes } from '#core/crypto';
 
 /** What a secret is for; one hash never stands for both. */
-export type SecretPurpose = 'session' | 'sign-in-link';
+export type SecretPurpose = 'session' | 'sign-in-link' | 'sign-in' | 'api-token' | 'recovery-code';
 
-/** Draw a secret. */
+/** How every API token begins, so that one in a log or a repository is found. */
+export const apiTokenPrefix = 'melo_token_';
+
+/** Draw a secret of 256 bits. */
 export function newSecret(): string {
   return Buffer.from(randomBytes(32)).toString('base64url');
+}
+
+/** Letters and digits that nobody takes for another: 32 of them, 5 bits each. */
+const readableAlphabet = '0123456789abcdefghjkmnpqrstvwxyz';
+const readableGroups = 6;
+const groupLetters = 4;
+
+/** Draw a secret of 120 bits that a person can type: six groups of four. */
+export function newReadableSecret(): string {
+  const letters = [...randomBytes(readableGroups * groupLetters)].map(
+    (byte) => readableAlphabet[byte % readableAlphabet.length] ?? '',
+  );
+  return Array.from({ length: readableGroups }, (_, group) =>
+    letters.slice(group * groupLetters, (group + 1) * groupLetters).join(''),
+  ).join('-');
 }
 
 /** Hash a secret for keeping and look-up: 64 hexadecimal digits. */

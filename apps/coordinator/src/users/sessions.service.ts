@@ -3,8 +3,8 @@
  * case. A restart signs everybody out, which costs a sign-in and nothing else.
  */
 import { Injectable } from '@nestjs/common';
-import type { Role } from '../common/contract.ts';
 import { Environment } from '../common/environment.ts';
+import { holderOf, type Credential } from './credential.ts';
 import { newSecret, secretHash } from './secrets.ts';
 
 /** Milliseconds without a person's doing after which a session ends. */
@@ -14,16 +14,14 @@ export const sessionLifetimeMs = 12 * 3_600_000;
 /** Sessions kept at most; the oldest gives way. */
 const sessionsMax = 1000;
 
-/** Whose token a session stands for. */
-export interface Grant {
-  readonly tokenHash: string;
-  readonly role: Role;
-}
-
 /** One session. */
-export interface Session extends Grant {
+export interface Session {
   /** Hash of its secret: its name in here. */
   readonly id: string;
+  /** What it stands for; what that allows is asked anew with every request. */
+  readonly credential: Credential;
+  /** Wall time of its beginning. */
+  readonly begunAtMs: number;
   /** Wall time of its end at the latest. */
   readonly expiresAtMs: number;
 }
@@ -41,20 +39,21 @@ export class SessionsService {
   /** In order of making. */
   readonly #entries = new Map<string, Entry>();
   readonly #endListeners = new Set<(id: string) => void>();
+  readonly #holderListeners = new Set<(holder: string) => void>();
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
   /** Begin a session and return its secret, which is kept nowhere. */
-  begin(grant: Grant): { readonly secret: string; readonly session: Session } {
+  begin(credential: Credential): { readonly secret: string; readonly session: Session } {
     const { clock } = this.#environment;
     this.#forgetEnded();
     const secret = newSecret();
     const id = secretHash('session', secret);
     const nowMs = clock.monotonicTimeMs();
-    const expiresAtMs = clock.wallTimeMs() + sessionLifetimeMs;
-    const session = { ...grant, id, expiresAtMs };
+    const begunAtMs = clock.wallTimeMs();
+    const session = { id, credential, begunAtMs, expiresAtMs: begunAtMs + sessionLifetimeMs };
     const endMs = nowMs + sessionLifetimeMs;
     this.#entries.set(id, { session, endMs, idleEndMs: nowMs + sessionIdleMs });
     return { secret, session };
@@ -79,15 +78,36 @@ export class SessionsService {
     return false;
   }
 
+  /** Sessions of one holder that have not ended, the newest first. */
+  list(holder: string): readonly Session[] {
+    return [...this.#entries.values()]
+      .map(({ session }) => session)
+      .filter(({ id, credential }) => holderOf(credential) === holder && this.isAlive(id))
+      .reverse();
+  }
+
   /** End a session at once. */
   end(id: string): void {
     if (!this.#entries.delete(id)) return;
     for (const listener of this.#endListeners) listener(id);
   }
 
+  /** End every session of a holder at once, and whatever else goes on in its name; returns how many sessions there were. */
+  endAll(holder: string): number {
+    const ended = this.list(holder);
+    for (const { id } of ended) this.end(id);
+    for (const listener of this.#holderListeners) listener(holder);
+    return ended.length;
+  }
+
   /** Hear of every session that ends. */
   onEnd(listener: (id: string) => void): void {
     this.#endListeners.add(listener);
+  }
+
+  /** Hear of every holder that may do nothing any more by what it has. */
+  onHolderEnd(listener: (holder: string) => void): void {
+    this.#holderListeners.add(listener);
   }
 
   #forgetEnded(): void {

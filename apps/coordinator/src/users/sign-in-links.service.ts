@@ -9,7 +9,7 @@ import { isLoopback } from '../config/start-options.ts';
 import { Environment } from '../common/environment.ts';
 import { isSecure } from './cookies.ts';
 import { newSecret, secretHash } from './secrets.ts';
-import type { Grant } from './sessions.service.ts';
+import type { Credential } from './credential.ts';
 
 /** Milliseconds that a link can be used. */
 export const linkLifetimeMs = 5 * 60_000;
@@ -22,8 +22,8 @@ type LinkRequest = Pick<IncomingMessage, 'headers' | 'socket'>;
 @Injectable()
 export class SignInLinksService {
   readonly #environment: Environment;
-  /** Hash of the secret to what it grants, in order of making. */
-  readonly #links = new Map<string, { readonly tokenHash: string; readonly endMs: number }>();
+  /** Hash of the secret to what it stands for, in order of making. */
+  readonly #links = new Map<string, { readonly credential: Credential; readonly endMs: number }>();
 
   constructor(environment: Environment) {
     this.#environment = environment;
@@ -36,14 +36,14 @@ export class SignInLinksService {
    */
   create(
     request: LinkRequest,
-    { tokenHash }: Grant,
+    credential: Credential,
   ): { readonly url: string; readonly expiresAtMs: number } {
     checkThisMachine(request);
     const { clock } = this.#environment;
     this.#forgetExpired();
     const secret = newSecret();
     const endMs = clock.monotonicTimeMs() + linkLifetimeMs;
-    this.#links.set(secretHash('sign-in-link', secret), { tokenHash, endMs });
+    this.#links.set(secretHash('sign-in-link', secret), { credential, endMs });
     return {
       url: `${ownAddress(request)}/#signin=${secret}`,
       expiresAtMs: clock.wallTimeMs() + linkLifetimeMs,
@@ -51,17 +51,17 @@ export class SignInLinksService {
   }
 
   /**
-   * Spend a link's secret and return the hash of the token that it stands for.
+   * Spend a link's secret and return what it stands for.
    *
    * @throws AuthError UNAUTHENTICATED where it is unknown, used or expired, FORBIDDEN from another machine
    */
-  spend(request: LinkRequest, secret: string): string {
+  spend(request: LinkRequest, secret: string): Credential {
     checkThisMachine(request);
     const hash = secretHash('sign-in-link', secret);
     const link = this.#links.get(hash);
     this.#links.delete(hash);
     if (link !== undefined && link.endMs > this.#environment.clock.monotonicTimeMs()) {
-      return link.tokenHash;
+      return link.credential;
     }
     throw new AuthError(
       'UNAUTHENTICATED',

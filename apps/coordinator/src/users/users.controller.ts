@@ -1,4 +1,4 @@
-/** REST of people. */
+/** REST of sessions. */
 import { Controller, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
@@ -30,8 +30,23 @@ export class UsersController {
     return view;
   }
 
+  @Route(userRoutes.list)
+  list(@Req() request: Request): RouteOutput<typeof userRoutes.list> {
+    return { sessions: this.#users.list(request) };
+  }
+
+  @Route(userRoutes.signOutEverywhere)
+  async signOutEverywhere(
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<RouteOutput<typeof userRoutes.signOutEverywhere>> {
+    const { ended, cookie } = await this.#users.signOutEverywhere(request);
+    response.setHeader('Set-Cookie', cookie);
+    return { ended };
+  }
+
   @Route(userRoutes.current)
-  current(@Req() request: Request): Promise<SessionView> {
+  current(@Req() request: Request): SessionView {
     return this.#users.current(request);
   }
 

@@ -1,0 +1,188 @@
+/** `melo admin users`: who has an account, what each may do, temporary passwords. */
+import type { Command } from 'commander';
+import { InputError } from '#core/errors';
+import { accountRoutes, type NewPassword, type UserView } from '../users/accounts.contract.ts';
+import { secondFactorRoutes } from '../users/second-factor.contract.ts';
+import {
+  type AdminContext,
+  type ConnectionOptions,
+  runAdmin,
+  withConnection,
+} from './admin-command.ts';
+import type { AdminEnvironment } from './admin-environment.ts';
+import { formatPairs, formatTable, formatTime } from './text.ts';
+
+type PlaceOptions = ConnectionOptions & { readonly role: UserView['role']; readonly site?: string };
+type PasswordOptions = ConnectionOptions & { readonly choose?: true };
+type CreateOptions = PlaceOptions & PasswordOptions;
+type VersionOptions = ConnectionOptions & { readonly ifVersion?: string };
+
+const roleHelp = `
+Roles: administrator does everything; scientist reads everything, makes and runs tasks, asks for evaluations, downloads
+adapters; viewer reads everything but adapters; steward sees the site of --site and nothing of another.`;
+const passwordHelp = `
+A temporary password is made and printed once; it is good for a week and is changed at the first sign-in. With --choose it
+is asked for without being shown, or read from standard input; no option takes it, since a command line is seen by others.`;
+
+/** Add the commands of people to `admin`. */
+export function addUsersCommands(admin: Command, environment: AdminEnvironment): void {
+  const users = admin.command('users').description('people: accounts, roles, temporary passwords');
+  const add = (name: string, description: string) =>
+    withConnection(users.command(name).description(description), environment);
+
+  add('list', 'list the people with an account').action((options: ConnectionOptions) =>
+    runAdmin(options, environment, listUsers),
+  );
+  add('show <user>', 'show one account').action((user: string, options: ConnectionOptions) =>
+    runAdmin(options, environment, async (context) => {
+      const view = await context.client.call(accountRoutes.get, { params: { user } });
+      context.show(view, describeUser(view, environment.nowMs()));
+    }),
+  );
+  add('create <user>', 'make an account with a temporary password')
+    .requiredOption('--role <role>', 'administrator, scientist, steward or viewer')
+    .option('--site <site>', 'the site of a steward')
+    .option('--choose', 'choose the temporary password')
+    .addHelpText('after', roleHelp + passwordHelp)
+    .action((user: string, options: CreateOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const chosen = await choosePassword(context, options);
+        const body = { user, ...placeOf(options), ...chosen };
+        showPassword(context, await context.client.call(accountRoutes.create, { body }));
+      }),
+    );
+  add('password <user>', 'set a temporary password, after a forgotten one')
+    .option('--choose', 'choose it')
+    .addHelpText('after', passwordHelp)
+    .action((user: string, options: PasswordOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const body = await choosePassword(context, options);
+        const call = { params: { user }, body };
+        showPassword(context, await context.client.call(accountRoutes.resetPassword, call));
+      }),
+    );
+  add('second-factor <user>', 'remove the second factor of somebody who lost it').action(
+    (user: string, options: ConnectionOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const params = { user };
+        const view = await context.client.call(secondFactorRoutes.removeOfUser, { params });
+        context.show(view, `${user} signs in with the password alone`);
+      }),
+  );
+  addChanges(add, environment);
+}
+
+function addChanges(
+  add: (name: string, description: string) => Command,
+  environment: AdminEnvironment,
+): void {
+  const change = (name: string, description: string) =>
+    add(name, description).option(
+      '--if-version <number>',
+      'only where the account still has the version that "users show" told',
+    );
+  change('role <user>', 'change what somebody may do')
+    .requiredOption('--role <role>', 'administrator, scientist, steward or viewer')
+    .option('--site <site>', 'the site of a steward')
+    .addHelpText('after', roleHelp)
+    .action((user: string, options: PlaceOptions & VersionOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const body = { ...placeOf(options), ...versionOf(options) };
+        const view = await context.client.call(accountRoutes.role, { params: { user }, body });
+        context.show(view, `${user} is ${roleOf(view)}`);
+      }),
+    );
+  change('suspend <user>', 'let somebody do nothing until resumed')
+    .requiredOption('--reason <text>', 'why; it stays in the record')
+    .action((user: string, options: VersionOptions & { readonly reason: string }) =>
+      runAdmin(options, environment, async (context) => {
+        const body = { reason: options.reason, ...versionOf(options) };
+        const view = await context.client.call(accountRoutes.suspend, { params: { user }, body });
+        context.show(view, `${user} is ${view.status}: ${options.reason}`);
+      }),
+    );
+  change('resume <user>', 'let a suspended person sign in again').action(
+    (user: string, options: VersionOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const body = versionOf(options);
+        const view = await context.client.call(accountRoutes.resume, { params: { user }, body });
+        context.show(view, `${user} is ${view.status}`);
+      }),
+  );
+  change('remove <user>', 'remove an account with its sessions and API tokens').action(
+    (user: string, options: VersionOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const { ifVersion } = options;
+        const query = ifVersion === undefined ? {} : { ifVersion };
+        const answer = await context.client.call(accountRoutes.remove, { params: { user }, query });
+        context.show(answer, `${user} has no account any more`);
+      }),
+  );
+}
+
+const placeOf = ({ role, site }: PlaceOptions) => ({
+  role,
+  ...(site === undefined ? {} : { site }),
+});
+
+function versionOf({ ifVersion }: VersionOptions): { readonly ifVersion?: number } {
+  if (ifVersion === undefined) return {};
+  if (/^\d{1,9}$/.test(ifVersion)) return { ifVersion: Number(ifVersion) };
+  throw new InputError('USAGE', '--if-version: expected a whole number, as "users show" tells it');
+}
+
+async function choosePassword(
+  { environment }: AdminContext,
+  { choose }: PasswordOptions,
+): Promise<{ readonly password?: string }> {
+  if (choose !== true) return {};
+  const password = await environment.askSecret('Temporary password (12 characters or more): ');
+  if (password === '') {
+    throw new InputError('USAGE', '--choose: expected a password, got nothing; type or pipe one');
+  }
+  return { password };
+}
+
+function showPassword(context: AdminContext, answer: NewPassword): void {
+  const { user, temporaryPassword } = answer;
+  const text = `${user.user} is ${roleOf(user)}`;
+  const shown = temporaryPassword === null ? '' : `\ntemporary password: ${temporaryPassword}`;
+  context.show(answer, text + shown);
+  context.hint('hand it over in person; it is good for a week and is changed at the first sign-in');
+}
+
+async function listUsers(context: AdminContext): Promise<void> {
+  const answer = await context.client.call(accountRoutes.list);
+  if (answer.users.length === 0) {
+    context.show(answer, 'nobody has an account yet');
+    context.hint('next: melo admin users create NAME --role administrator');
+    return;
+  }
+  const nowMs = context.environment.nowMs();
+  const rows = answer.users.map((user) => [
+    user.user,
+    roleOf(user),
+    user.status,
+    user.password,
+    user.hasSecondFactor ? 'yes' : 'no',
+    formatTime(user.lastSignInAtMs, nowMs),
+  ]);
+  const headings = ['NAME', 'ROLE', 'STATUS', 'PASSWORD', 'SECOND FACTOR', 'LAST SIGN-IN'];
+  context.show(answer, formatTable(headings, rows));
+}
+
+const roleOf = ({ role, site }: UserView): string => (site === null ? role : `${role} of ${site}`);
+
+function describeUser(view: UserView, nowMs: number): string {
+  return formatPairs([
+    ['name', view.user],
+    ['role', roleOf(view)],
+    ['status', view.reason === null ? view.status : `${view.status}: ${view.reason}`],
+    ['password', view.password],
+    ['second factor', view.hasSecondFactor ? 'yes' : 'no'],
+    ['single sign-on', view.issuer ?? ''],
+    ['made', formatTime(view.createdAtMs, nowMs)],
+    ['last sign-in', formatTime(view.lastSignInAtMs, nowMs)],
+    ['version', String(view.version)],
+  ]);
+}

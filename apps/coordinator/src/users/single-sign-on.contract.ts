@@ -1,0 +1,44 @@
+/** REST routes of single sign-on: OpenID Connect, authorization code with PKCE. A browser goes there, no program. */
+import { z } from 'zod';
+import { defineRoute } from '../common/contract.ts';
+
+/** Form of a provider's name here. */
+export const providerNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected small letters, digits and dashes');
+
+const providerParams = z.strictObject({ provider: providerNameSchema });
+const text = z.string().max(4096);
+
+/** REST routes of single sign-on. */
+export const singleSignOnRoutes = {
+  providers: defineRoute({
+    method: 'GET',
+    path: '/v1/sign-in-providers',
+    summary: 'List who vouches for people beside local accounts',
+    roles: 'public',
+    response: z.strictObject({
+      providers: z.array(z.strictObject({ provider: providerNameSchema, label: z.string() })),
+    }),
+  }),
+  begin: defineRoute({
+    method: 'GET',
+    path: '/v1/sign-in-providers/:provider/begin',
+    summary: 'Send the browser to a provider',
+    roles: 'public',
+    params: providerParams,
+    response: z.strictObject({}),
+    status: 303,
+  }),
+  finish: defineRoute({
+    method: 'GET',
+    path: '/v1/sign-in-providers/:provider/finish',
+    summary: "Take the browser back: sets the session's cookie and shows the page",
+    roles: 'public',
+    params: providerParams,
+    // What a provider adds is its own affair; what counts is checked against what was sent.
+    query: z.object({ state: text.exactOptional() }).catchall(text),
+    response: z.strictObject({}),
+    status: 303,
+  }),
+} as const;

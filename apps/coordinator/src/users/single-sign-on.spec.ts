@@ -1,0 +1,236 @@
+/** Single sign-on with a real provider on the loopback. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Provider from 'oidc-provider';
+import { Harness } from '../testing/harness.ts';
+import { roleOf, type SignInProvider } from './providers.ts';
+import { sessionViewSchema } from './users.contract.ts';
+
+/** What the provider says of people. */
+const people = new Map<string, Record<string, unknown>>([
+  ['1', { preferred_username: 'Anna', groups: ['staff', 'melo-admins'] }],
+  ['2', { preferred_username: 'berta', groups: ['melo-north'] }],
+  ['3', { preferred_username: 'carla', groups: ['staff'] }],
+  ['4', { preferred_username: 'local', groups: ['melo-admins'] }],
+  ['5', { preferred_username: 'no name', groups: ['melo-viewers'] }],
+]);
+const clientSecret = 'a secret of the client';
+
+let server: Server;
+let harness: Harness;
+/** Who signs in at the provider. */
+let subject = '1';
+
+async function startServer(): Promise<string> {
+  server = createServer();
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', () => listening()));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function serve(issuer: string, redirectUri: string): void {
+  const provider = new Provider(issuer, {
+    clients: [
+      {
+        client_id: 'melo',
+        client_secret: clientSecret,
+        redirect_uris: [redirectUri],
+        response_types: ['code'],
+        grant_types: ['authorization_code'],
+      },
+    ],
+    claims: { openid: ['sub'], profile: ['preferred_username', 'groups'] },
+    cookies: { keys: ['a key of the cookies'] },
+    features: { devInteractions: { enabled: false } },
+    interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
+    findAccount: (_context, id) => ({
+      accountId: id,
+      claims: async () => ({ sub: id, ...people.get(id) }),
+    }),
+    loadExistingGrant: async (context) => {
+      const { client, session, provider: own } = context.oidc;
+      const grant = new own.Grant({ clientId: client?.clientId, accountId: session?.accountId });
+      grant.addOIDCScope('openid profile');
+      await grant.save();
+      return grant;
+    },
+  });
+  const answer = provider.callback();
+  server.on('request', (request, response) => {
+    if (request.url?.startsWith('/interaction/') === true) {
+      void provider.interactionFinished(request, response, { login: { accountId: subject } });
+      return;
+    }
+    void answer(request, response);
+  });
+}
+
+beforeAll(async () => {
+  const issuer = await startServer();
+  const provider: SignInProvider = {
+    ...{ provider: 'hospital', label: 'Hospital sign-in', issuer, clientId: 'melo', clientSecret },
+    ...{ scopes: 'openid profile', roleClaim: 'groups', nameClaim: 'preferred_username' },
+    roles: [
+      { value: 'melo-admins', role: 'administrator' },
+      { value: 'melo-viewers', role: 'viewer' },
+      { value: 'melo-north', role: 'steward', site: 'north' as never },
+    ],
+  };
+  const nowhere = { ...provider, provider: 'nowhere', issuer: 'http://127.0.0.1:9' };
+  harness = await Harness.start({ settings: { signInProviders: [provider, nowhere] } });
+  serve(issuer, `${harness.coordinator.url}/v1/sign-in-providers/hospital/finish`);
+  await harness.request('POST', '/v1/sites', { site: 'north' });
+  for (const user of ['local', 'standing']) {
+    await harness.request('POST', '/v1/users', { user, role: 'administrator' });
+  }
+});
+afterAll(async () => {
+  await harness.stop();
+  server.closeAllConnections();
+  await new Promise((closed) => server.close(closed));
+});
+
+/** A browser that keeps cookies by address and follows redirects one by one. */
+class Browser {
+  readonly #cookies = new Map<string, Map<string, string>>();
+
+  async get(url: string): Promise<Response> {
+    const { origin } = new URL(url);
+    const kept = this.#cookies.get(origin) ?? new Map<string, string>();
+    this.#cookies.set(origin, kept);
+    const cookie = [...kept].map(([name, value]) => `${name}=${value}`).join('; ');
+    const response = await fetch(url, { headers: { cookie }, redirect: 'manual' });
+    for (const set of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
+      if (value === '' || /max-age=0/i.test(set)) kept.delete(name);
+      else kept.set(name, value);
+    }
+    return response;
+  }
+
+  /** Follow redirects until `isThere`, and return where the next one leads. */
+  async follow(from: string, isThere: (url: string) => boolean): Promise<string> {
+    let url = from;
+    for (let hops = 0; hops < 10 && !isThere(url); hops++) {
+      const location = (await this.get(url)).headers.get('location');
+      if (location === null) throw new Error(`${url}: expected to be sent on`);
+      url = new URL(location, url).href;
+    }
+    return url;
+  }
+
+  async session() {
+    const looked = await this.get(at('/v1/sessions/current'));
+    return looked.status === 200 ? sessionViewSchema.parse(await looked.json()) : looked.status;
+  }
+}
+
+const at = (path: string): string => `${harness.coordinator.url}${path}`;
+const begin = (): string => at('/v1/sign-in-providers/hospital/begin');
+const isBack = (url: string): boolean =>
+  url.startsWith(at('/v1/sign-in-providers/hospital/finish'));
+const isPage = (url: string): boolean => new URL(url).origin === at('') && !url.includes('/v1/');
+
+/** Sign somebody in, and return the browser and the page that it ends at. */
+async function signIn(person: string, browser = new Browser()) {
+  subject = person;
+  const page = await browser.follow(begin(), isPage);
+  return { browser, end: page.slice(at('').length) };
+}
+
+describe('single sign-on', () => {
+  test('makes an account of whoever the provider vouches for, with the role of the claim', async () => {
+    const { browser, end } = await signIn('1');
+    expect(end).toBe('/');
+    expect(await browser.session()).toMatchObject({ user: 'anna', role: 'administrator' });
+    const steward = await signIn('2');
+    expect(await steward.browser.session()).toMatchObject({ role: 'steward', site: 'north' });
+  });
+
+  test('is the same account the next time, and its role follows the claim', async () => {
+    const before = await signIn('1');
+    people.set('1', { preferred_username: 'renamed', groups: ['melo-viewers'] });
+    const { browser } = await signIn('1');
+    expect(await browser.session()).toMatchObject({ user: 'anna', role: 'viewer' });
+    expect(await before.browser.session()).toBe(401);
+  });
+
+  test.each([
+    ['without a value that gives a role', '3', 'FORBIDDEN'],
+    ['whose name is that of a local account', '4', 'ALREADY_EXISTS'],
+    ['whose name is none', '5', 'FORBIDDEN'],
+  ])('refuses somebody %s', async (_name, person, code) => {
+    const { browser, end } = await signIn(person);
+    expect(end).toBe(`/#sign-in-refused=${code}`);
+    expect(await browser.session()).toBe(401);
+  });
+
+  test('refuses somebody who is suspended here', async () => {
+    await harness.request('POST', '/v1/users/berta/suspend', { reason: 'away' });
+    const { browser, end } = await signIn('2');
+    expect(end).toBe('/#sign-in-refused=UNAUTHENTICATED');
+    expect(await browser.session()).toBe(401);
+  });
+
+  test("signs no other browser in, also where it has the first one's address", async () => {
+    subject = '1';
+    const mine = new Browser();
+    const back = await mine.follow(begin(), isBack);
+    for (const other of [new Browser(), await withCookie()]) {
+      const answer = await other.get(back);
+      expect(answer.headers.get('location')).toBe('/#sign-in-refused=UNAUTHENTICATED');
+      expect(await other.session()).toBe(401);
+    }
+    expect((await mine.get(back)).headers.get('location')).toBe('/');
+    expect((await mine.get(back)).headers.get('location')).toContain('UNAUTHENTICATED');
+  });
+
+  /** A browser that has begun a sign-in of its own. */
+  async function withCookie(): Promise<Browser> {
+    const browser = new Browser();
+    await browser.get(begin());
+    return browser;
+  }
+
+  test.each(['state', 'nonce', 'code_challenge'])(
+    'takes no answer to another question: %s',
+    async (name) => {
+      subject = '1';
+      const browser = new Browser();
+      const sent = new URL((await browser.get(begin())).headers.get('location') ?? '');
+      expect(sent.searchParams.get('code_challenge_method')).toBe('S256');
+      sent.searchParams.set(name, 'A'.repeat(43));
+      const page = await browser.follow(sent.href, isPage);
+      expect(page).toBe(at('/#sign-in-refused=UNAUTHENTICATED'));
+      expect(await browser.session()).toBe(401);
+    },
+  );
+
+  test('knows no other provider, and says where one does not answer', async () => {
+    expect((await fetch(at('/v1/sign-in-providers/other/begin'))).status).toBe(404);
+    const away = await fetch(at('/v1/sign-in-providers/nowhere/begin'), { redirect: 'manual' });
+    expect(away.status).toBe(503);
+    const listed: unknown = await (await fetch(at('/v1/sign-in-providers'))).json();
+    expect(listed).toMatchObject({
+      providers: [{ provider: 'hospital' }, { provider: 'nowhere' }],
+    });
+    expect(JSON.stringify(listed)).not.toContain(clientSecret);
+  });
+
+  test('stands in the audit log with the account', async () => {
+    const answer = JSON.stringify(await harness.request('GET', '/v1/audit?target=user:anna'));
+    expect(answer).toContain('user.linked');
+    expect(answer).toContain('user.role-changed');
+  });
+});
+
+test('the first value of a claim that fits gives the role, and no part of one', () => {
+  const roles = [
+    { value: 'b', role: 'administrator' },
+    { value: 'a', role: 'viewer' },
+  ] as const;
+  expect(roleOf({ roles: [...roles] }, ['a', 'b'])?.role).toBe('administrator');
+  expect(roleOf({ roles: [...roles] }, 'a')?.role).toBe('viewer');
+  for (const claim of ['ab', ['ab'], { a: true }, null, undefined, 1, [['a']]]) {
+    expect(roleOf({ roles: [...roles] }, claim)).toBeNull();
+  }
+});
