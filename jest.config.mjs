@@ -39,6 +39,7 @@ export default {
     { ...shared, displayName: 'engine', testMatch: [`${engineSpecs}**/*.spec.ts`] },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
     { ...shared, displayName: 'failures', testMatch: ['<rootDir>/test/failures/*.run.ts'] },
+    { ...shared, displayName: 'fuzz', testMatch: ['<rootDir>/test/fuzz/*.run.ts'] },
     { ...shared, displayName: 'browser', testMatch: ['<rootDir>/test/browser/**/*.spec.ts'] },
     { ...shared, displayName: 'interop', testMatch: ['<rootDir>/test/interop/**/*.spec.ts'] },
   ],

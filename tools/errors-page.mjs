@@ -35,7 +35,7 @@ function tableOf(family, sentence, catalog) {
     .filter(([, entry]) => entry.family === family)
     .map(
       ([code, { httpStatus, retryable, publicMessage }]) =>
-        `| \`${code}\` | ${httpStatus} | ${retryable ? 'yes' : 'no'} | ${publicMessage} |`,
+        `| <a id="${code}"></a>\`${code}\` | ${httpStatus} | ${retryable ? 'yes' : 'no'} | ${publicMessage} |`,
     );
   return `## ${sentence}\n\n| code | HTTP | retryable | what a peer is told |\n|---|---|---|---|\n${rows.join('\n')}\n`;
 }

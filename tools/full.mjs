@@ -1,5 +1,6 @@
-/** `npm run full`: long simulations, a bad line, every failing call in both databases, a run that would show a leak, and the long figures of docs/results.md, one after the other; needs ../shared. */
+/** `npm run full`: long simulations, a bad line, every failing call in both databases, 20,000 requests drawn from the API's document, a run that would show a leak, and the long figures of docs/results.md, one after the other; needs ../shared. */
 import { failuresCommand } from './failures.mjs';
+import { fuzzCommand } from './fuzz-api.mjs';
 import { runBuiltScript } from './support/built.mjs';
 import { findSharedFolder } from './support/jest.mjs';
 import { runMain, say, timed, ToolError } from './support/process.mjs';
@@ -31,6 +32,8 @@ await runMain(async (scriptArguments) => {
     const name = ['failures', ...options].join(' ');
     if ((await timed(name, () => failuresCommand(options))) !== 0) failed.push(name);
   }
+  const runFuzz = () => fuzzCommand(['--cases', '20000']);
+  if ((await timed('fuzz:api', runFuzz)) !== 0) failed.push('fuzz:api');
   const runLeak = () => runBuiltScript('bench/leak.js', ['--steps', '1000']);
   if ((await timed('leak', runLeak)) !== 0) failed.push('leak');
   for (const figure of longFigures) {

@@ -22,6 +22,7 @@ import { EvaluationRequestStore } from './evaluation/evaluation-request-store.ts
 import { EvaluationRequestsService } from './evaluation/evaluation-requests.service.ts';
 import { EvaluationsService } from './evaluation/evaluations.service.ts';
 import { VersionRulesService } from './evaluation/version-rules.service.ts';
+import { ApiController } from './openapi/api.controller.ts';
 import { HealthController } from './health/health.controller.ts';
 import { CleaningService } from './operations/cleaning.service.ts';
 import { DiskService } from './operations/disk.service.ts';
@@ -58,6 +59,8 @@ import { TaskLineageService } from './tasks/task-lineage.service.ts';
 import { TaskStore } from './tasks/task-store.ts';
 import { TasksController } from './tasks/tasks.controller.ts';
 import { TasksService } from './tasks/tasks.service.ts';
+import { TelemetryController } from './telemetry/telemetry.controller.ts';
+import { TelemetryService } from './telemetry/telemetry.service.ts';
 import { RetentionService } from './uploads/retention.service.ts';
 import { UploadAdmission } from './uploads/upload-admission.service.ts';
 import { UploadStore } from './uploads/upload-store.ts';
@@ -136,6 +139,7 @@ const services = [
   TasksService,
   TokenStore,
   TokensService,
+  TelemetryService,
   UploadAdmission,
   UploadStore,
   UploadsService,
@@ -195,6 +199,7 @@ export class AppModule implements OnApplicationBootstrap {
       module: AppModule,
       controllers: [
         AccountsController,
+        ApiController,
         AuditController,
         BackupController,
         EvaluationController,
@@ -207,6 +212,7 @@ export class AppModule implements OnApplicationBootstrap {
         SitesController,
         TasksController,
         TokensController,
+        TelemetryController,
         UsersController,
       ],
       providers: [

@@ -36,6 +36,8 @@ import { defaultPageFolder, loadPage, servePage, type Page } from './dashboard/p
 import type { AdapterWork } from './rounds/adapter-work.ts';
 import { WorkerAdapterWork } from './rounds/worker-adapter-work.ts';
 import { DrainService } from './operations/drain.service.ts';
+import { countRequests } from './telemetry/http-metrics.ts';
+import { Metrics, timedCalls } from './telemetry/metrics.ts';
 import { SitesIoAdapter } from './sites/sites-io-adapter.ts';
 
 /** How a coordinator is started. */
@@ -155,6 +157,7 @@ async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinat
   const leave = new LastAnswers(app.getHttpServer());
   undo.add(() => leave.during(() => app.close()));
   const page = await loadPage(options.pageFolder ?? defaultPageFolder);
+  app.use(countRequests(environment.metrics));
   configure(app, page, leave);
   const server: HttpServer = app.getHttpServer();
   if (options.tls !== undefined && httpsOptions !== undefined && server instanceof HttpsServer) {
@@ -177,7 +180,9 @@ async function start(options: CoordinatorOptions, undo: Undo): Promise<Coordinat
 }
 
 async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise<Environment> {
-  const { clock = systemClock, logger = new Logger('info'), calls = throughPort } = options;
+  const { clock = systemClock, logger = new Logger('info') } = options;
+  const metrics = new Metrics();
+  const calls = timedCalls(options.calls ?? throughPort, metrics);
   const files = new DurableFiles(calls);
   const folder = await prepareDataFolder(options.dataFolder);
   const lock = takePidLock(folder.path);
@@ -212,6 +217,7 @@ async function makeEnvironment(options: CoordinatorOptions, undo: Undo): Promise
     work,
     crashPoints: options.crashPoints ?? noCrashPoints,
     freeBytes: options.freeBytes ?? freeBytesOf,
+    metrics,
   });
 }
 

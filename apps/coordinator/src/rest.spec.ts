@@ -8,6 +8,7 @@ import { FakeSite } from './testing/fake-site.ts';
 import { Harness, taskOf } from './testing/harness.ts';
 
 const publicRoutes = [
+  'GET /v1/errors/:code',
   'GET /v1/health',
   'GET /v1/openapi.json',
   'GET /v1/sign-in-providers',
@@ -43,7 +44,9 @@ describe('the REST API', () => {
         ['with an unknown token', { authorization: 'Bearer melo_administrator_x' }],
         ['with another scheme', { authorization: 'Basic eDp4' }],
       ])('is refused %s', async (_name, headers) => {
-        const response = await fetch(url(path), { method, headers });
+        // What is open on this machine is not to whoever comes through a proxy.
+        const proxied = { ...headers, 'x-forwarded-for': '192.0.2.1' };
+        const response = await fetch(url(path), { method, headers: proxied });
         expect(response.status).toBe(401);
         expect(await codeOf(response)).toBe('UNAUTHENTICATED');
       });

@@ -28,7 +28,7 @@ const codes = Object.keys(errorCatalog).filter(isErrorCode);
 const entryOf = (code: ErrorCode): ErrorCatalogEntry => errorCatalog[code];
 
 const statusesOfFamily: Readonly<Record<ErrorFamily, readonly number[]>> = {
-  input: [400, 404, 409, 413, 422],
+  input: [400, 404, 405, 409, 413, 422],
   auth: [401, 403, 500],
   state: [403, 404, 409],
   protocol: [400, 403, 422, 429],
@@ -74,7 +74,9 @@ describe('where codes are used', () => {
 describe('docs/errors.md', () => {
   const text = readFileSync(path.join(repository, 'docs/errors.md'), 'utf8');
   const rows = new Map(
-    [...text.matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (yes|no) \| (.+) \|$/gm)].map(
+    [
+      ...text.matchAll(/^\| <a id="[A-Z_]+"><\/a>`([A-Z_]+)` \| (\d+) \| (yes|no) \| (.+) \|$/gm),
+    ].map(
       ([, code = '', status, retryable, message]) =>
         [code, { status, retryable, message }] as const,
     ),

@@ -41,6 +41,7 @@ export const errorCatalog = {
   // Input: the caller's or the wire's fault.
   REQUEST_INVALID: entry('input', 400, 'The request does not have the documented form.'),
   NOT_FOUND: entry('input', 404, 'There is no such thing here.'),
+  METHOD_NOT_ALLOWED: entry('input', 405, 'The path does not take this method.'),
   PAYLOAD_TOO_LARGE: entry('input', 413, 'The payload is over the documented limit.'),
   CONFIG_INVALID: entry('input', 400, 'The configuration is not valid.'),
   USAGE: entry('input', 400, 'The command line is not valid.'),

@@ -1,7 +1,7 @@
 /** A client of the coordinator's REST API: contracts in, parsed answers out, coded errors. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { z } from 'zod';
+import { z } from 'zod';
 import {
   assert,
   type ErrorCode,
@@ -11,7 +11,7 @@ import {
   ProtocolError,
   UnavailableError,
 } from '#core/errors';
-import { errorBodySchema, type RouteContract } from '../common/contract.ts';
+import { problemSchema, type RouteContract } from '../common/contract.ts';
 
 const timeoutMs = 30_000;
 /** A POST carries a key of its own, so that sending it again does nothing twice. */
@@ -20,6 +20,11 @@ const retryDelayMs = 500;
 const jsonBytesMax = 16 * 1024 * 1024;
 /** A stream may be prepared for so long before its first byte, and pause for so long between two pieces. */
 const streamPauseMs = 280_000;
+
+/** What is read of a problem; one of another release may say more. */
+const refusalSchema = z.object(
+  problemSchema.pick({ code: true, detail: true, correlationId: true }).shape,
+);
 
 /** What the coordinator refused, under the code that it gave. */
 export class RefusedError extends MeloError {}
@@ -195,7 +200,7 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function refusal(status: number, bytes: Uint8Array): MeloError {
-  const body = errorBodySchema.safeParse(parseJson(bytes));
+  const body = refusalSchema.safeParse(parseJson(bytes));
   if (!body.success) {
     return new RefusedError(
       codeOfStatus(status),
@@ -203,10 +208,10 @@ function refusal(status: number, bytes: Uint8Array): MeloError {
       { status },
     );
   }
-  const { code, message, correlationId } = body.data;
+  const { code, detail, correlationId } = body.data;
   const known = isErrorCode(code) ? code : codeOfStatus(status);
   const hint = known === 'UNAUTHENTICATED' ? '; check --token-file' : '';
-  return new RefusedError(known, `${message}${hint}`, { correlationId });
+  return new RefusedError(known, `${detail}${hint}`, { correlationId });
 }
 
 function codeOfStatus(status: number): ErrorCode {

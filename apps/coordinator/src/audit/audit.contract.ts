@@ -1,7 +1,15 @@
 /** REST routes of the audit log. */
 import { z } from 'zod';
 import { digestSchema } from '#core/protocol';
-import { defineRoute, envelopeView, pathNumber, readRoles, timeMs } from '../common/contract.ts';
+import {
+  anyJsonObject,
+  defineRoute,
+  envelopeView,
+  pathNumber,
+  plainText,
+  readRoles,
+  timeMs,
+} from '../common/contract.ts';
 
 /** One thing that happened. */
 export const auditEntrySchema = z.strictObject({
@@ -12,33 +20,39 @@ export const auditEntrySchema = z.strictObject({
   action: z.string(),
   /** What it happened to, e.g. `site:north` or `task:breast`. */
   target: z.string(),
-  details: z.record(z.string(), z.json()),
+  details: anyJsonObject,
   /** Place in the chain; null for a moment, until it is chained. */
   sequence: z.number().int().nullable(),
 });
 /** One thing that happened. */
 export type AuditEntry = z.infer<typeof auditEntrySchema>;
 
-const momentMs = z
-  .string()
-  .regex(/^\d{1,16}$/, 'expected milliseconds since 1970-01-01T00:00:00Z')
-  .transform(Number)
-  .pipe(z.number().int().min(0).max(8_640_000_000_000_000));
+const moment = (which: string) =>
+  pathNumber(
+    0,
+    8_640_000_000_000_000,
+    `${which}, in milliseconds since 1970-01-01T00:00:00Z.`,
+  ).optional();
 
 /** A text as it is; with a last `*` whatever begins with the text before it. */
-const wantedText = z.string().min(1).max(128);
+const wanted = (what: string) =>
+  plainText(128)
+    .describe(`${what}; with a last * whatever begins with the text before it.`)
+    .optional();
+
+const entryId = (which: string) => pathNumber(0, 999_999_999, which).optional();
 
 const auditQuery = z.strictObject({
   /** Ids, not counted themselves: where the page before ended. */
-  after: pathNumber(0, 999_999_999).optional(),
-  before: pathNumber(0, 999_999_999).optional(),
-  limit: pathNumber(1, 1000).optional(),
-  order: z.enum(['oldest', 'newest']).optional(),
-  actor: wantedText.optional(),
-  action: wantedText.optional(),
-  target: wantedText.optional(),
-  since: momentMs.optional(),
-  until: momentMs.optional(),
+  after: entryId('Entries with a greater id than this alone.'),
+  before: entryId('Entries with a smaller id than this alone.'),
+  limit: pathNumber(1, 1000, 'Entries at most.').optional(),
+  order: z.enum(['oldest', 'newest']).describe('Which entries come first.').optional(),
+  actor: wanted('Who did it'),
+  action: wanted('What was done'),
+  target: wanted('What it was done to'),
+  since: moment('The earliest moment'),
+  until: moment('The latest moment'),
 });
 /** Which entries are listed. */
 export type AuditQuery = z.infer<typeof auditQuery>;

@@ -13,5 +13,6 @@ export const backupRoutes = {
     scope: 'everything',
     response: z.unknown(),
     mediaType: 'application/x-tar',
+    refusals: ['STATE_CONFLICT', 'DISK_LOW', 'DISK_FULL'],
   }),
 } as const;

@@ -8,6 +8,7 @@ import { TaskStore } from '../tasks/task-store.ts';
 import { CallersService, type Caller } from '../users/callers.service.ts';
 import { clientAddress } from '../users/client-address.ts';
 import { holderOf } from '../users/credential.ts';
+import { isThisMachine } from '../users/this-machine.ts';
 import { checkAccess, forbidden } from './access-rules.ts';
 import type { RouteContract } from './contract.ts';
 import { Environment } from './environment.ts';
@@ -55,6 +56,7 @@ export class AccessGuard implements CanActivate {
       this.#takeOfAddress(request);
       return true;
     }
+    if (contract?.isOpenOnThisMachine === true && isThisMachine(request)) return true;
     const caller = await this.#identify(request);
     this.#limits.take(holderOf(caller.credential));
     try {

@@ -8,6 +8,7 @@ import { tinyBackbone } from '../testing/fake-site.ts';
 import { Harness } from '../testing/harness.ts';
 import { People } from '../testing/people.ts';
 import { tokenRoutes } from '../users/tokens.contract.ts';
+import { problemSchema } from './contract.ts';
 import { allRoutes, roleSchema, type Role, type RouteContract } from './contracts.ts';
 import type { Environment } from './environment.ts';
 import { contractKey } from './route.ts';
@@ -17,6 +18,7 @@ const table = `
 route                                                administrator scientist viewer steward token
 GET /v1/health                                       public        public    public public  public
 GET /v1/openapi.json                                 public        public    public public  public
+GET /v1/errors/:code                                 public        public    public public  public
 POST /v1/handshake/nonce                             public        public    public public  public
 POST /v1/enrollments                                 public        public    public public  public
 POST /v1/sessions                                    public        public    public public  public
@@ -79,6 +81,7 @@ POST /v1/tasks/:task/evaluation-requests             yes           yes       no 
 GET /v1/audit                                        yes           yes       yes    no      audit
 GET /v1/audit/head                                   yes           yes       yes    no      audit
 GET /v1/audit/export                                 yes           yes       yes    no      audit
+GET /metrics                                         yes           yes       yes    no      read
 GET /v1/backup                                       yes           no        no     no      everything
 GET /v1/operations                                   yes           yes       yes    no      read
 GET /v1/drain                                        yes           yes       yes    no      read
@@ -155,8 +158,8 @@ beforeAll(async () => {
     cookies.set(role, await people.join(`the-${role}`, role, site));
   }
   await harness.createTask({ task: 'shared', rounds: 2, rules: { quorumSites: 2 } });
-  const elsewhere = { task: 'elsewhere', members: ['south', 'west'], rules: { quorumSites: 1 } };
-  await harness.createTask({ ...elsewhere, title: 'of south and west' });
+  const another = { task: 'elsewhere', members: ['south', 'west'], rules: { quorumSites: 1 } };
+  await harness.createTask({ ...another, title: 'of south and west' });
   for (const name of ['north', 'south']) {
     await harness.sites.get(name)?.takePart('shared', new Float32Array(size).fill(1));
   }
@@ -173,6 +176,9 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => harness.stop());
 
+/** What is open on the coordinator's own machine is not to whoever comes through a proxy. */
+const elsewhere = { 'x-forwarded-for': '192.0.2.1' };
+
 /** A call that gets past the guard and does nothing: its Idempotency-Key is none. */
 const call = (route: RouteContract, path: string, role?: Role): Promise<Response> =>
   people.browse(
@@ -180,7 +186,7 @@ const call = (route: RouteContract, path: string, role?: Role): Promise<Response
     path,
     role === undefined ? '' : cookies.get(role),
     route.method === 'POST' ? {} : undefined,
-    route.method === 'GET' ? {} : { 'idempotency-key': 'no key' },
+    { ...elsewhere, ...(route.method === 'GET' ? {} : { 'idempotency-key': 'no key' }) },
   );
 const pathOf = (route: RouteContract, task: string, site: string): string =>
   route.path
@@ -230,6 +236,7 @@ describe('an API token', () => {
           {
             method: route.method,
             headers: {
+              ...elsewhere,
               authorization: `Bearer ${secrets.get(scope) ?? ''}`,
               'content-type': 'application/json',
               ...(route.method === 'GET' ? {} : { 'idempotency-key': 'no key' }),
@@ -280,17 +287,22 @@ describe('the steward of north', () => {
         ['nothing', 'nowhere'],
       ] as const) {
         const response = await call(route, pathOf(route, task, site), 'steward');
-        const { correlationId: _, ...told } = z
-          .looseObject({ correlationId: z.string() })
-          .parse(await response.json());
-        expect([response.status, told]).toEqual([
-          403,
-          {
-            code: 'FORBIDDEN',
-            message: 'This is not allowed for the one who asks.',
-            retryable: false,
-          },
-        ]);
+        const {
+          correlationId: _,
+          instance: _of,
+          ...told
+        } = problemSchema.parse(await response.json());
+        const message = 'This is not allowed for the one who asks.';
+        expect(told).toEqual({
+          type: '/v1/errors/FORBIDDEN',
+          code: 'FORBIDDEN',
+          status: 403,
+          title: message,
+          detail: message,
+          message,
+          retryable: false,
+        });
+        expect(response.status).toBe(403);
       }
     },
   );

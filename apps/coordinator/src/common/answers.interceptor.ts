@@ -22,7 +22,7 @@ import { answerKey, findKey } from './command-keys.ts';
 import type { RouteContract } from './contract.ts';
 import { Environment } from './environment.ts';
 import { KeyedMutex } from './mutex.ts';
-import { contractKey } from './route.ts';
+import { contractKey, parseInput } from './route.ts';
 
 const keyPattern = /^[\x21-\x7e]{1,128}$/;
 
@@ -47,6 +47,7 @@ export class AnswersInterceptor implements NestInterceptor {
     const contract = this.#reflector.get<RouteContract>(contractKey, context.getHandler());
     const http = context.switchToHttp();
     const request = http.getRequest<Request>();
+    parseInput(contract, request);
     const caller = this.#callers.find(request);
     const actor = caller?.actor ?? null;
     const token = caller === null ? null : tokenMarkOf(caller.credential);

@@ -3,7 +3,7 @@
  * test of authorisation. No Nest in here, so that clients import the same objects.
  */
 import { z } from 'zod';
-import { assert } from '#core/errors';
+import { assert, type ErrorCode } from '#core/errors';
 import { jsonEnvelopeSchema, siteIdSchema, taskIdSchema, type SiteId } from '#core/protocol';
 
 /** Who may call: roles of people. */
@@ -19,6 +19,9 @@ export const scopeSchema = z.enum(['read', 'tasks', 'sites', 'people', 'audit', 
 /** What an API token may be good for. */
 export type Scope = z.infer<typeof scopeSchema>;
 
+/** Where routes lie; Prometheus has a place of its own. */
+export type RoutePath = `/v1/${string}` | '/metrics';
+
 /** One REST route. `roles: 'public'` is the explicit mark of a route without authorisation. */
 export interface RouteContract<
   Params extends z.ZodType = z.ZodType,
@@ -28,7 +31,7 @@ export interface RouteContract<
 > {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Path with `:name` for each parameter. */
-  readonly path: `/v1/${string}`;
+  readonly path: RoutePath;
   readonly summary: string;
   readonly roles: 'public' | readonly Role[];
   /** Scope that an API token needs, unless it has `everything`. */
@@ -50,9 +53,18 @@ export interface RouteContract<
    * in the path must be the steward's own, and a task one that the site is a member of.
    */
   forSteward?(answer: z.output<Response>, site: SiteId): z.output<Response>;
+  /** Whether who asks on the coordinator's own machine needs no role. */
+  readonly isOpenOnThisMachine?: true;
+  /** A status beside `status` that carries the same answer, as 503 does of health. */
+  readonly otherStatus?: number;
+  /** Headers of a success and what each says. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Codes it may refuse with beside those of every route of its form (`refusals.ts`). */
+  readonly refusals?: readonly ErrorCode[];
 }
 
-const nothing = z.strictObject({});
+/** An empty object. */
+export const nothing = z.strictObject({});
 type Nothing = typeof nothing;
 
 /** Define a route; what is left out is empty. */
@@ -63,7 +75,7 @@ export function defineRoute<
   Body extends z.ZodType = Nothing,
 >(route: {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly path: `/v1/${string}`;
+  readonly path: RoutePath;
   readonly summary: string;
   /** Stewards are added by `forSteward`. */
   readonly roles: 'public' | readonly FederationRole[];
@@ -77,6 +89,10 @@ export function defineRoute<
   readonly status?: number;
   readonly mediaType?: string;
   forSteward?(answer: z.output<Response>, site: SiteId): z.output<Response>;
+  readonly isOpenOnThisMachine?: true;
+  readonly otherStatus?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly refusals?: readonly ErrorCode[];
 }): RouteContract<Params | Nothing, Query | Nothing, Body | Nothing, Response> & {
   readonly params: Params;
   readonly query: Query;
@@ -115,28 +131,62 @@ export const readRoles: readonly FederationRole[] = ['administrator', 'scientist
 export const ownAnswer = <Answer>(answer: Answer): Answer => answer;
 
 /** Path parameters of a site. */
-export const siteParams = z.strictObject({ site: siteIdSchema });
+export const siteParams = z.strictObject({ site: siteIdSchema.describe('Name of a site.') });
 /** Path parameters of a task. */
-export const taskParams = z.strictObject({ task: taskIdSchema });
+export const taskParams = z.strictObject({ task: taskIdSchema.describe('Name of a task.') });
 /** A whole number in a path or a query. */
-export const pathNumber = (minimum: number, maximum: number): z.ZodType<number, string> =>
+export const pathNumber = (
+  minimum: number,
+  maximum: number,
+  description: string,
+): z.ZodType<number, string> =>
   z
     .string()
-    .regex(/^\d{1,9}$/, 'expected a whole number')
+    .regex(/^\d{1,16}$/, 'expected a whole number')
     .transform(Number)
-    .pipe(z.number().int().min(minimum).max(maximum));
+    .pipe(z.number().int().min(minimum).max(maximum))
+    .meta({ description, type: 'integer', minimum, maximum });
+
+/** Text of a person on its way to the database, which cannot store U+0000. */
+export const plainText = (lengthMax: number): z.ZodString =>
+  z
+    .string()
+    .min(1)
+    .max(lengthMax)
+    .regex(new RegExp('^[^\\u0000]*$'), 'expected text without U+0000');
 
 /** A reason that an administrator gives. */
-export const reasonBody = z.strictObject({ reason: z.string().min(1).max(500) });
+export const reasonBody = z.strictObject({ reason: plainText(500) });
 /** Wall time in answers: milliseconds since 1970-01-01T00:00:00Z. */
 export const timeMs = z.number().int();
+/** Any JSON, as in the details of an entry of the audit log. */
+export const anyJson = z.json();
+/** A JSON object of any content. */
+export const anyJsonObject = z.record(z.string(), anyJson);
 /** A signed envelope in answers, both parts in base64. */
 export const envelopeView = jsonEnvelopeSchema;
 
-/** The body of every refusal over REST. */
-export const errorBodySchema = z.strictObject({
+/** Media type of every refusal over REST. */
+export const problemMediaType = 'application/problem+json';
+
+/** The body of every refusal over REST: RFC 9457 with members of our own. */
+export const problemSchema = z.strictObject({
+  /** Where the coordinator itself explains the code. */
+  type: z.string().regex(/^\/v1\/errors\/[A-Z0-9_]+$/),
+  /** What the code means, the same every time. */
+  title: z.string(),
+  status: z.number().int().min(400).max(599),
+  /** What was expected here, what came and what to do next. */
+  detail: z.string(),
+  /** This one refusal: `urn:uuid:` and the correlation id. */
+  instance: z.string().regex(/^urn:uuid:[0-9a-f-]{36}$/),
   code: z.string(),
-  message: z.string(),
+  /** Whether the same request may succeed later without being changed. */
   retryable: z.boolean(),
-  correlationId: z.string(),
+  /** Leads to the line in the coordinator's log. */
+  correlationId: z.uuid(),
+  /** The same as `detail`: what agents of 0.1.0 read. */
+  message: z.string(),
 });
+/** The body of every refusal over REST. */
+export type Problem = z.infer<typeof problemSchema>;

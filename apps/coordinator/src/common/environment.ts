@@ -5,6 +5,7 @@ import type { CoordinatorKeys, DataFolder } from '../config/data-folder.ts';
 import type { Database, Queries } from '../config/database.ts';
 import type { AdapterWork } from '../rounds/adapter-work.ts';
 import type { SignInProvider } from '../users/providers.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import type { DurableFiles } from './durable-files.ts';
 import type { Logger } from './logger.ts';
 import { Transactions } from './transactions.ts';
@@ -69,14 +70,16 @@ export class Environment {
   /** Free bytes of the disk that a folder lies on. */
   readonly freeBytes: FreeBytes;
   readonly transactions: Transactions;
+  /** What is counted. */
+  readonly metrics: Metrics;
   /** Moments that a test may end the process at. */
   readonly crashPoints: CrashPoints;
   /** Address that enrolment codes carry; known once the port is. */
   publicUrl = '';
 
   constructor(
-    parts: Omit<Environment, 'publicUrl' | 'queries' | 'transactions' | 'crashPoints'> &
-      Partial<Pick<Environment, 'crashPoints'>>,
+    parts: Omit<Environment, 'publicUrl' | 'queries' | 'transactions' | 'crashPoints' | 'metrics'> &
+      Partial<Pick<Environment, 'crashPoints' | 'metrics'>>,
   ) {
     this.database = parts.database;
     this.folder = parts.folder;
@@ -90,6 +93,7 @@ export class Environment {
     this.freeBytes = parts.freeBytes;
     this.transactions = new Transactions(parts.database);
     this.crashPoints = parts.crashPoints ?? noCrashPoints;
+    this.metrics = parts.metrics ?? new Metrics();
   }
 
   /** Queries outside any transaction. */

@@ -28,18 +28,41 @@ export function Route(contract: RouteContract): MethodDecorator {
   );
 }
 
+/** Requests as they were parsed, once each. */
+const parsed = new WeakMap<Request, RouteInput<RouteContract>>();
+
+/**
+ * Parse a request, whether its handler looks at it or not: what is not documented is refused.
+ *
+ * @throws InputError REQUEST_INVALID
+ */
+export function parseInput(contract: RouteContract, request: Request): RouteInput<RouteContract> {
+  const known = parsed.get(request);
+  if (known !== undefined) return known;
+  const body = contract.method === 'POST' ? bodyOf(request) : {};
+  const input = {
+    params: parsePart(contract.params, { ...request.params }, 'path'),
+    query: parsePart(contract.query, { ...request.query }, 'query'),
+    body: parsePart(contract.body, body, 'body'),
+  };
+  parsed.set(request, input);
+  return input;
+}
+
 /** The parsed request of a contract's route. */
 export const Input = createParamDecorator(
-  (contract: RouteContract, context: ExecutionContext): RouteInput<RouteContract> => {
-    const request = context.switchToHttp().getRequest<Request>();
-    const body: unknown = request.body;
-    return {
-      params: parsePart(contract.params, { ...request.params }, 'path'),
-      query: parsePart(contract.query, { ...request.query }, 'query'),
-      body: parsePart(contract.body, contract.method === 'POST' ? (body ?? {}) : {}, 'body'),
-    };
-  },
+  (contract: RouteContract, context: ExecutionContext): RouteInput<RouteContract> =>
+    parseInput(contract, context.switchToHttp().getRequest<Request>()),
 );
+
+/** The body as the parser of JSON left it; nothing at all is an empty object. */
+function bodyOf(request: Request): unknown {
+  const body: unknown = request.body;
+  if (body !== undefined) return body;
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+  if (length === '0' && encoding === undefined) return {};
+  throw new InputError('REQUEST_INVALID', 'body: expected Content-Type application/json');
+}
 
 function parsePart(schema: z.ZodType, value: unknown, where: string): unknown {
   const parsed = schema.safeParse(value);

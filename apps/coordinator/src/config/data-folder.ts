@@ -1,6 +1,6 @@
 /** The data folder: mode 0700, key files 0600; the wrapping key lies outside the database. */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromHex, toHex } from '#core/bytes';
 import {
@@ -60,6 +60,13 @@ export async function prepareDataFolder(path: string): Promise<DataFolder> {
   return folder;
 }
 
+/** Keys of the data folder. */
+export const keyNames = ['signing', 'agreement', 'wrapping'] as const;
+/** A key of the data folder. */
+export type KeyName = (typeof keyNames)[number];
+
+const keyFile = (name: KeyName): string => `${name}.key`;
+
 /** Read a key of 32 bytes, or make it the first time. */
 async function loadOrCreateKey(files: DurableFiles, path: string): Promise<Uint8Array> {
   const text = await files.readText(path);
@@ -77,11 +84,29 @@ async function loadOrCreateKey(files: DurableFiles, path: string): Promise<Uint8
 
 /** Load the coordinator's keys; they are made at the first start. */
 export async function loadKeys(folder: DataFolder, files: DurableFiles): Promise<CoordinatorKeys> {
-  const key = (name: string): Promise<Uint8Array> =>
-    loadOrCreateKey(files, join(folder.keys, `${name}.key`));
+  const key = (name: KeyName): Promise<Uint8Array> =>
+    loadOrCreateKey(files, join(folder.keys, keyFile(name)));
   return {
     signing: signingKeyPairFromSeed(await key('signing')),
     agreement: agreementKeyPairFromSecret(await key('agreement')),
     wrappingKey: await key('wrapping'),
   };
+}
+
+/** How old a key is: since its file was written. */
+export interface KeyFileAge {
+  readonly key: KeyName;
+  readonly writtenAtMs: number;
+  readonly ageMs: number;
+}
+
+/** How old the coordinator's keys are. */
+export function keyFileAges(folder: DataFolder, nowMs: number): Promise<KeyFileAge[]> {
+  return Promise.all(
+    keyNames.map(async (key) => {
+      const { mtimeMs } = await stat(join(folder.keys, keyFile(key)));
+      const writtenAtMs = Math.floor(mtimeMs);
+      return { key, writtenAtMs, ageMs: Math.max(0, nowMs - writtenAtMs) };
+    }),
+  );
 }

@@ -94,6 +94,7 @@ export const evaluationRequestRoutes = {
     body: evaluationRequestBody,
     response: evaluationRequestViewSchema,
     status: 201,
+    refusals: ['NOT_A_MEMBER'],
   }),
   list: defineRoute({
     method: 'GET',

@@ -1,4 +1,4 @@
-/** REST routes of health and of the API's own description. */
+/** REST route of health. */
 import { z } from 'zod';
 import { federationIdSchema } from '#core/protocol';
 import { defineRoute } from '../common/contract.ts';
@@ -21,7 +21,7 @@ export const healthSchema = z.strictObject({
   disk: diskViewSchema,
 });
 
-/** REST routes of health and of the API's own description. */
+/** REST route of health. */
 export const healthRoutes = {
   health: defineRoute({
     method: 'GET',
@@ -29,12 +29,6 @@ export const healthRoutes = {
     summary: 'Tell whether the coordinator and its database work; 503 where not',
     roles: 'public',
     response: healthSchema,
-  }),
-  openapi: defineRoute({
-    method: 'GET',
-    path: '/v1/openapi.json',
-    summary: 'This description',
-    roles: 'public',
-    response: z.record(z.string(), z.json()),
+    otherStatus: 503,
   }),
 } as const;

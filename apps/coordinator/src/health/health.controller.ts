@@ -1,10 +1,9 @@
-/** Health and the API's own description, without authorisation. */
+/** Health, without authorisation. */
 import { Controller, Res } from '@nestjs/common';
 import type { Response } from 'express';
 import { fingerprint } from '#core/crypto';
 import { protocolVersion } from '#core/protocol';
 import type { RouteOutput } from '../common/contract.ts';
-import { routes } from '../common/contracts.ts';
 import { Environment } from '../common/environment.ts';
 import { packageVersion } from '../common/package-info.ts';
 import { Route } from '../common/route.ts';
@@ -13,9 +12,6 @@ import { DiskService } from '../operations/disk.service.ts';
 import { OpeningGate } from '../operations/opening-gate.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { healthRoutes } from './health.contract.ts';
-import { openApiDocument } from './openapi.ts';
-
-const document = openApiDocument(routes, packageVersion);
 
 @Controller()
 export class HealthController {
@@ -56,10 +52,5 @@ export class HealthController {
       isDraining: this.#gate.isDraining,
       disk: await this.#disk.look(),
     };
-  }
-
-  @Route(healthRoutes.openapi)
-  openapi(): RouteOutput<typeof healthRoutes.openapi> {
-    return document;
   }
 }

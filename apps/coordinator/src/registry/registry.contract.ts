@@ -7,6 +7,7 @@ import {
   siteIdSchema,
 } from '#core/protocol';
 import {
+  anyJsonObject,
   defineRoute,
   envelopeView,
   pathNumber,
@@ -42,7 +43,7 @@ export type VersionView = z.infer<typeof versionViewSchema>;
 export const versionDetailSchema = z.strictObject({
   ...versionViewSchema.shape,
   /** The adapter card, as it stands in the file. */
-  card: z.record(z.string(), z.json()),
+  card: anyJsonObject,
   /** RoundResult as it was signed; null for version 0. */
   result: envelopeView.nullable(),
   /** The same, parsed; null for version 0. */
@@ -55,7 +56,7 @@ export const versionDetailSchema = z.strictObject({
 /** Path parameters of a version. */
 export const versionParams = z.strictObject({
   ...taskParams.shape,
-  version: pathNumber(0, 10_000),
+  version: pathNumber(0, 10_000, 'Number of a version; 0 is derived from the public seed.'),
 });
 
 /** REST routes of the registry. */
@@ -85,11 +86,16 @@ export const registryRoutes = {
   download: defineRoute({
     method: 'GET',
     path: '/v1/tasks/:task/versions/:version/adapter',
-    summary:
-      'Download the adapter file of a version (safetensors); headers Melo-Version, Melo-Standing and Melo-Left-Sites say what it is',
+    summary: 'Download the adapter file of a version (safetensors); its headers say what it is',
     roles: scienceRoles,
     params: versionParams,
     response: z.unknown(),
     mediaType: 'application/octet-stream',
+    headers: {
+      ETag: 'BLAKE2b-256 of the file, in quotation marks.',
+      'Melo-Version': 'Number of the version.',
+      'Melo-Standing': '`promoted`, `latest`, both, or that it is neither.',
+      'Melo-Left-Sites': 'Sites that left and whose share is in it; absent without any.',
+    },
   }),
 } as const;

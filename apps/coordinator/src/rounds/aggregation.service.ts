@@ -93,8 +93,10 @@ export class AggregationService {
     const base = await this.#versions.get(round.task, round.baseVersion);
     const previous = await this.#versions.get(round.task, round.round - 1);
     const contentKey = this.#versions.freshContentKey();
+    const { crashPoints, metrics } = this.#environment;
+    const done = metrics.aggregationSeconds.startTimer();
     const made = await this.#makeVersion(round, task, base, contentKey);
-    const { crashPoints } = this.#environment;
+    done();
     crashPoints.reach('coordinator.aggregate-made');
     const version = round.round;
     const store = await this.#versions.keep({ task: round.task, version, made, contentKey });

@@ -205,6 +205,11 @@ export class RoundTransitionsService {
     const membership = await this.#signMembership(transaction, before, state);
     const atMs = this.#environment.clock.wallTimeMs();
     const settled = { atMs, membership };
+    this.#environment.transactions.whenEnded(transaction, (end) => {
+      if (end !== 'committed') return;
+      const seconds = Math.max(0, atMs - before.openedAtMs) / 1000;
+      this.#environment.metrics.roundSeconds.observe({ outcome: outcomeOf(state) }, seconds);
+    });
     const round = await this.#store.advance(transaction, before, events, state, settled);
     await this.#audit.append(transaction, {
       actor: 'coordinator',

@@ -155,7 +155,7 @@ export type VerificationView = z.infer<typeof verificationViewSchema>;
 /** Path parameters of a round. */
 export const roundParams = z.strictObject({
   ...taskParams.shape,
-  round: pathNumber(1, 10_000),
+  round: pathNumber(1, 10_000, 'Number of a round.'),
 });
 
 /** REST routes of rounds. */
@@ -175,8 +175,11 @@ export const roundRoutes = {
     summary: 'Show the last attempt at a round, or the one asked for',
     roles: readRoles,
     params: roundParams,
-    query: z.strictObject({ attempt: pathNumber(1, 1000).optional() }),
+    query: z.strictObject({
+      attempt: pathNumber(1, 1000, 'Which attempt; the last one where left out.').optional(),
+    }),
     response: roundDetailSchema,
+    refusals: ['ROUND_NOT_FOUND'],
   }),
   verify: defineRoute({
     method: 'GET',
@@ -185,6 +188,7 @@ export const roundRoutes = {
     roles: readRoles,
     params: roundParams,
     response: verificationViewSchema,
+    refusals: ['ROUND_NOT_FOUND', 'STATE_CONFLICT'],
   }),
   abandon: defineRoute({
     method: 'POST',
@@ -195,5 +199,6 @@ export const roundRoutes = {
     params: roundParams,
     body: reasonBody,
     response: roundViewSchema,
+    refusals: ['ROUND_NOT_FOUND'],
   }),
 } as const;

@@ -12,6 +12,7 @@ import {
 } from '#core/protocol';
 import { toCoordinatorError } from '../common/store-errors.ts';
 import type { Logger } from '../common/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import type { SiteCommandHandlers } from './site-commands.service.ts';
 
@@ -66,6 +67,7 @@ export class SiteDispatch {
   readonly #checkActive: (site: SiteId) => void;
   readonly #logger: Logger;
   readonly #limiter: RateLimiter;
+  readonly #metrics: Metrics;
 
   constructor(options: {
     readonly handlers: SiteCommandHandlers;
@@ -73,16 +75,19 @@ export class SiteDispatch {
     readonly checkActive: (site: SiteId) => void;
     readonly logger: Logger;
     readonly clock: Clock;
+    readonly metrics: Metrics;
   }) {
     this.#runners = runnersOf(options.handlers);
     this.#checkActive = options.checkActive;
     this.#logger = options.logger;
     this.#limiter = new RateLimiter(options.clock);
+    this.#metrics = options.metrics;
   }
 
   /** Answer one packet of an authenticated site; never throws and never echoes what was sent. */
   async answer(site: SiteId, name: unknown, request: unknown): Promise<unknown> {
     const bytes = binaryBytes(request);
+    this.#metrics.siteBytes.inc({ direction: 'in' }, bytes);
     if (!this.#limiter.enter(site, bytes)) {
       return this.#refuse(site, name, new ProtocolError('RATE_LIMITED', 'site: it sent too much'));
     }
@@ -96,7 +101,10 @@ export class SiteDispatch {
         );
       }
       this.#checkActive(site);
-      return await this.#runners[name](site, request);
+      const answer = await this.#runners[name](site, request);
+      this.#metrics.siteBytes.inc({ direction: 'out' }, binaryBytes(answer));
+      this.#metrics.siteCommands.inc({ command: name, outcome: 'ok' });
+      return answer;
     } catch (error) {
       return this.#refuse(site, name, toCoordinatorError(error));
     } finally {
@@ -107,6 +115,7 @@ export class SiteDispatch {
   #refuse(site: SiteId, name: unknown, error: unknown): Refusal {
     const { code, message, retryable } = toPublicError(error);
     const event = isSiteCommand(name) ? name : 'unknown';
+    this.#metrics.siteCommands.inc({ command: event, outcome: code });
     if (code === 'INTERNAL') this.#logger.error('command failed', { site, event, error });
     else this.#logger.warn('command refused', { site, event, code });
     return { ok: false, code, message: message.slice(0, 2000), retryable };

@@ -128,6 +128,7 @@ export const siteRoutes = {
     body: z.strictObject({ site: siteIdSchema, url: urlSchema.optional() }),
     response: invitationViewSchema,
     status: 201,
+    refusals: ['ALREADY_EXISTS'],
   }),
   get: defineRoute({
     method: 'GET',
@@ -206,6 +207,7 @@ export const siteRoutes = {
     roles: 'public',
     body: nonceRequestSchema,
     response: nonceResponseSchema,
+    refusals: ['STORE_UNAVAILABLE'],
   }),
   enroll: defineRoute({
     method: 'POST',
@@ -215,5 +217,15 @@ export const siteRoutes = {
     body: enrollmentRequestSchema,
     response: enrollmentResponseSchema,
     status: 201,
+    refusals: [
+      'NONCE_UNKNOWN',
+      'ENROLLMENT_CODE_UNKNOWN',
+      'ENROLLMENT_PROOF_INVALID',
+      'PROTOCOL_VERSION_MISMATCH',
+      'ALREADY_ENROLLED',
+      'STORE_UNAVAILABLE',
+      'SHUTTING_DOWN',
+      'DISK_FULL',
+    ],
   }),
 } as const;

@@ -69,6 +69,7 @@ export class SitesGateway implements OnGatewayInit<Namespace>, OnModuleDestroy {
       },
       logger: environment.logger,
       clock: environment.clock,
+      metrics: environment.metrics,
     });
     this.#silence = new SilenceWatch(environment.clock);
   }

@@ -10,6 +10,7 @@ import {
 import {
   commandRoles,
   defineRoute,
+  nothing,
   readRoles,
   reasonBody,
   scienceRoles,
@@ -102,7 +103,6 @@ const command = <Body extends z.ZodType>(
     body,
     response: taskViewSchema,
   });
-const nothing = z.strictObject({});
 const reason = reasonBody.shape.reason;
 const maybeReason = z.strictObject({ reason: reason.exactOptional() });
 /** Rounds that a re-run makes; as many as the definition has after the version where it is left out, at least one. */
@@ -128,10 +128,13 @@ export const taskRoutes = {
     summary: 'Create a task with its version 0; it starts at once unless start=false',
     roles: scienceRoles,
     scope: 'tasks',
-    query: z.strictObject({ start: z.enum(['true', 'false']).default('true') }),
+    query: z.strictObject({
+      start: z.enum(['true', 'false']).default('true').describe('Whether it starts at once.'),
+    }),
     body: taskDefinitionSchema,
     response: taskViewSchema,
     status: 201,
+    refusals: ['NOT_FOUND', 'ALREADY_EXISTS', 'ADAPTER_SPEC_INVALID'],
   }),
   get: defineRoute({
     method: 'GET',

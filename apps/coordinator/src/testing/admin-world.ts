@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { registerAdminCommands } from '../admin/admin.command.ts';
 import type { AdminEnvironment } from '../admin/admin-environment.ts';
+import type { Problem } from '../common/contract.ts';
 
 /** The token of {@link World}. */
 export const token = 'a-token-of-thirty-two-characters';
@@ -90,8 +91,20 @@ export class World {
   }
 }
 
+const correlationId = '00000000-0000-4000-8000-000000000001';
+
 /** A refusal as the coordinator gives it. */
 export const refusal = (status: number, code: string, message: string): Answer => ({
   status,
-  body: { code, message, retryable: false, correlationId: 'c-1' },
+  body: {
+    type: `/v1/errors/${code}`,
+    title: 'What the code means.',
+    status,
+    detail: message,
+    instance: `urn:uuid:${correlationId}`,
+    code,
+    retryable: false,
+    correlationId,
+    message,
+  } satisfies Problem,
 });

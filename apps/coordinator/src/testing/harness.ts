@@ -10,6 +10,7 @@ import { startCoordinator, type Coordinator, type CoordinatorOptions } from '../
 import { inProcessWork } from '../rounds/adapter-work.ts';
 import { siteViewSchema, invitationViewSchema } from '../sites/sites.contract.ts';
 import { taskViewSchema, type TaskView } from '../tasks/tasks.contract.ts';
+import { expectDocumented } from './documented-answers.ts';
 import { FakeSite, tinyBackbone } from './fake-site.ts';
 import { makeSpecDatabase, specServerUrl, type SpecDatabase } from './spec-database.ts';
 
@@ -95,14 +96,14 @@ export class Harness {
     await this.#database?.drop();
   }
 
-  /** Call REST as the administrator. */
-  raw(
+  /** Call REST as the administrator; the answer must be a documented one. */
+  async raw(
     method: string,
     path: string,
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<Response> {
-    return fetch(`${this.coordinator.url}${path}`, {
+    const response = await fetch(`${this.coordinator.url}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${this.token}`,
@@ -111,6 +112,8 @@ export class Harness {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
+    await expectDocumented(method, path, response);
+    return response;
   }
 
   /** Call REST as the administrator; the answer must be a success. */

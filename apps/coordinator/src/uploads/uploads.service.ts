@@ -229,6 +229,7 @@ export class UploadsService {
         await this.#audit.append(transaction, recordOf('upload.committed', round, upload));
       });
       crashPoints.reach('coordinator.update-stored');
+      if (outcome.isChanged) this.#environment.metrics.updatesReceived.inc();
       this.#environment.logger.info('update taken', { site, task: round.task, round: round.round });
       return memberStatus(outcome.round, site);
     });
@@ -266,7 +267,8 @@ export class UploadsService {
       if (!(error instanceof RelayedError)) throw error;
       await this.#environment.transactions.run(settle);
     }
-    const { logger } = this.#environment;
+    const { logger, metrics } = this.#environment;
+    metrics.updatesRefused.inc({ code: isErrorCode(refused.code) ? refused.code : 'INTERNAL' });
     logger.warn('update rejected', {
       site,
       task: round.task,

@@ -4,7 +4,10 @@ import { siteIdSchema } from '#core/protocol';
 import {
   commandRoles,
   defineRoute,
+  nothing,
   ownAnswer,
+  pathNumber,
+  plainText,
   readRoles,
   reasonBody,
   roleSchema,
@@ -24,7 +27,7 @@ export const userStatusSchema = z.enum(['active', 'suspended']);
 /** Characters of a password at most: enough for any phrase, and no work for a server to hash. */
 export const passwordLengthMax = 256;
 /** A password as it is sent; what is asked of a new one is another matter. */
-export const passwordSchema = z.string().min(1).max(passwordLengthMax);
+export const passwordSchema = plainText(passwordLengthMax);
 
 /** An account as administrators see it. */
 export const userViewSchema = z.strictObject({
@@ -57,7 +60,10 @@ export const newPasswordSchema = z.strictObject({
 /** An account, and the password that was made for it. */
 export type NewPassword = z.infer<typeof newPasswordSchema>;
 
-const userParams = z.strictObject({ user: userNameSchema });
+/** Path parameters of an account. */
+export const userParams = z.strictObject({
+  user: userNameSchema.describe('Name of an account.'),
+});
 /** The version that was looked at: where another change came first it is refused. */
 const ifVersion = z.number().int().exactOptional();
 const roleAndSite = { role: roleSchema, site: siteIdSchema.exactOptional() };
@@ -98,6 +104,7 @@ export const accountRoutes = {
     }),
     response: newPasswordSchema,
     status: 201,
+    refusals: ['PASSWORD_REFUSED', 'NOT_FOUND'],
   }),
   get: defineRoute({
     ...people,
@@ -120,6 +127,7 @@ export const accountRoutes = {
     params: userParams,
     body: z.strictObject({ password: passwordSchema.exactOptional(), ifVersion }),
     response: newPasswordSchema,
+    refusals: ['PASSWORD_REFUSED'],
   }),
   remove: defineRoute({
     ...people,
@@ -128,13 +136,9 @@ export const accountRoutes = {
     summary: 'Remove an account with its sessions and API tokens',
     params: userParams,
     query: z.strictObject({
-      ifVersion: z
-        .string()
-        .regex(/^\d{1,9}$/, 'expected a whole number')
-        .transform(Number)
-        .optional(),
+      ifVersion: pathNumber(0, 1e9, 'The version that was looked at.').optional(),
     }),
-    response: z.strictObject({}),
+    response: nothing,
   }),
   changePassword: defineRoute({
     method: 'POST',
@@ -143,7 +147,8 @@ export const accountRoutes = {
     roles: readRoles,
     isForSetup: true,
     body: z.strictObject({ currentPassword: passwordSchema, newPassword: passwordSchema }),
-    response: z.strictObject({}),
+    response: nothing,
+    refusals: ['PASSWORD_REFUSED'],
     forSteward: ownAnswer,
   }),
 } as const;

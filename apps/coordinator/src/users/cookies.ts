@@ -15,8 +15,10 @@ interface CookieKind {
   readonly attributes: string;
 }
 
+/** The name of the session's cookie wherever TLS is. */
+export const sessionCookieName = '__Host-melo';
 const session: CookieKind = {
-  secureName: '__Host-melo',
+  secureName: sessionCookieName,
   plainName: 'melo-session',
   attributes: 'SameSite=Strict',
 };

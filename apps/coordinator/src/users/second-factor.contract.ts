@@ -4,12 +4,13 @@ import { siteIdSchema } from '#core/protocol';
 import {
   commandRoles,
   defineRoute,
+  nothing,
   ownAnswer,
   readRoles,
   roleSchema,
   timeMs,
 } from '../common/contract.ts';
-import { passwordSchema, userNameSchema, userViewSchema } from './accounts.contract.ts';
+import { passwordSchema, userNameSchema, userParams, userViewSchema } from './accounts.contract.ts';
 
 /** Recovery codes of one account. */
 export const recoveryCodesCount = 10;
@@ -81,7 +82,7 @@ export const secondFactorRoutes = {
     path: '/v1/account/second-factor/remove',
     summary: "Remove one's own second factor",
     body: withCode,
-    response: z.strictObject({}),
+    response: nothing,
   }),
   renewRecoveryCodes: defineRoute({
     ...own,
@@ -97,7 +98,7 @@ export const secondFactorRoutes = {
     summary: 'Remove the second factor of somebody who lost it; ends the sessions of the account',
     roles: commandRoles,
     scope: 'people',
-    params: z.strictObject({ user: userNameSchema }),
+    params: userParams,
     response: userViewSchema,
   }),
 } as const;

@@ -5,11 +5,11 @@
 import { Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { AuthError } from '#core/errors';
-import { isLoopback } from '../config/start-options.ts';
 import { Environment } from '../common/environment.ts';
 import { isSecure } from './cookies.ts';
 import { newSecret, secretHash } from './secrets.ts';
 import type { Credential } from './credential.ts';
+import { isThisMachine } from './this-machine.ts';
 
 /** Milliseconds that a link can be used. */
 export const linkLifetimeMs = 5 * 60_000;
@@ -78,13 +78,8 @@ export class SignInLinksService {
   }
 }
 
-/** What came through a proxy has the proxy's address: it does not count as this machine. */
-function checkThisMachine({ headers, socket }: LinkRequest): void {
-  const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-  const isForwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some(
-    (name) => headers[name] !== undefined,
-  );
-  if (isLoopback(address) && !isForwarded) return;
+function checkThisMachine(request: LinkRequest): void {
+  if (isThisMachine(request)) return;
   throw new AuthError(
     'FORBIDDEN',
     "sign-in link: expected a request of the coordinator's own machine, got one of another; sign in with a token",

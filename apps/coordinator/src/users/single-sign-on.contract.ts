@@ -1,13 +1,15 @@
 /** REST routes of single sign-on: OpenID Connect, authorization code with PKCE. A browser goes there, no program. */
 import { z } from 'zod';
-import { defineRoute } from '../common/contract.ts';
+import { defineRoute, nothing } from '../common/contract.ts';
 
 /** Form of a provider's name here. */
 export const providerNameSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected small letters, digits and dashes');
 
-const providerParams = z.strictObject({ provider: providerNameSchema });
+const providerParams = z.strictObject({
+  provider: providerNameSchema.describe('Name of an identity provider.'),
+});
 const text = z.string().max(4096);
 
 /** REST routes of single sign-on. */
@@ -27,8 +29,9 @@ export const singleSignOnRoutes = {
     summary: 'Send the browser to a provider',
     roles: 'public',
     params: providerParams,
-    response: z.strictObject({}),
+    response: nothing,
     status: 303,
+    refusals: ['NOT_FOUND', 'TLS_REQUIRED', 'IDENTITY_PROVIDER_UNREACHABLE', 'STORE_UNAVAILABLE'],
   }),
   finish: defineRoute({
     method: 'GET',
@@ -37,8 +40,18 @@ export const singleSignOnRoutes = {
     roles: 'public',
     params: providerParams,
     // What a provider adds is its own affair; what counts is checked against what was sent.
-    query: z.object({ state: text.exactOptional() }).catchall(text),
-    response: z.strictObject({}),
+    query: z
+      .object({ state: text.exactOptional().describe('What was sent there.') })
+      .catchall(text),
+    response: nothing,
     status: 303,
+    refusals: [
+      'UNAUTHENTICATED',
+      'FORBIDDEN',
+      'TLS_REQUIRED',
+      'IDENTITY_PROVIDER_UNREACHABLE',
+      'STORE_UNAVAILABLE',
+      'DISK_FULL',
+    ],
   }),
 } as const;

@@ -1,6 +1,13 @@
 /** REST routes of API tokens: for programs, with scopes and an end, shown once. */
 import { z } from 'zod';
-import { defineRoute, ownAnswer, readRoles, scopeSchema, timeMs } from '../common/contract.ts';
+import {
+  defineRoute,
+  nothing,
+  ownAnswer,
+  readRoles,
+  scopeSchema,
+  timeMs,
+} from '../common/contract.ts';
 import { userNameSchema } from './accounts.contract.ts';
 
 /** Days that a token can be used at most. */
@@ -64,8 +71,8 @@ export const tokenRoutes = {
     summary: "Revoke one's own API token; administrators revoke any",
     roles: readRoles,
     scope: 'people',
-    params: z.strictObject({ token: tokenIdSchema }),
-    response: z.strictObject({}),
+    params: z.strictObject({ token: tokenIdSchema.describe('What a token is called by.') }),
+    response: nothing,
     forSteward: ownAnswer,
   }),
 } as const;

@@ -4,6 +4,7 @@ import { siteIdSchema } from '#core/protocol';
 import {
   commandRoles,
   defineRoute,
+  nothing,
   ownAnswer,
   readRoles,
   roleSchema,
@@ -68,6 +69,15 @@ export const userRoutes = {
     body: signInSchema,
     response: sessionViewSchema,
     status: 201,
+    refusals: [
+      'UNAUTHENTICATED',
+      'SECOND_FACTOR_REQUIRED',
+      'FORBIDDEN',
+      'TLS_REQUIRED',
+      'STORE_UNAVAILABLE',
+      'SHUTTING_DOWN',
+      'DISK_FULL',
+    ],
   }),
   list: defineRoute({
     method: 'GET',
@@ -106,7 +116,7 @@ export const userRoutes = {
     roles: readRoles,
     scope: 'read',
     isForSetup: true,
-    response: z.strictObject({}),
+    response: nothing,
     forSteward: ownAnswer,
   }),
 } as const;

@@ -197,7 +197,9 @@ test('every route but the public ones denies a request without a token or a sess
   for (const { method, path, roles } of allRoutes) {
     if (roles === 'public') continue;
     const named = path.replace(':version', '1').replace(':round', '1').replaceAll(/:\w+/g, 'name');
-    const response = await browse(method, named, ownPage, method === 'POST' ? {} : undefined);
+    // What is open on this machine is not to whoever comes through a proxy.
+    const headers = { ...ownPage, 'x-forwarded-for': '192.0.2.1' };
+    const response = await browse(method, named, headers, method === 'POST' ? {} : undefined);
     expect([method, path, response.status]).toEqual([method, path, 401]);
     expect(await codeOf(response)).toBe('UNAUTHENTICATED');
   }

@@ -57,7 +57,7 @@ async function send<Schema extends z.ZodType>(
   const answer: unknown = await response.json().catch(() => undefined);
   if (!response.ok) {
     const refusal = refusalSchema.safeParse(answer);
-    if (refusal.success) throw new ApiError(refusal.data.code, refusal.data.message);
+    if (refusal.success) throw new ApiError(refusal.data.code, refusal.data.detail);
     throw new ApiError('UNREACHABLE', `The coordinator answered ${response.status}.`);
   }
   const parsed = schema.safeParse(answer);

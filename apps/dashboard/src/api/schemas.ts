@@ -209,8 +209,8 @@ export type Version = z.infer<typeof versionSchema>;
 /** The versions of a task, oldest first. */
 export const versionsSchema = z.object({ versions: z.array(versionSchema) });
 
-/** A refusal. */
-export const refusalSchema = z.object({ code: z.string(), message: z.string() });
+/** A refusal: a problem of RFC 9457. */
+export const refusalSchema = z.object({ code: z.string(), detail: z.string() });
 
 /** What may have changed. */
 export type ChangeTopic = 'sites' | 'tasks' | 'rounds' | 'versions' | 'evaluations';

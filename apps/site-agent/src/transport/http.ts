@@ -17,11 +17,19 @@ export interface HttpOptions extends NetworkOptions {
   readonly signal?: AbortSignal;
 }
 
-const errorBodySchema = z.object({
-  code: z.custom<ErrorCode>(isErrorCode),
-  message: z.string().max(2000),
-  retryable: z.boolean().default(false),
-});
+/** A problem of RFC 9457; those of 0.1.0 call its detail `message`. */
+const problemSchema = z
+  .object({
+    code: z.custom<ErrorCode>(isErrorCode),
+    detail: z.string().max(2000).optional(),
+    message: z.string().max(2000).optional(),
+    retryable: z.boolean().default(false),
+  })
+  .transform(({ code, detail, message, retryable }) => ({
+    code,
+    message: detail ?? message ?? code,
+    retryable,
+  }));
 
 /**
  * Return the coordinator's address without a slash at the end, if it is safe to talk to.
@@ -135,7 +143,7 @@ export async function postJson<Schema extends z.ZodType>(
     if (parsed.success) return parsed.data;
     throw unreachable(url, `an answer of another form came from ${url.pathname}`, parsed.error);
   }
-  const refusal = errorBodySchema.safeParse(value);
+  const refusal = problemSchema.safeParse(value);
   if (!refusal.success) throw unreachable(url, `status ${status} came from ${url.pathname}`);
   throw new RefusedError(refusal.data);
 }
