@@ -60,13 +60,15 @@ export const evaluationRequestBody = z.strictObject({
     .array(adapterVersionSchema)
     .min(1)
     .max(limits.evaluationVersionsMax)
-    .refine(distinct, 'expected every version once'),
+    .refine(distinct, 'expected every version once')
+    .meta({ uniqueItems: true }),
   /** Every member of the task where left out. */
   sites: z
     .array(siteIdSchema)
     .min(1)
     .max(limits.membersMax)
     .refine(distinct, 'expected every site once')
+    .meta({ uniqueItems: true })
     .exactOptional(),
   /** How long sites have, those that are away now too. */
   deadlineMs: evaluationDeadlineMsSchema.default(evaluationDeadlineMsDefault),

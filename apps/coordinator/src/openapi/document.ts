@@ -91,7 +91,8 @@ function responsesOf(contract: RouteContract, components: Components): JsonObjec
 
 function bodyOf({ body }: RouteContract, components: Components): JsonObject {
   const schema = components.referenceTo(body, 'input');
-  return { required: true, content: { 'application/json': { schema } } };
+  // Nothing at all is an empty object.
+  return { required: !body.safeParse({}).success, content: { 'application/json': { schema } } };
 }
 
 function operationOf(

@@ -65,7 +65,8 @@ export const classesSchema = z
   .array(classNameSchema)
   .min(2)
   .max(limits.classesMax)
-  .refine((names) => new Set(names).size === names.length, 'expected every class once');
+  .refine((names) => new Set(names).size === names.length, 'expected every class once')
+  .meta({ uniqueItems: true });
 
 /** Binary of a bounded length: Uint8Array, as socket.io delivers it (a Buffer is one). */
 export const bytesSchema = (lengthMax: number): z.ZodType<Uint8Array> =>
