@@ -85,10 +85,10 @@ describe('the OpenAPI document', () => {
 
   test('separates what is taken from what is answered where defaults make a difference', () => {
     const names = Object.keys(components.schemas);
-    expect(names).toEqual(expect.arrayContaining(['TaskDefinition', 'TaskDefinitionInput']));
+    expect(names).toEqual(expect.arrayContaining(['TaskDefinition', 'TaskDefinitionBody']));
     const requiredOf = (name: string): unknown => components.schemas[name]?.['required'];
     expect(requiredOf('TaskDefinition')).toContain('rank');
-    expect(requiredOf('TaskDefinitionInput')).not.toContain('rank');
+    expect(requiredOf('TaskDefinitionBody')).not.toContain('rank');
   });
 });
 

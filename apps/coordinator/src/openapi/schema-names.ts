@@ -67,7 +67,12 @@ import {
   siteViewSchema,
 } from '../sites/sites.contract.ts';
 import { scheduleRulesSchema } from '../tasks/task-schedule.ts';
-import { scheduleViewSchema, taskStatusSchema, taskViewSchema } from '../tasks/tasks.contract.ts';
+import {
+  definitionViewSchema,
+  scheduleViewSchema,
+  taskStatusSchema,
+  taskViewSchema,
+} from '../tasks/tasks.contract.ts';
 import { newPasswordSchema, userViewSchema } from '../users/accounts.contract.ts';
 import { ownAccountSchema } from '../users/second-factor.contract.ts';
 import { tokenViewSchema } from '../users/tokens.contract.ts';
@@ -144,7 +149,8 @@ export const schemaNames: Readonly<Record<string, NamedSchema>> = {
   SiteStatus: named(siteStatusSchema, 'Where a site stands in the federation.'),
   SiteStep: named(siteStepSchema, "How a site's round departs from plain training."),
   Task: named(taskViewSchema, 'A task.'),
-  TaskDefinition: named(taskDefinitionSchema, "A task's definition; it never changes."),
+  TaskDefinition: named(definitionViewSchema, "A task's definition; it never changes."),
+  TaskDefinitionBody: named(taskDefinitionSchema, 'A definition of a task to be.'),
   TaskStatus: named(taskStatusSchema, 'Where a task stands.'),
   Token: named(tokenViewSchema, 'An API token, without its secret.'),
   TrainingPlan: named(trainingPlanSchema, 'How a site trains in a round.'),

@@ -46,6 +46,8 @@ export const scheduleViewSchema = z.strictObject({
 /** When the next round may open, and what it waits for. */
 export type ScheduleView = z.infer<typeof scheduleViewSchema>;
 
+/** A definition as it is answered, without the rules between its fields: a steward sees its own site alone among the members. */
+export const definitionViewSchema = z.strictObject(taskDefinitionSchema.shape);
 /** A task as people see it. */
 export const taskViewSchema = z.strictObject({
   task: taskIdSchema,
@@ -66,8 +68,7 @@ export const taskViewSchema = z.strictObject({
   /** Null where the next round opens when the one before has ended. */
   schedule: scheduleViewSchema.nullable(),
   createdAtMs: timeMs,
-  /** Without the rules between its fields: a steward sees its own site alone among the members. */
-  definition: z.strictObject(taskDefinitionSchema.shape),
+  definition: definitionViewSchema,
   /** Why the coordinator opens no round of any task now; null where it does. */
   openingRefusal: openingRefusalSchema.nullable(),
   /** The last attempt at the last round that was opened; null before the first. */

@@ -104,7 +104,7 @@ export const accountRoutes = {
     }),
     response: newPasswordSchema,
     status: 201,
-    refusals: ['PASSWORD_REFUSED', 'NOT_FOUND'],
+    refusals: ['ALREADY_EXISTS', 'PASSWORD_REFUSED', 'NOT_FOUND'],
   }),
   get: defineRoute({
     ...people,
