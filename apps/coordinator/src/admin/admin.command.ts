@@ -2,8 +2,10 @@
 import type { Command } from 'commander';
 import { addAdaptersCommands } from './adapters-commands.ts';
 import { type AdminEnvironment, nodeEnvironment } from './admin-environment.ts';
+import { addApplyCommand } from './apply-command.ts';
 import { addAuditCommands } from './audit-commands.ts';
 import { addDashboardCommand } from './dashboard-command.ts';
+import { addExportCommand } from './export-command.ts';
 import { addRoundsCommands } from './rounds-commands.ts';
 import { addSitesCommands } from './sites-commands.ts';
 import { addTasksCommands } from './tasks-commands.ts';
@@ -31,5 +33,7 @@ export function registerAdminCommands(
   addAuditCommands(admin, environment);
   addUsersCommands(admin, environment);
   addTokensCommands(admin, environment);
+  addExportCommand(admin, environment);
+  addApplyCommand(admin, environment);
   addDashboardCommand(admin, environment);
 }
