@@ -216,8 +216,10 @@ describe.each([
       await page.keyboard.press('Enter');
       const code = await page.getByLabel('One-time code', { exact: true }).textContent();
       await page.getByText('npx melo agent enroll --config agent.yaml').waitFor();
+      const done = page.getByRole('button', { name: 'I have handed it over' });
+      await done.hover();
       await expectSound(watched);
-      await page.getByRole('button', { name: 'I have handed it over' }).press('Enter');
+      await done.press('Enter');
       const fingerprint = await world.enroll(invited, code ?? '');
 
       const table = page.getByRole('table', { name: 'Sites' });
