@@ -162,6 +162,26 @@ describe.each([
   );
 
   test(
+    'a request for evaluations is cancelled, and says whom it is without',
+    async () => {
+      await goTo(`#/tasks/${playedTask}/figures`);
+      const open = page.getByRole('button', { name: 'Cancel the request of west' });
+      await open.first().waitFor();
+      const before = await open.count();
+      await open.first().click();
+      await page.getByLabel('Reason (may be left out)').fill('west is being moved');
+      await expectSound(watched);
+      await page.getByRole('button', { name: 'Cancel the request', exact: true }).click();
+      await page
+        .getByText('lost, the request was cancelled: west is being moved')
+        .first()
+        .waitFor();
+      expect(await open.count()).toBe(before - 1);
+    },
+    testMs,
+  );
+
+  test(
     'a round can be verified, and shows what was signed',
     async () => {
       await goTo(`#/tasks/${playedTask}/rounds/2`);

@@ -1,4 +1,4 @@
-/** `melo admin tasks evaluate|matrix`: ask for evaluations beside the rounds, and see every version at every site. */
+/** `melo admin tasks evaluate|cancel-evaluation|matrix`: ask for evaluations beside the rounds, and see every version at every site. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { InputError, UnavailableError } from '#core/errors';
@@ -20,6 +20,7 @@ type EvaluateOptions = ConnectionOptions & {
   readonly reason?: string;
   readonly wait?: boolean;
 };
+type CancelOptions = ConnectionOptions & { readonly reason?: string };
 type MatrixOptions = ConnectionOptions & { readonly versions?: string };
 type Figures = RouteOutput<typeof evaluationRoutes.list>;
 
@@ -32,6 +33,10 @@ const columnsMax = 8;
 const evaluateHelp = `
 Nothing is trained. Each site decides by its own policy; one that is away does it when it is back, until the deadline.
 "melo admin tasks matrix" shows what came.`;
+
+const cancelHelp = `
+What has been reported stays; who has not reported is named as lost, with the reason. REQUEST is the name that "tasks evaluate"
+prints and "tasks matrix" shows of open requests.`;
 
 const matrixHelp = `
 Macro AUC of each version at each site on its own held-out images, the worst site first, and over all sites from the
@@ -52,6 +57,17 @@ export function addEvaluationCommands(
     .addHelpText('after', evaluateHelp)
     .action((task: string, options: EvaluateOptions) =>
       runAdmin(options, environment, (context) => askEvaluations(context, task, options)),
+    );
+  add('cancel-evaluation <task> <request>', 'wait for no more reports of a request')
+    .option('--reason <text>', 'why; it stays in the record')
+    .addHelpText('after', cancelHelp)
+    .action((task: string, request: string, options: CancelOptions) =>
+      runAdmin(options, environment, async ({ client, show }) => {
+        const body = options.reason === undefined ? {} : { reason: options.reason };
+        const call = { params: { task, request }, body };
+        const view = await client.call(evaluationRequestRoutes.cancel, call);
+        show(view, `${task}: ${view.summary}`);
+      }),
     );
   add('matrix <task>', 'show the figures of every version at every site')
     .option('--versions <numbers>', `versions, e.g. 3,5; the newest ${columnsMax} by default`)
@@ -98,7 +114,7 @@ async function askEvaluations(
   const call = { params: { task }, body: parsed.data };
   const view = await context.client.call(evaluationRequestRoutes.create, call);
   const until = formatTime(view.deadlineAtMs, context.environment.nowMs());
-  const asked = `${task}: asked for ${view.items.length} evaluations, until ${until}`;
+  const asked = `${task}: asked for ${view.items.length} evaluations, request ${view.request}, until ${until}`;
   if (wait === true) {
     context.hint(asked);
     const closed = await untilClosed(context, view);

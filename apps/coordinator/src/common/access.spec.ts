@@ -78,6 +78,7 @@ GET /v1/tasks/:task/versions/:version/adapter        yes           yes       no 
 GET /v1/tasks/:task/evaluations                      yes           yes       yes    own     read
 GET /v1/tasks/:task/evaluation-requests              yes           yes       yes    own     read
 POST /v1/tasks/:task/evaluation-requests             yes           yes       no     no      tasks
+POST /v1/tasks/:task/evaluation-requests/:request/cancel yes       yes       no     no      tasks
 GET /v1/audit                                        yes           yes       yes    no      audit
 GET /v1/audit/head                                   yes           yes       yes    no      audit
 GET /v1/audit/export                                 yes           yes       yes    no      audit
@@ -194,6 +195,7 @@ const pathOf = (route: RouteContract, task: string, site: string): string =>
     .replace(':site', site)
     .replace(':version', '1')
     .replace(':round', '1')
+    .replace(':request', '0123456789abcdef')
     .replace(':user', 'nobody')
     .replace(':token', '01234567');
 

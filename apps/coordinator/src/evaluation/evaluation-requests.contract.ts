@@ -110,4 +110,17 @@ export const evaluationRequestRoutes = {
       requests: requests.map((request) => ownItems(request, site)),
     }),
   }),
+  cancel: defineRoute({
+    method: 'POST',
+    path: '/v1/tasks/:task/evaluation-requests/:request/cancel',
+    summary: 'Wait for no more reports of a request; what has been reported stays',
+    roles: scienceRoles,
+    scope: 'tasks',
+    params: z.strictObject({
+      ...taskParams.shape,
+      request: evaluationRequestIdSchema.describe('Name of a request for evaluations.'),
+    }),
+    body: reasonBody.partial(),
+    response: evaluationRequestViewSchema,
+  }),
 } as const;

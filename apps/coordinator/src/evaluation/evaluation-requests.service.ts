@@ -296,10 +296,34 @@ export class EvaluationRequestsService {
       const { status } = await this.#tasks.get(record.task);
       const isDue = record.deadlineAtMs <= nowMs || status === 'cancelled';
       if (!isDue && record.items.some(({ state }) => state === 'asked')) continue;
-      await this.#close(record);
-      this.#changes.publish('evaluations');
-      this.#connections.announce();
+      await this.#close(record, 'no report by the deadline');
     }
+  }
+
+  /** Wait for no more reports of a request. A repeat of the command changes nothing. */
+  async cancel(task: TaskId, request: string, reason?: string): Promise<EvaluationRequestView> {
+    await this.#tasks.get(task);
+    const find = async (): Promise<RequestRecord> => {
+      const record = (await this.#store.list(task)).find((each) => each.request === request);
+      if (record !== undefined) return record;
+      throw new InputError(
+        'NOT_FOUND',
+        `evaluation: expected a request of ${task}, ${request} is not one`,
+        { request },
+      );
+    };
+    const record = await find();
+    if (record.closedAtMs === null) {
+      const why = reason === undefined ? '' : `: ${reason}`;
+      await this.#close(record, `the request was cancelled${why}`, 'administrator');
+    } else if (!isRepeatedCommand()) {
+      throw new StateError(
+        'STATE_CONFLICT',
+        `evaluation: expected an open request, ${request} is closed; nothing is changed`,
+        { request },
+      );
+    }
+    return viewOf(await find());
   }
 
   /** Who has left meanwhile is not waited for. */
@@ -314,18 +338,30 @@ export class EvaluationRequestsService {
     });
   }
 
-  async #close({ request, task, subject }: RequestRecord): Promise<void> {
+  /** Close a request; whoever has not reported is lost, for this reason. */
+  async #close(
+    { request, task, subject }: RequestRecord,
+    reason: string,
+    actor: 'coordinator' | 'administrator' = 'coordinator',
+  ): Promise<void> {
     await this.#environment.transactions.run(async (transaction) => {
-      const to = { state: 'lost', code: null, reason: 'no report by the deadline' } as const;
+      const to = { state: 'lost', code: null, reason } as const;
       const lost = await this.#store.settle(transaction, request, {}, to);
       await this.#store.close(transaction, request);
       await this.#audit.append(transaction, {
-        actor: 'coordinator',
-        action: 'evaluation.closed',
+        actor,
+        action: actor === 'coordinator' ? 'evaluation.closed' : 'evaluation.cancelled',
         target: `task:${task}`,
-        details: { request, subject, lost: lost.map(({ site, version }) => ({ site, version })) },
+        details: {
+          request,
+          subject,
+          reason,
+          lost: lost.map(({ site, version }) => ({ site, version })),
+        },
       });
     });
+    this.#changes.publish('evaluations');
+    this.#connections.announce();
   }
 
   /** The requests of a task, newest first. */

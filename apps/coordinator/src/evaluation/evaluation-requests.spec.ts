@@ -153,6 +153,30 @@ test('whoever has not reported at the deadline is lost, by name, in the figure a
   expect(close?.details).toMatchObject({ lost: [{ site: 'west', version: 0 }] });
 });
 
+test('a request is cancelled: reports stay, who is missing is named with the reason, and nobody is asked any more', async () => {
+  await harness.createTask({ task: 'mistaken', rounds: 1 });
+  const { request: name } = await ask('mistaken', { versions: [0] });
+  const path = `/v1/tasks/mistaken/evaluation-requests/${name}/cancel`;
+  const [request] = (await asked(north)).filter(({ task }) => task === 'mistaken');
+  if (request === undefined) throw new Error('expected a request');
+  await report(north, request, 6);
+  const answer = await harness.request('POST', path, { reason: 'the wrong version' });
+  const view = evaluationRequestRoutes.cancel.response.parse(answer);
+  expect(view.closedAtMs).not.toBeNull();
+  const lost = 'lost, the request was cancelled: the wrong version';
+  expect(view.summary).toBe(
+    `1 of 3 evaluations, without south (version 0): ${lost}; west (version 0): ${lost}`,
+  );
+  expect((await asked(south)).filter(({ task }) => task === 'mistaken')).toEqual([]);
+  const { entries } = auditRoutes.list.response.parse(
+    await harness.request('GET', '/v1/audit?target=task:mistaken'),
+  );
+  const entry = entries.find(({ action }) => action === 'evaluation.cancelled');
+  expect(entry).toMatchObject({ actor: 'administrator', details: { request: name } });
+  expect((await harness.raw('POST', path, {})).status).toBe(409);
+  expect((await harness.raw('POST', path.replace(name, '0'.repeat(16)), {})).status).toBe(404);
+});
+
 test('a task that asks for baselines asks every member once, after versions', async () => {
   await harness.createTask({ task: 'alone', rounds: 3, localBaseline: true });
   const baseline = (await asked(north)).find(({ task }) => task === 'alone');

@@ -44,4 +44,11 @@ export class EvaluationController {
   ): Promise<Out<'list'>> {
     return { requests: await this.#requests.list(params.task) };
   }
+
+  @Route(evaluationRequestRoutes.cancel)
+  cancel(
+    @Input(evaluationRequestRoutes.cancel) { params, body }: In<'cancel'>,
+  ): Promise<Out<'cancel'>> {
+    return this.#requests.cancel(params.task, params.request, body.reason);
+  }
 }

@@ -143,13 +143,14 @@ export const evaluationRequestsSchema = z.object({
   requests: z.array(
     z.object({
       request: z.string(),
+      task: z.string(),
       subject: z.string(),
       reason: z.string().nullable(),
       requestedAtMs: timeMs,
       deadlineAtMs: timeMs,
       closedAtMs: timeMs.nullable(),
       summary: z.string(),
-      items: z.array(z.object({ version: z.number() })),
+      items: z.array(z.object({ version: z.number(), site: z.string(), state: z.string() })),
     }),
   ),
 });

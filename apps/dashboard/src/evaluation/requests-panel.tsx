@@ -1,16 +1,39 @@
 /** Evaluations that were asked for beside the rounds, and what became of each. */
-import { taskPath } from '../api/client.ts';
+import { command, taskPath } from '../api/client.ts';
 import { useFresh } from '../api/resources.ts';
 import { evaluationRequestsSchema, type EvaluationRequest } from '../api/detail-schemas.ts';
+import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
+import { useMayCommand } from '../session/may-command.ts';
+import { answerOfCommand, maybeReason } from '../tasks/task-actions.tsx';
 
 function subjectOf({ subject, items }: EvaluationRequest): string {
   if (subject === 'baseline') return 'what each site trains alone';
   const versions = [...new Set(items.map(({ version }) => version))];
   return `${versions.length === 1 ? 'version' : 'versions'} ${versions.join(', ')}`;
+}
+
+function cancelOf({ task, request, items }: EvaluationRequest): Action {
+  const sites = new Set(items.filter(({ state }) => state === 'asked').map(({ site }) => site));
+  return {
+    label: 'Cancel',
+    fullLabel: `Cancel the request of ${[...sites].join(', ')}`,
+    title: 'Wait for no more reports?',
+    explanation: `What has been reported stays. Named as lost, with your reason: ${[...sites].join(', ')}.`,
+    verb: 'Cancel the request',
+    reason: 'optional',
+    run: (reason) =>
+      command(
+        'POST',
+        taskPath(task, `/evaluation-requests/${request}/cancel`),
+        answerOfCommand,
+        maybeReason(reason),
+      ),
+    done: 'The request was cancelled.',
+  };
 }
 
 const columns: readonly Column<EvaluationRequest>[] = [
@@ -25,9 +48,16 @@ const columns: readonly Column<EvaluationRequest>[] = [
   { label: 'Why', isWide: true, cell: ({ reason }) => reason ?? '–' },
 ];
 
+const cancelColumn: Column<EvaluationRequest> = {
+  label: 'Act',
+  cell: (request) =>
+    request.closedAtMs === null ? <ActionButton action={cancelOf(request)} /> : '–',
+};
+
 /** Evaluations that were asked for beside the rounds. */
 export function RequestsPanel({ task }: { readonly task: string }) {
   const path = taskPath(task, '/evaluation-requests');
+  const mayCommand = useMayCommand();
   const { data, error } = useFresh(path, evaluationRequestsSchema, ['evaluations']);
   return (
     <Panel title="Evaluations that were asked for">
@@ -38,7 +68,7 @@ export function RequestsPanel({ task }: { readonly task: string }) {
       ) : (
         <DataTable
           name="Evaluations that were asked for"
-          columns={columns}
+          columns={mayCommand ? [...columns, cancelColumn] : columns}
           rows={data.requests}
           keyOf={({ request }) => request}
         />
