@@ -62,11 +62,11 @@ export function addEvaluationCommands(
     .option('--reason <text>', 'why; it stays in the record')
     .addHelpText('after', cancelHelp)
     .action((task: string, request: string, options: CancelOptions) =>
-      runAdmin(options, environment, async ({ client, show }) => {
+      runAdmin(options, environment, async (context) => {
         const body = options.reason === undefined ? {} : { reason: options.reason };
         const call = { params: { task, request }, body };
-        const view = await client.call(evaluationRequestRoutes.cancel, call);
-        show(view, `${task}: ${view.summary}`);
+        const view = await context.client.call(evaluationRequestRoutes.cancel, call);
+        context.show(view, `${task}: ${view.summary}`);
       }),
     );
   add('matrix <task>', 'show the figures of every version at every site')
