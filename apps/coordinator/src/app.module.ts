@@ -84,10 +84,21 @@ import { TokensService } from './users/tokens.service.ts';
 import { UserStore } from './users/user-store.ts';
 import { UsersController } from './users/users.controller.ts';
 import { UsersService } from './users/users.service.ts';
+import { AlertStore } from './webhooks/alert-store.ts';
+import { AlertWatchService } from './webhooks/alert-watch.service.ts';
+import { AlertsService } from './webhooks/alerts.service.ts';
+import { DeliveriesService } from './webhooks/deliveries.service.ts';
+import { DeliveryStore } from './webhooks/delivery-store.ts';
+import { WebhookStore } from './webhooks/webhook-store.ts';
+import { WebhooksController } from './webhooks/webhooks.controller.ts';
+import { WebhooksService } from './webhooks/webhooks.service.ts';
 
 const services = [
   AccountsService,
   AggregationService,
+  AlertStore,
+  AlertWatchService,
+  AlertsService,
   AssignmentsService,
   AuditChainService,
   AuditService,
@@ -102,6 +113,8 @@ const services = [
   DashboardGateway,
   DeadlinesService,
   DecisionsService,
+  DeliveriesService,
+  DeliveryStore,
   DiskService,
   DrainService,
   EnrollmentService,
@@ -148,6 +161,8 @@ const services = [
   VerificationService,
   VersionRulesService,
   VersionsService,
+  WebhookStore,
+  WebhooksService,
 ];
 
 /** Everything of the coordinator, put together. */
@@ -165,6 +180,8 @@ export class AppModule implements OnApplicationBootstrap {
   readonly #retention: RetentionService;
   readonly #disk: DiskService;
   readonly #cleaning: CleaningService;
+  readonly #deliveries: DeliveriesService;
+  readonly #alerts: AlertWatchService;
 
   constructor(
     environment: Environment,
@@ -179,6 +196,8 @@ export class AppModule implements OnApplicationBootstrap {
     retention: RetentionService,
     disk: DiskService,
     cleaning: CleaningService,
+    deliveries: DeliveriesService,
+    alerts: AlertWatchService,
   ) {
     this.#environment = environment;
     this.#audit = audit;
@@ -192,6 +211,8 @@ export class AppModule implements OnApplicationBootstrap {
     this.#retention = retention;
     this.#disk = disk;
     this.#cleaning = cleaning;
+    this.#deliveries = deliveries;
+    this.#alerts = alerts;
   }
 
   static with(environment: Environment): DynamicModule {
@@ -214,6 +235,7 @@ export class AppModule implements OnApplicationBootstrap {
         TokensController,
         TelemetryController,
         UsersController,
+        WebhooksController,
       ],
       providers: [
         { provide: Environment, useValue: environment },
@@ -239,5 +261,7 @@ export class AppModule implements OnApplicationBootstrap {
     await this.#rules.start();
     this.#retention.start();
     this.#disk.start(() => this.#openings.advanceAll());
+    this.#deliveries.start();
+    this.#alerts.start();
   }
 }

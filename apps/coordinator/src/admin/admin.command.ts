@@ -11,6 +11,7 @@ import { addSitesCommands } from './sites-commands.ts';
 import { addTasksCommands } from './tasks-commands.ts';
 import { addTokensCommands } from './tokens-commands.ts';
 import { addUsersCommands } from './users-commands.ts';
+import { addWebhooksCommands } from './webhooks-commands.ts';
 
 const exitCodeText = `
 Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 token file or definition unusable,
@@ -35,5 +36,6 @@ export function registerAdminCommands(
   addTokensCommands(admin, environment);
   addExportCommand(admin, environment);
   addApplyCommand(admin, environment);
+  addWebhooksCommands(admin, environment);
   addDashboardCommand(admin, environment);
 }

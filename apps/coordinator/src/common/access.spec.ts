@@ -48,6 +48,11 @@ POST /v1/users/:user/second-factor/remove            yes           no        no 
 GET /v1/tokens                                       yes           yes       yes    own     people
 POST /v1/tokens                                      yes           yes       yes    own     people
 DELETE /v1/tokens/:token                             yes           yes       yes    own     people
+GET /v1/webhooks                                     yes           no        no     no      everything
+POST /v1/webhooks                                    yes           no        no     no      everything
+DELETE /v1/webhooks/:webhook                         yes           no        no     no      everything
+POST /v1/webhooks/:webhook/test                      yes           no        no     no      everything
+GET /v1/webhooks/:webhook/deliveries                 yes           no        no     no      everything
 GET /v1/sites                                        yes           yes       yes    own     read
 POST /v1/sites                                       yes           no        no     no      sites
 GET /v1/sites/:site                                  yes           yes       yes    own     read
@@ -197,7 +202,8 @@ const pathOf = (route: RouteContract, task: string, site: string): string =>
     .replace(':round', '1')
     .replace(':request', '0123456789abcdef')
     .replace(':user', 'nobody')
-    .replace(':token', '01234567');
+    .replace(':token', '01234567')
+    .replace(':webhook', 'wh-0123456789abcdef');
 
 const closed = allRoutes.filter((route) => route.roles !== 'public');
 

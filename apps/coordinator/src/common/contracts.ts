@@ -16,6 +16,7 @@ import { singleSignOnRoutes } from '../users/single-sign-on.contract.ts';
 import { tokenRoutes } from '../users/tokens.contract.ts';
 import { telemetryRoutes } from '../telemetry/telemetry.contract.ts';
 import { userRoutes } from '../users/users.contract.ts';
+import { webhookRoutes } from '../webhooks/webhooks.contract.ts';
 import type { RouteContract } from './contract.ts';
 
 /** Every REST route of the coordinator, by area. */
@@ -37,6 +38,7 @@ export const routes = {
   secondFactor: secondFactorRoutes,
   singleSignOn: singleSignOnRoutes,
   tokens: tokenRoutes,
+  webhooks: webhookRoutes,
 } as const;
 
 /** What each area is about, for the reference. */
@@ -58,6 +60,7 @@ export const areas: Readonly<Record<keyof typeof routes, string>> = {
   secondFactor: "A person's own account, its authenticator and its recovery codes.",
   singleSignOn: 'Sign-in through an identity provider (OpenID Connect), by a browser.',
   tokens: 'API tokens for programs.',
+  webhooks: 'Addresses that are told of alerts.',
 };
 
 /** The same as a list. */

@@ -35,6 +35,10 @@ export interface CoordinatorSettings {
   readonly requireTotp: boolean;
   /** Who vouches for people beside local accounts. */
   readonly signInProviders: readonly SignInProvider[];
+  /** Milliseconds without a connection after which people are told that a site is silent. */
+  readonly siteSilentMs: number;
+  /** Milliseconds since a site enrolled with its keys after which people are told so. */
+  readonly keyAgeMaxMs: number;
 }
 
 /** The defaults of the documentation. */
@@ -51,6 +55,8 @@ export const defaultSettings: CoordinatorSettings = {
   requestsBurst: 2000,
   requireTotp: false,
   signInProviders: [],
+  siteSilentMs: 10 * 60_000,
+  keyAgeMaxMs: 365 * 24 * 3_600_000,
 };
 
 /** Tells the free bytes of the disk that a folder lies on. */

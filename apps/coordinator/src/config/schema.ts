@@ -339,3 +339,52 @@ export const auditEntries = pgTable('audit_entries', {
   /** Digest over the link before and this entry's payload; null until the entry is chained. */
   linkDigest: text('link_digest'),
 });
+
+/** Addresses that are told of alerts; the secret is wrapped by the wrapping key. */
+export const webhooks = pgTable('webhooks', {
+  webhook: text('webhook').primaryKey(),
+  url: text('url').notNull().unique(),
+  /** Kinds of alerts that it is told of. */
+  kinds: jsonb('kinds').notNull(),
+  wrappedSecret: bytes('wrapped_secret').notNull(),
+  createdAtMs: timeMs('created_at_ms').notNull(),
+});
+
+/** Alerts that hold; a row goes when its alert is over. */
+export const openAlerts = pgTable(
+  'open_alerts',
+  {
+    kind: text('kind').notNull(),
+    /** What it is about, e.g. `site:north`. */
+    subject: text('subject').notNull(),
+    /** Names this one occurrence to whoever is told. */
+    alert: text('alert').notNull(),
+    summary: text('summary').notNull(),
+    details: jsonb('details').notNull(),
+    sinceMs: timeMs('since_ms').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.kind, table.subject] })],
+);
+
+/** What each address was told or is to be told. */
+export const webhookDeliveries = pgTable(
+  'webhook_deliveries',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    webhook: text('webhook').notNull(),
+    alert: text('alert').notNull(),
+    /** The body as it is sent and signed, the same every time. */
+    body: text('body').notNull(),
+    createdAtMs: timeMs('created_at_ms').notNull(),
+    attempts: integer('attempts').notNull().default(0),
+    /** When it is sent next; null once it was taken or given up. */
+    nextAtMs: timeMs('next_at_ms'),
+    deliveredAtMs: timeMs('delivered_at_ms'),
+    /** What the last attempt came to: an HTTP status or a word. */
+    lastOutcome: text('last_outcome'),
+  },
+  (table) => [
+    index('webhook_deliveries_next').on(table.nextAtMs),
+    index('webhook_deliveries_webhook').on(table.webhook, table.id),
+  ],
+);

@@ -123,6 +123,8 @@ export function registerCoordinatorCommands(program: Command): void {
       'YAML of the providers of single sign-on (OpenID Connect)',
     )
     .option('--retention-days <days>', "keep a settled round's uploads and key, 0 for not", '7')
+    .option('--alert-silent-minutes <number>', 'tell of a site without a connection after', '10')
+    .option('--alert-key-days <number>', "tell of a site's keys after", '365')
     .option(
       '--disk-reserve-mb <number>',
       'free room below which nothing new begins (default: what open rounds need, 512 at least)',

@@ -37,14 +37,28 @@ describe('the options of a start', () => {
     },
   );
 
-  test.each([{ port: '65536' }, { port: 'x' }, { logLevel: 'loud' }, { publicUrl: 'ftp://x' }])(
-    'refuse %j as usage',
-    (change) => {
-      expect(() => startOptions({ ...defaults, ...change }, undefined)).toThrow(
-        expect.objectContaining({ code: 'USAGE' }),
-      );
-    },
-  );
+  test.each([
+    { port: '65536' },
+    { port: 'x' },
+    { logLevel: 'loud' },
+    { publicUrl: 'ftp://x' },
+    { alertSilentMinutes: '0' },
+    { alertKeyDays: '1.5' },
+  ])('refuse %j as usage', (change) => {
+    expect(() => startOptions({ ...defaults, ...change }, undefined)).toThrow(
+      expect.objectContaining({ code: 'USAGE' }),
+    );
+  });
+
+  test('say after how long people are told of silent sites and old keys', () => {
+    expect(startOptions(defaults, undefined).options.settings).toMatchObject({
+      ...{ siteSilentMs: 600_000, keyAgeMaxMs: 365 * 86_400_000 },
+    });
+    const given = { ...defaults, alertSilentMinutes: '90', alertKeyDays: '30' };
+    expect(startOptions(given, undefined).options.settings).toMatchObject({
+      ...{ siteSilentMs: 5_400_000, keyAgeMaxMs: 30 * 86_400_000 },
+    });
+  });
 
   test('know the loopback in both families', () => {
     expect(['127.0.0.1', '127.8.8.8', '::1', 'localhost'].map(isLoopback)).toEqual([

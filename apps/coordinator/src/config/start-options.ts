@@ -10,6 +10,13 @@ const megabytes = z
   .regex(/^\d{1,9}$/, 'expected a whole number of megabytes')
   .transform((text) => Number(text) * megabyte);
 
+const wholeNumber = (minimum: number, maximum: number) =>
+  z
+    .string()
+    .regex(/^\d{1,6}$/, 'expected a whole number')
+    .transform(Number)
+    .pipe(z.number().min(minimum).max(maximum));
+
 /** What the command line gives, as text. */
 export const startArgumentsSchema = z.strictObject({
   data: z.string().min(1),
@@ -34,6 +41,8 @@ export const startArgumentsSchema = z.strictObject({
     .string()
     .regex(/^\d{1,4}(?:\.\d{1,6})?$/, 'expected a number of days')
     .transform(Number),
+  alertSilentMinutes: wholeNumber(1, 100_000).default(10),
+  alertKeyDays: wholeNumber(1, 10_000).default(365),
   diskReserveMb: megabytes.optional(),
   uploadsQuotaMb: megabytes.optional(),
   siteUploadsQuotaMb: megabytes.optional(),
@@ -96,6 +105,8 @@ export function startOptions(
       port,
       settings: {
         retentionMs: Math.round(rest.retentionDays * dayMs),
+        siteSilentMs: rest.alertSilentMinutes * 60_000,
+        keyAgeMaxMs: rest.alertKeyDays * dayMs,
         diskReserveBytes: rest.diskReserveMb ?? null,
         uploadsQuotaBytes: rest.uploadsQuotaMb ?? null,
         siteUploadsQuotaBytes: rest.siteUploadsQuotaMb ?? null,

@@ -77,6 +77,11 @@ import { newPasswordSchema, userViewSchema } from '../users/accounts.contract.ts
 import { ownAccountSchema } from '../users/second-factor.contract.ts';
 import { tokenViewSchema } from '../users/tokens.contract.ts';
 import { sessionViewSchema, signInSchema } from '../users/users.contract.ts';
+import {
+  alertKindSchema,
+  deliveryViewSchema,
+  webhookViewSchema,
+} from '../webhooks/webhooks.contract.ts';
 import { errorViewSchema } from './api.contract.ts';
 
 /** A schema with what it is, and an example where one helps. */
@@ -97,6 +102,7 @@ export const schemaNames: Readonly<Record<string, NamedSchema>> = {
   Account: named(ownAccountSchema, "The caller's own account."),
   AbsentSite: named(absentSiteSchema, 'A planned site that a figure is without.'),
   Aggregation: named(aggregationPlanSchema, 'How updates are combined.'),
+  AlertKind: named(alertKindSchema, 'What an address may be told of.'),
   AuditEntry: named(auditEntrySchema, 'One thing that happened.'),
   AwaitedRound: named(awaitedRoundSchema, 'An open round that a drain awaits.'),
   AwaitedUpload: named(awaitedUploadSchema, 'A late upload that a drain awaits.'),
@@ -104,6 +110,7 @@ export const schemaNames: Readonly<Record<string, NamedSchema>> = {
   Bootstrap: named(bootstrapSchema, '95 % intervals that a site drew by patient.'),
   Classes: named(classesSchema, "Classes in the order of the head's rows; every one once."),
   Comparison: named(comparisonSchema, 'A version beside what the site trained alone.'),
+  Delivery: named(deliveryViewSchema, 'One alert to one address.'),
   Digest: named(digestSchema, 'BLAKE2b-256 in hexadecimal.', '0123456789abcdef'.repeat(4)),
   Disk: named(diskViewSchema, 'Room on the disk of the data folder.'),
   Drain: named(drainViewSchema, 'Where a drain stands.'),
@@ -159,4 +166,5 @@ export const schemaNames: Readonly<Record<string, NamedSchema>> = {
   Version: named(versionViewSchema, "A version of a task's adapter."),
   VersionDetail: named(versionDetailSchema, 'A version with its card and its signed chain.'),
   VersionEvaluation: named(versionEvaluationSchema, 'Figures of one version.'),
+  Webhook: named(webhookViewSchema, 'An address that is told of alerts.'),
 };

@@ -11,6 +11,7 @@ import { Environment } from '../common/environment.ts';
 import { blobColumns } from '../config/blob-columns.ts';
 import { administratorTokens, apiTokens, invitations, rounds, uploads } from '../config/schema.ts';
 import { BlobStore } from '../registry/blob-store.ts';
+import { DeliveryStore } from '../webhooks/delivery-store.ts';
 
 const intervalMs = 3_600_000;
 const digestPattern = /^[0-9a-f]{64}$/;
@@ -21,11 +22,18 @@ export class CleaningService {
   readonly #environment: Environment;
   readonly #background: BackgroundWork;
   readonly #blobs: BlobStore;
+  readonly #deliveries: DeliveryStore;
 
-  constructor(environment: Environment, background: BackgroundWork, blobs: BlobStore) {
+  constructor(
+    environment: Environment,
+    background: BackgroundWork,
+    blobs: BlobStore,
+    deliveries: DeliveryStore,
+  ) {
     this.#environment = environment;
     this.#background = background;
     this.#blobs = blobs;
+    this.#deliveries = deliveries;
   }
 
   /** Clean before anything else writes, then the rows now and then; what fails waits for its next turn. */
@@ -40,7 +48,7 @@ export class CleaningService {
     this.#background.startEvery('clean', intervalMs, () => this.forgetExpired());
   }
 
-  /** Forget rows whose time is over: answers to commands, enrolment codes, tokens of people. */
+  /** Forget rows whose time is over: answers to commands, enrolment codes, tokens of people, old deliveries. */
   async forgetExpired(): Promise<void> {
     const { queries, clock } = this.#environment;
     const nowMs = clock.wallTimeMs();
@@ -48,6 +56,7 @@ export class CleaningService {
     await queries.delete(invitations).where(lte(invitations.expiresAtMs, nowMs));
     await queries.delete(administratorTokens).where(lte(administratorTokens.expiresAtMs, nowMs));
     await queries.delete(apiTokens).where(lte(apiTokens.expiresAtMs, nowMs));
+    await this.#deliveries.clean();
   }
 
   /** Remove blobs and uploads that no row names; only while nothing else writes. */

@@ -31,6 +31,8 @@ import { sites } from '../config/schema.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
+import { abandonedRound } from '../webhooks/alert-conditions.ts';
+import { AlertsService } from '../webhooks/alerts.service.ts';
 import { RoundStore, type RoundRecord } from './round-store.ts';
 
 /** What follows a transition. */
@@ -88,6 +90,7 @@ export class RoundTransitionsService {
   readonly #roster: RosterService;
   readonly #connections: ConnectionsService;
   readonly #audit: AuditService;
+  readonly #alerts: AlertsService;
   readonly #mutex = new KeyedMutex();
   readonly #background: BackgroundWork;
   #handlers: TransitionHandlers = {
@@ -104,6 +107,7 @@ export class RoundTransitionsService {
     connections: ConnectionsService,
     audit: AuditService,
     background: BackgroundWork,
+    alerts: AlertsService,
   ) {
     this.#background = background;
     this.#environment = environment;
@@ -112,6 +116,7 @@ export class RoundTransitionsService {
     this.#roster = roster;
     this.#connections = connections;
     this.#audit = audit;
+    this.#alerts = alerts;
   }
 
   /** Name who does what follows. */
@@ -217,6 +222,9 @@ export class RoundTransitionsService {
       target: `task:${before.task}`,
       details: { round: before.round, attempt: before.attempt, reason: state.reason },
     });
+    if (outcomeOf(state) === 'abandoned') {
+      await this.#alerts.raise(transaction, abandonedRound(before));
+    }
     return { round, suspended: await this.#countLostRounds(transaction, state) };
   }
 

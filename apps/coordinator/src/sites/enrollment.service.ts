@@ -163,7 +163,10 @@ export class EnrollmentService {
     const { site } = record;
     if (record.status === 'revoked') throw unknownCode();
     const { signingPublicKey, agreementPublicKey, agentVersion } = request;
-    const enrolledAtMs = this.#environment.clock.wallTimeMs();
+    // Keys that it had before are no younger for being enrolled again.
+    const isSame = record.fingerprint === fingerprint;
+    const enrolledAtMs =
+      (isSame ? record.enrolledAtMs : null) ?? this.#environment.clock.wallTimeMs();
     await transaction
       .update(sites)
       .set({ signingPublicKey, agreementPublicKey, fingerprint, enrolledAtMs, agentVersion })

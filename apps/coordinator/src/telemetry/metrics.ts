@@ -123,6 +123,12 @@ export class Metrics {
     'melo_audit_chain_length',
     'Entries of the audit log that are chained.',
   );
+  readonly openAlerts = this.#gauge('melo_open_alerts', 'Alerts that hold now, by kind.', ['kind']);
+  readonly webhookAttempts = this.#counter(
+    'melo_webhook_attempts_total',
+    'Attempts to tell an address of an alert: `taken`, `again` or `given-up`.',
+    ['outcome'],
+  );
   readonly isDraining = this.#gauge('melo_draining', '1 while the coordinator drains, 0 else.');
   readonly readingFailures = this.#counter(
     'melo_metrics_reading_failures_total',

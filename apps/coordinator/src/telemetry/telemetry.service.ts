@@ -16,6 +16,8 @@ import { siteStatusSchema } from '../sites/sites.contract.ts';
 import { TaskStore } from '../tasks/task-store.ts';
 import { taskStatusSchema } from '../tasks/tasks.contract.ts';
 import { UploadStore } from '../uploads/upload-store.ts';
+import { AlertStore } from '../webhooks/alert-store.ts';
+import { conditionKindSchema } from '../webhooks/webhooks.contract.ts';
 
 /** Count values of a closed list, those that do not occur too. */
 function tally<T extends string>(all: readonly T[], found: readonly T[]): ReadonlyMap<T, number> {
@@ -34,6 +36,7 @@ export class TelemetryService {
   readonly #uploads: UploadStore;
   readonly #disk: DiskService;
   readonly #gate: OpeningGate;
+  readonly #alerts: AlertStore;
   readonly #mutex = new KeyedMutex();
   #utilization = performance.eventLoopUtilization();
 
@@ -45,6 +48,7 @@ export class TelemetryService {
     uploads: UploadStore,
     disk: DiskService,
     gate: OpeningGate,
+    alerts: AlertStore,
   ) {
     this.#environment = environment;
     this.#roster = roster;
@@ -53,6 +57,7 @@ export class TelemetryService {
     this.#uploads = uploads;
     this.#disk = disk;
     this.#gate = gate;
+    this.#alerts = alerts;
   }
 
   /** All figures as text; one reading at a time. */
@@ -137,6 +142,10 @@ export class TelemetryService {
     }
     const [chain] = await queries.select({ length: max(auditEntries.sequence) }).from(auditEntries);
     metrics.auditEntries.set(chain?.length ?? 0);
+    const kinds = (await this.#alerts.list()).map(({ kind }) => kind);
+    for (const [kind, found] of tally(conditionKindSchema.options, kinds)) {
+      metrics.openAlerts.set({ kind }, found);
+    }
     const kept = await this.#uploads.keptBytes();
     metrics.uploadsKeptBytes.set([...kept.values()].reduce((sum, bytes) => sum + bytes, 0));
   }
