@@ -1,15 +1,21 @@
 /** Adapters between PEFT, the official layout and ours: one function, three files, logits to 1e-4. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import { decodeFloats, decodeSafetensors, type AdapterFile } from '#core/adapter';
+import { downloadOf } from '../../apps/coordinator/src/registry/adapter-download.ts';
+import {
+  decodeFloats,
+  decodeSafetensors,
+  encodeAdapterFile,
+  type AdapterFile,
+} from '#core/adapter';
 import {
   convertToNative,
   decodeOfficial,
   decodePeft,
   encodeOfficial,
-  encodePeft,
   type ForeignAdapter,
 } from '#core/formats';
 import { nativeAdapter } from '#core/formats/testing';
@@ -68,13 +74,18 @@ const brokenScale = ourAdapter(3, 7.25);
 /** By PEFT, of our adapters: whole scale, broken scale, there and back. */
 let logitsOfPeft: Float32Array[];
 
-/** Write an adapter for PEFT and return its folder. */
+/** Write an adapter for PEFT as the coordinator hands it out, unpack it with the system's tar and return its folder. */
 function writePeft(adapter: AdapterFile): string {
   const directory = mkdtempSync(path.join(folder, 'ours-'));
-  const { bytes, config } = encodePeft(adapter, { names: 'transformers-5' });
-  writeFileSync(path.join(directory, 'adapter_model.safetensors'), bytes);
-  writeFileSync(path.join(directory, 'adapter_config.json'), JSON.stringify(config));
-  return directory;
+  const { bytes } = downloadOf({
+    ...{
+      native: encodeAdapterFile(adapter),
+      record: { task: 'golden', version: 1, createdAtMs: 0 },
+    },
+    ...{ format: 'peft', peftNames: 'transformers-5', dropHeadBias: 'false' },
+  });
+  execFileSync('tar', ['-x', '-C', directory], { input: bytes });
+  return path.join(directory, 'golden-v1-peft');
 }
 
 beforeAll(() => {

@@ -1,8 +1,7 @@
 /** `melo admin adapters`: versions, their lineage, and the file itself with its digest checked. */
 import type { Command } from 'commander';
-import { adapterDigest } from '#core/adapter';
-import { InputError, ProtocolError, StateError } from '#core/errors';
-import { registryRoutes, type VersionView } from '../registry/registry.contract.ts';
+import { InputError } from '#core/errors';
+import { registryRoutes } from '../registry/registry.contract.ts';
 import { taskRoutes } from '../tasks/tasks.contract.ts';
 import {
   type AdminContext,
@@ -11,10 +10,11 @@ import {
   withConnection,
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { addDownloadCommand } from './download-command.ts';
+import { chooseVersion, describeLeft, standingOf } from './versions-text.ts';
 import { formatBytes, formatPairs, formatTable, formatTime } from './text.ts';
 
 type PromoteOptions = ConnectionOptions & { readonly none?: true; readonly reason?: string };
-type DownloadOptions = ConnectionOptions & { readonly out?: string; readonly force?: true };
 
 const byDefault =
   'VERSION is a number, "latest" or "promoted"; by default the promoted one, the latest where none is';
@@ -39,14 +39,7 @@ export function addAdaptersCommands(admin: Command, environment: AdminEnvironmen
     .action((task: string, version: string | undefined, options: PromoteOptions) =>
       runAdmin(options, environment, (context) => promoteVersion(context, task, version, options)),
     );
-  add('download <task> [version]', `fetch the adapter file; ${byDefault}`)
-    .option('--out <file>', 'where to write it; TASK-vVERSION.safetensors by default')
-    .option('--force', 'write over a file that is there')
-    .action((task: string, version: string | undefined, options: DownloadOptions) =>
-      runAdmin(options, environment, (context) =>
-        downloadVersion(context, { task, version }, options),
-      ),
-    );
+  addDownloadCommand(add, environment, byDefault);
 }
 
 async function listVersions(context: AdminContext, task: string): Promise<void> {
@@ -92,43 +85,6 @@ async function showVersion(context: AdminContext, task: string, version: string 
   context.hint(`next: melo admin adapters download ${task} ${number}`);
 }
 
-async function downloadVersion(
-  context: AdminContext,
-  { task, version }: { readonly task: string; readonly version: string | undefined },
-  options: DownloadOptions,
-): Promise<void> {
-  const { environment, client } = context;
-  const chosen = await chooseVersion(context, task, version);
-  const params = { task, version: String(chosen.version) };
-  const out = options.out ?? `${task}-v${chosen.version}.safetensors`;
-  if (options.force !== true && (await environment.doesExist(out))) {
-    throw new StateError(
-      'ALREADY_EXISTS',
-      `--out: expected a new file, got ${out}, which is there; name another or add --force`,
-    );
-  }
-  const bytes = await client.download(registryRoutes.download, { params }, chosen.adapterBytes);
-  const digest = adapterDigest(bytes);
-  if (digest !== chosen.adapterDigest) {
-    throw new ProtocolError(
-      'DIGEST_MISMATCH',
-      `${task} version ${chosen.version}: expected digest ${chosen.adapterDigest}, got ${digest}; nothing was written, try again`,
-    );
-  }
-  await environment.writeWhole(out, bytes);
-  context.show(
-    {
-      ...{ file: out, version: chosen.version, digest, bytes: bytes.length },
-      ...{ isPromoted: chosen.isPromoted, isLatest: chosen.isLatest, leftSites: chosen.leftSites },
-    },
-    `${out}: version ${chosen.version} (${standingOf(chosen)}), ${formatBytes(bytes.length)}, digest ${digest} (checked)`,
-  );
-  if (chosen.leftSites.length > 0) {
-    context.hint(`note: it has a share of ${describeLeft(chosen)}`);
-  }
-  context.hint(`next: melo adapter show ${out}`);
-}
-
 async function promoteVersion(
   context: AdminContext,
   task: string,
@@ -147,34 +103,4 @@ async function promoteVersion(
   const { promotedVersion, latestVersion } = view;
   const promoted = promotedVersion === null ? 'no version' : `version ${promotedVersion}`;
   context.show(view, `${task}: ${promoted} is promoted, version ${latestVersion} is the latest`);
-}
-
-function standingOf({ isPromoted, isLatest }: VersionView): string {
-  if (isPromoted) return isLatest ? 'promoted, latest' : 'promoted';
-  return isLatest ? 'latest' : 'neither promoted nor latest';
-}
-
-function describeLeft({ leftSites }: VersionView): string {
-  return leftSites.length === 0 ? '' : `${leftSites.join(', ')}, which left`;
-}
-
-/** Find a version by its number or its standing; the promoted one where nothing is said, else the latest. */
-async function chooseVersion(
-  context: AdminContext,
-  task: string,
-  version: string | undefined,
-): Promise<VersionView> {
-  if (version !== undefined && version !== 'latest' && version !== 'promoted') {
-    return context.client.call(registryRoutes.get, { params: { task, version } });
-  }
-  const { versions } = await context.client.call(registryRoutes.list, { params: { task } });
-  const promoted = versions.find(({ isPromoted }) => isPromoted);
-  const latest = versions.find(({ isLatest }) => isLatest);
-  const found =
-    version === 'promoted' ? promoted : version === 'latest' ? latest : (promoted ?? latest);
-  if (found !== undefined) return found;
-  throw new InputError(
-    'NOT_FOUND',
-    `${task}: expected a ${version ?? 'latest'} version, there is none; see melo admin adapters list ${task}`,
-  );
 }

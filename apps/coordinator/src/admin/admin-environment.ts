@@ -1,9 +1,10 @@
 /** What the admin commands need of the world: ports, so that specs run them without a network, a terminal or a clock. */
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { receiveFile } from '../common/received-file.ts';
+import { printable } from './text.ts';
 
 /** The world as the admin commands see it. */
 export interface AdminEnvironment {
@@ -13,6 +14,8 @@ export interface AdminEnvironment {
   nowMs(): number;
   readText(path: string): Promise<string>;
   doesExist(path: string): Promise<boolean>;
+  /** Make a folder and those above it; one that is there is no hindrance. */
+  makeFolder(path: string): Promise<void>;
   /** Write a whole file so that nobody ever sees half of it. */
   writeWhole(path: string, bytes: Uint8Array): Promise<void>;
   /** The same from pieces of any number, which never are in memory all at once; returns the bytes written. */
@@ -36,10 +39,13 @@ export function nodeEnvironment(): AdminEnvironment {
     nowMs: () => Date.now(),
     readText: (path) => readFile(path, 'utf8'),
     doesExist,
+    makeFolder: async (path) => {
+      await mkdir(path, { recursive: true });
+    },
     writeWhole,
     receive: (path, pieces) => receiveFile(path, pieces, countBytes),
-    print: (line) => process.stdout.write(`${line}\n`),
-    tell: (line) => process.stderr.write(`${line}\n`),
+    print: (line) => process.stdout.write(`${printable(line)}\n`),
+    tell: (line) => process.stderr.write(`${printable(line)}\n`),
     ask,
     askSecret,
     setExitCode: (exitCode) => {

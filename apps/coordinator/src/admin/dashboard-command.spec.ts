@@ -16,6 +16,7 @@ async function run(...commandArguments: string[]) {
     variables: {},
     nowMs: () => 1_000_000,
     readText: async () => 'a-token-of-thirty-two-characters',
+    makeFolder: () => Promise.resolve(),
     doesExist: async () => false,
     writeWhole: async () => {},
     receive: async () => 0,

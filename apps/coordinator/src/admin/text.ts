@@ -32,11 +32,20 @@ export function formatPairs(pairs: readonly (readonly [string, string])[]): stri
   return shown.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
 }
 
+/** A moment as `2026-03-01T09:30:00Z`. */
+export function formatUtc(timeMs: number): string {
+  return new Date(timeMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
 /** A moment as `2026-03-01T09:30:00Z (5 min ago)`; an empty text for null. */
 export function formatTime(timeMs: number | null, nowMs: number): string {
   if (timeMs === null) return '';
-  const absolute = new Date(timeMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
-  return `${absolute} (${formatDistance(timeMs, nowMs)})`;
+  return `${formatUtc(timeMs)} (${formatDistance(timeMs, nowMs)})`;
+}
+
+/** A text without what would steer a terminal: reasons are written by sites, and titles by people. */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, '\ufffd');
 }
 
 /** How far a moment lies from now, e.g. `in 2 h` or `5 min ago`. */

@@ -53,6 +53,11 @@ export const versionDetailSchema = z.strictObject({
   membership: envelopeView.nullable(),
 });
 
+/** Formats of an adapter, by the names of `melo adapter convert`. */
+export const adapterFormatSchema = z.enum(['melo', 'peft', 'official']);
+/** Releases of transformers whose names a PEFT adapter may have. */
+export const peftNamesSchema = z.enum(['transformers-4', 'transformers-5']);
+
 /** Path parameters of a version. */
 export const versionParams = z.strictObject({
   ...taskParams.shape,
@@ -86,16 +91,35 @@ export const registryRoutes = {
   download: defineRoute({
     method: 'GET',
     path: '/v1/tasks/:task/versions/:version/adapter',
-    summary: 'Download the adapter file of a version (safetensors); its headers say what it is',
+    summary:
+      'Download the adapter of a version in a format of docs/adapters.md; its headers say what it is',
     roles: scienceRoles,
     params: versionParams,
+    query: z.strictObject({
+      format: adapterFormatSchema
+        .default('melo')
+        .describe(
+          '`melo` is the file that the digest of the version is of; `peft` a tar of its two files; `official` that of the MeLo code.',
+        ),
+      peftNames: peftNamesSchema
+        .default('transformers-5')
+        .describe('Of `peft`: the release of transformers whose names are written.'),
+      dropHeadBias: z
+        .enum(['true', 'false'])
+        .default('false')
+        .describe('Of `official`, which cannot hold it: leave the bias of the head out.'),
+    }),
     response: z.unknown(),
     mediaType: 'application/octet-stream',
     headers: {
-      ETag: 'BLAKE2b-256 of the file, in quotation marks.',
+      ETag: 'BLAKE2b-256 of what is sent, in quotation marks.',
+      'Content-Disposition': 'The name of the file.',
+      'Melo-Digest': 'BLAKE2b-256 of the file in the format `melo`: the digest of the version.',
+      'Melo-Notes': 'What the format could not hold as it was; absent where nothing changed.',
       'Melo-Version': 'Number of the version.',
       'Melo-Standing': '`promoted`, `latest`, both, or that it is neither.',
       'Melo-Left-Sites': 'Sites that left and whose share is in it; absent without any.',
     },
+    refusals: ['ADAPTER_UNSUPPORTED'],
   }),
 } as const;

@@ -52,6 +52,7 @@ export class World {
         return text;
       },
       doesExist: async (path) => this.files.has(path),
+      makeFolder: () => Promise.resolve(),
       writeWhole: async (path, bytes) => {
         this.written.set(path, bytes);
       },

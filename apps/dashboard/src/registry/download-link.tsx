@@ -1,9 +1,54 @@
-/** A link that saves the adapter file of a version. */
+/** Links that save the adapter of a version, in each format that there is. */
 import { Button } from '@mantine/core';
 import { taskPath } from '../api/client.ts';
 
 /** A link that saves the adapter file of a version. */
-export function DownloadLink({
+export function DownloadLink(props: {
+  readonly task: string;
+  readonly version: number;
+  /** What the link says, and what it is called. */
+  readonly label?: string;
+  readonly name?: string;
+  /** Of the route, e.g. `format=peft`. */
+  readonly query?: string;
+}) {
+  const {
+    task,
+    version,
+    label = 'Download',
+    name = `Download version ${version} of ${task}`,
+  } = props;
+  const query = props.query === undefined ? '' : `?${props.query}`;
+  return (
+    <Button
+      component="a"
+      size="compact-sm"
+      variant="default"
+      href={`${taskPath(task, `/versions/${version}/adapter`)}${query}`}
+      download
+      aria-label={name}
+    >
+      {label}
+    </Button>
+  );
+}
+
+/** The same version for other tools. */
+const otherFormats = [
+  {
+    label: 'For PEFT',
+    what: 'for Hugging Face PEFT (tar of its two files)',
+    query: 'format=peft',
+  },
+  {
+    label: 'For MeLo code, without head bias',
+    what: 'for the official MeLo code, whose format cannot hold the bias of the head',
+    query: 'format=official&dropHeadBias=true',
+  },
+] as const;
+
+/** Links that save a version in each format. */
+export function DownloadLinks({
   task,
   version,
 }: {
@@ -11,15 +56,18 @@ export function DownloadLink({
   readonly version: number;
 }) {
   return (
-    <Button
-      component="a"
-      size="compact-sm"
-      variant="default"
-      href={taskPath(task, `/versions/${version}/adapter`)}
-      download={`${task}-version-${version}.safetensors`}
-      aria-label={`Download version ${version} of ${task}`}
-    >
-      Download
-    </Button>
+    <>
+      <DownloadLink task={task} version={version} />
+      {otherFormats.map(({ label, what, query }) => (
+        <DownloadLink
+          key={query}
+          task={task}
+          version={version}
+          label={label}
+          name={`Download version ${version} of ${task} ${what}`}
+          query={query}
+        />
+      ))}
+    </>
   );
 }

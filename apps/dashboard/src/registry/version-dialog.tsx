@@ -12,7 +12,7 @@ import { formatBytes } from '../common/format.ts';
 import { Waiting } from '../common/panel.tsx';
 import { useMayCommand } from '../session/may-command.ts';
 import { answerOfCommand, maybeReason } from '../tasks/task-actions.tsx';
-import { DownloadLink } from './download-link.tsx';
+import { DownloadLinks } from './download-link.tsx';
 
 function actionsOf(task: Task, { version, isPromoted }: Version): readonly Action[] {
   const name = task.task;
@@ -114,7 +114,7 @@ export function VersionDialog(props: {
         For investigational use only; not a medical device.
       </Text>
       <Group gap="xs">
-        <DownloadLink task={task.task} version={version.version} />
+        <DownloadLinks task={task.task} version={version.version} />
         {mayCommand &&
           actionsOf(task, version).map((action) => (
             <ActionButton key={action.label} action={action} />

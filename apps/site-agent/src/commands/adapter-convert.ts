@@ -10,17 +10,15 @@ import {
 import { InputError, StateError } from '#core/errors';
 import {
   convertToNative,
-  encodeOfficial,
-  encodePeft,
   type AdapterFormat,
   type CardDetails,
   type PeftNames,
+  writeAdapter,
 } from '#core/formats';
 import { agentVersion } from '../common/agent-version.ts';
 import { writeDurably } from '../common/durable-file.ts';
 import {
   describeBackbone,
-  peftFiles,
   readAnyAdapter,
   readJsonFile,
   standardOutput,
@@ -131,7 +129,7 @@ export function checkFingerprint(
 /** One file to be written. */
 interface Output {
   readonly path: string;
-  readonly content: Uint8Array | string;
+  readonly content: Uint8Array;
 }
 
 function outputsOf(
@@ -139,20 +137,17 @@ function outputsOf(
   options: ConvertOptions,
 ): { readonly outputs: readonly Output[]; readonly notes: readonly string[] } {
   const { to, output, peftNames, peftModel, isHeadBiasDropped } = options;
-  if (to === 'melo') {
-    return { outputs: [{ path: output, content: encodeAdapterFile(file) }], notes: [] };
-  }
-  if (to === 'peft') {
-    const { bytes, config } = encodePeft(file, { names: peftNames, model: peftModel });
-    // The configuration last: PEFT looks for it first, and a part of an adapter is none.
-    const outputs = [
-      { path: join(output, peftFiles.model), content: bytes },
-      { path: join(output, peftFiles.config), content: `${JSON.stringify(config, null, 2)}\n` },
-    ];
-    return { outputs, notes: [] };
-  }
-  const { bytes, fileName, notes } = encodeOfficial(file, { isHeadBiasDropped });
-  return { outputs: [{ path: officialPath(output, fileName), content: bytes }], notes };
+  const written = writeAdapter(file, { format: to, peftNames, peftModel, isHeadBiasDropped });
+  const outputs = written.files.map(({ name, bytes }) => ({
+    path: outputPath(output, to, name),
+    content: bytes,
+  }));
+  return { outputs, notes: written.notes };
+}
+
+function outputPath(output: string, to: AdapterFormat, name: string | null): string {
+  if (name === null) return output;
+  return to === 'official' ? officialPath(output, name) : join(output, name);
 }
 
 /** An official file is found by its name's numbers: a folder gets the name, a file must have it. */

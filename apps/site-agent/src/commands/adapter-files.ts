@@ -8,6 +8,7 @@ import { InputError } from '#core/errors';
 import {
   decodeOfficial,
   decodePeft,
+  peftFileNames,
   recogniseFormat,
   type AdapterFormat,
   type AdapterNumbers,
@@ -32,11 +33,6 @@ export const standardOutput: CommandOutput = {
 
 /** Bytes of a JSON file beside an adapter at most. */
 const jsonBytesMax = 1024 * 1024;
-/** The two files of PEFT. */
-export const peftFiles = {
-  model: 'adapter_model.safetensors',
-  config: 'adapter_config.json',
-} as const;
 
 /** An adapter out of a file, of whatever format. */
 export type AnyAdapter =
@@ -126,14 +122,14 @@ async function isPresent(path: string): Promise<boolean> {
 
 /** Find the safetensors file that a path means: itself, or the one in a folder of PEFT. */
 async function locate(path: string): Promise<string> {
-  if (basename(path) === peftFiles.config) return join(dirname(path), peftFiles.model);
+  if (basename(path) === peftFileNames.config) return join(dirname(path), peftFileNames.model);
   const isDirectory = await stat(path).then(
     (found) => found.isDirectory(),
     (cause: unknown) => {
       throw unreadable(path, cause);
     },
   );
-  const model = isDirectory ? join(path, peftFiles.model) : path;
+  const model = isDirectory ? join(path, peftFileNames.model) : path;
   const isPickleAlone =
     isDirectory && !(await isPresent(model)) && (await isPresent(join(path, 'adapter_model.bin')));
   if (isPickleAlone || /\.(?:bin|pt|pth|ckpt|pkl)$/.test(path)) {
@@ -171,7 +167,7 @@ export async function readAnyAdapter(path: string, options: ReadOptions = {}): P
       const foreign = decodeOfficial({ bytes, fileName, alpha, blocks, adaptedBlocks });
       return { format, bytes, foreign };
     }
-    const config = await readJsonFile(join(dirname(file), peftFiles.config));
+    const config = await readJsonFile(join(dirname(file), peftFileNames.config));
     const foreign = decodePeft({ bytes, config, blocks, model: options.peftModel });
     return { format, bytes, foreign };
   } catch (cause) {

@@ -8,3 +8,4 @@ export { encodeOfficial, type OfficialFile } from './official-writer.ts';
 export { officialFileName, readOfficialFileName, type OfficialName } from './official-name.ts';
 export * from './convert.ts';
 export * from './difference.ts';
+export * from './written.ts';

@@ -74,7 +74,7 @@ function biasRefused(): InputError {
   return unrepresentable(
     'official',
     'the bias of the head is not zero, and an official file cannot hold it',
-    'drop it knowingly (--drop-head-bias), or write peft or melo',
+    'drop it knowingly (--drop-head-bias, dropHeadBias over REST), or write peft or melo',
     { tensor: 'head.bias' },
   );
 }
