@@ -110,7 +110,8 @@ function checkUrl(url: string, isInsecureAllowed: boolean): void {
   }
 }
 
-async function readToken(tokenFile: string, environment: AdminEnvironment): Promise<string> {
+/** Read the token of a file. */
+export async function readToken(tokenFile: string, environment: AdminEnvironment): Promise<string> {
   let text: string;
   try {
     text = await environment.readText(tokenFile);

@@ -11,6 +11,8 @@ import { addSitesCommands } from './sites-commands.ts';
 import { addTasksCommands } from './tasks-commands.ts';
 import { addTokensCommands } from './tokens-commands.ts';
 import { addUsersCommands } from './users-commands.ts';
+import { addWatchCommand } from './watch-command.ts';
+import type { WatchPorts } from './watch-ports.ts';
 import { addWebhooksCommands } from './webhooks-commands.ts';
 
 const exitCodeText = `
@@ -22,6 +24,7 @@ Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 token file or definition u
 export function registerAdminCommands(
   program: Command,
   environment: AdminEnvironment = nodeEnvironment(),
+  watchPorts?: WatchPorts,
 ): void {
   const admin = program
     .command('admin')
@@ -34,6 +37,7 @@ export function registerAdminCommands(
   addAuditCommands(admin, environment);
   addUsersCommands(admin, environment);
   addTokensCommands(admin, environment);
+  addWatchCommand(admin, environment, watchPorts);
   addExportCommand(admin, environment);
   addApplyCommand(admin, environment);
   addWebhooksCommands(admin, environment);
