@@ -82,6 +82,19 @@ const bans: readonly Ban[] = [
     where: typescript,
   },
   {
+    what: 'a text taken for HTML',
+    pattern:
+      /\bdangerouslySetInnerHTML\b|\.(?:inner|outer)HTML\b|\binsertAdjacentHTML\b|\bdocument\.write\b/,
+    instead: 'an element of React, which writes text as text',
+    where: /^apps\/dashboard\/src\//,
+  },
+  {
+    what: 'a message of another window',
+    pattern: /\bpostMessage\b|['"]message['"]|\bonmessage\b/,
+    instead: 'the socket of the coordinator',
+    where: /^apps\/dashboard\/src\//,
+  },
+  {
     what: 'an import of melo-core past its names',
     pattern: /from '(?:\.\.\/)+libs\/melo-core/,
     instead: '#core/...',
@@ -120,6 +133,8 @@ const samples: Readonly<Record<string, string>> = {
   'a console': "console.log('x')",
   'a test that shuts out the others': "test.only('x')",
   'a mocked module': "jest.mock('x')",
+  'a text taken for HTML': '<p dangerouslySetInnerHTML={x} />',
+  'a message of another window': "window.addEventListener('message', hear)",
   'an import of melo-core past its names': "from '../../libs/melo-core/src/x.ts'",
 };
 

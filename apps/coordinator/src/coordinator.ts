@@ -1,5 +1,5 @@
 /** One running coordinator: data folder, lock, keys, database and application, started and stopped in order. */
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import { rm } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
@@ -39,6 +39,7 @@ import { DrainService } from './operations/drain.service.ts';
 import { countRequests } from './telemetry/http-metrics.ts';
 import { Metrics, timedCalls } from './telemetry/metrics.ts';
 import { SitesIoAdapter } from './sites/sites-io-adapter.ts';
+import { isSecure } from './users/cookies.ts';
 
 /** How a coordinator is started. */
 export interface CoordinatorOptions {
@@ -237,6 +238,10 @@ async function loadFederationId(queries: Queries): Promise<string> {
   return federationIdSchema.parse(rows[0]?.value);
 }
 
+/** The policy of what is no page: an answer that a browser is made to show loads and runs nothing. */
+const answerPolicy =
+  "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
+
 /** Limits and headers of HTTP. */
 function configure(app: NestExpressApplication, page: Page, leave: LastAnswers): void {
   app.useWebSocketAdapter(new SitesIoAdapter(app));
@@ -245,14 +250,16 @@ function configure(app: NestExpressApplication, page: Page, leave: LastAnswers):
   app.disable('etag');
   app.use(
     (
-      _request: unknown,
+      request: IncomingMessage,
       response: { setHeader(name: string, value: string): void },
       next: () => void,
     ) => {
       response.setHeader('X-Content-Type-Options', 'nosniff');
-      response.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+      response.setHeader('Content-Security-Policy', answerPolicy);
       response.setHeader('Referrer-Policy', 'no-referrer');
       response.setHeader('Cache-Control', 'no-store');
+      // Not for subdomains: the name may be that of a hospital's whole domain, whose other hosts are not ours.
+      if (isSecure(request)) response.setHeader('Strict-Transport-Security', 'max-age=31536000');
       if (leave.isStopping) response.setHeader('Connection', 'close');
       next();
     },

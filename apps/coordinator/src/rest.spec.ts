@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 import { createEnrollmentCode, generateSigningKeyPair } from '#core/crypto';
 import { allRoutes } from './common/contracts.ts';
@@ -100,6 +102,20 @@ describe('the REST API', () => {
     expect(await codeOf(large)).toBe('PAYLOAD_TOO_LARGE');
     expect(await codeOf(await send('{"site":"Not A Slug"}'))).toBe('REQUEST_INVALID');
     expect(await codeOf(await send('{"site":"a","admin":true}'))).toBe('REQUEST_INVALID');
+  });
+
+  test.each([
+    ['by two lengths', 'Content-Length: 5\r\nContent-Length: 6\r\n'],
+    ['by a length and by pieces', 'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n'],
+    ['by pieces in a spelling of its own', 'Transfer-Encoding: xchunked\r\n'],
+  ])('refuses a message that says %s where it ends', async (_name, lengths) => {
+    const { hostname, port } = new URL(harness.coordinator.url);
+    const socket = connect(Number(port), hostname);
+    const head = `POST /v1/sessions HTTP/1.1\r\nHost: ${hostname}\r\n${lengths}\r\n0\r\n\r\n`;
+    socket.write(`${head}GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n`);
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).not.toContain('200 OK');
   });
 
   test('answers a repeat with the same Idempotency-Key as the first time', async () => {

@@ -95,8 +95,9 @@ function interruptible(environment: AdminEnvironment, signal: AbortSignal): Admi
   return {
     ...environment,
     fetch: (input, init) => {
-      const signals = [signal, ...(init?.signal == null ? [] : [init.signal])];
-      return environment.fetch(input, { ...init, signal: AbortSignal.any(signals) });
+      const own = init?.signal ?? null;
+      const both = own === null ? signal : AbortSignal.any([signal, own]);
+      return environment.fetch(input, { ...init, signal: both });
     },
   };
 }

@@ -57,7 +57,7 @@ export class ScreenOutput implements WatchOutput {
       hidden <= 0
         ? this.#lines
         : [...this.#lines.slice(0, rows - 2), `... ${hidden + 1} lines more; name a task`];
-    const drawn = shown.map((line) => `${[...line].slice(0, columns).join('')}\u001b[K\r\n`);
+    const drawn = shown.map((line) => `${Array.from(line).slice(0, columns).join('')}\u001b[K\r\n`);
     this.#screen.write(`\u001b[H${drawn.join('')}\u001b[J`);
   }
 

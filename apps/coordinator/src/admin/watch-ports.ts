@@ -90,7 +90,7 @@ export function nodeWatchPorts(): WatchPorts {
         abort.abort();
       };
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, stop);
-      stdout.once('error', stop);
+      stdout.on('error', stop);
       return abort.signal;
     },
     pause: async (durationMs, signal) => {

@@ -248,7 +248,8 @@ describe('told line by line', () => {
     await watched.pass(0);
     watched.feed?.onState(true, null);
     await watched.pass(1000);
-    const count = (): number => watched.requests.filter((path) => path.endsWith('/evaluations')).length;
+    const count = (): number =>
+      watched.requests.filter((path) => path.endsWith('/evaluations')).length;
     const before = count();
     watched.feed?.onChanged(['rounds']);
     await watched.pass(1000);

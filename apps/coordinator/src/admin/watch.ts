@@ -1,7 +1,7 @@
 /** Looks again whenever something may have changed, and shows it, until it is interrupted. */
 import { MeloError } from '#core/errors';
 import { evaluationRoutes } from '../evaluation/evaluation.contract.ts';
-import { siteRoutes } from '../sites/sites.contract.ts';
+import { siteRoutes, type SiteView } from '../sites/sites.contract.ts';
 import { taskRoutes, type TaskView } from '../tasks/tasks.contract.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
 import type { CoordinatorAddress, CoordinatorClient } from './coordinator-client.ts';
@@ -41,7 +41,7 @@ export class WatchLook {
         ? (await client.call(taskRoutes.list)).tasks
         : [await client.call(taskRoutes.get, { params: { task: this.#task } })];
     const { sites } = await client.call(siteRoutes.list);
-    const bySite = new Map(sites.map((site) => [site.site as string, site]));
+    const bySite = new Map<string, SiteView>(sites.map((site) => [site.site, site]));
     const tasks: WatchedTask[] = [];
     for (const view of views) {
       const figures = await this.#figuresOf(view, hints);
@@ -80,7 +80,7 @@ export interface WatchParts {
   readonly signal: AbortSignal;
   readonly intervalMs: number;
   /** Called once there is something to show. */
-  open(): WatchOutput;
+  readonly open: () => WatchOutput;
 }
 
 /** Looks and shows until it is interrupted. */

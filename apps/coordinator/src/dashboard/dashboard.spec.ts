@@ -57,9 +57,29 @@ describe('the page', () => {
     expect(headers.get('referrer-policy')).toBe('no-referrer');
     expect(headers.get('cross-origin-opener-policy')).toBe('same-origin');
     expect(headers.get('strict-transport-security')).toBeNull();
-    const overTls = await get('/', { 'x-forwarded-proto': 'https' });
-    expect(overTls.headers.get('strict-transport-security')).toBe('max-age=31536000');
   });
+
+  test.each(['/', '/assets/a-1.js', '/v1/health', '/v1/sites', '/nothing'])(
+    'over TLS nothing of it is asked for otherwise again: %s',
+    async (path) => {
+      const { headers } = await get(path, { 'x-forwarded-proto': 'https' });
+      expect(headers.get('strict-transport-security')).toBe('max-age=31536000');
+    },
+  );
+
+  test.each(['/v1/health', '/v1/sites', '/nothing'])(
+    'is nothing else: an answer loads and runs nothing, is in no frame and read by no other site: %s',
+    async (path) => {
+      const { headers } = await get(path, { origin: 'https://evil.example' });
+      expect(headers.get('content-security-policy')).toBe(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+      );
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('content-type')).toMatch(/^application\/(problem\+)?json; charset=utf-8$/);
+      expect(headers.get('access-control-allow-origin')).toBeNull();
+    },
+  );
 
   test('has assets that never change, with and without compression', async () => {
     for (const encoding of ['gzip', 'identity']) {

@@ -11,7 +11,6 @@ import { randomBytes } from '#core/crypto';
 import { InputError } from '#core/errors';
 import { systemErrorCode } from '../common/durable-files.ts';
 import { packageRoot } from '../common/package-info.ts';
-import { isSecure } from '../users/cookies.ts';
 
 /** Stands in the built index.html wherever the nonce goes. */
 export const noncePlaceholder = 'MELO_CSP_NONCE';
@@ -24,7 +23,7 @@ const filesMax = 200;
 const mediaTypes: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
-  '.svg': 'image/svg+xml',
+  '.svg': 'image/svg+xml; charset=utf-8',
   '.woff2': 'font/woff2',
 };
 
@@ -94,13 +93,13 @@ export function servePage(page: Page) {
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     const asset = page.assets.get(request.path);
     if (!isRead) next();
-    else if (request.path === '/') sendHtml(page, request, response);
+    else if (request.path === '/') sendHtml(page, response);
     else if (asset !== undefined) sendAsset(asset, request, response);
     else next();
   };
 }
 
-function sendHtml({ html }: Page, request: Request, response: Response): void {
+function sendHtml({ html }: Page, response: Response): void {
   if (html === null) {
     response.status(404).type('text/plain');
     response.send(
@@ -113,9 +112,6 @@ function sendHtml({ html }: Page, request: Request, response: Response): void {
   response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
   response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
   response.setHeader('Permissions-Policy', 'camera=(), geolocation=(), microphone=(), payment=()');
-  if (isSecure(request)) {
-    response.setHeader('Strict-Transport-Security', 'max-age=31536000');
-  }
   response.type('text/html').send(html.replaceAll(noncePlaceholder, nonce));
 }
 

@@ -186,6 +186,7 @@ describe('a password', () => {
     ['short', 'elevenchars', 'at least 12'],
     ['one of the most common', 'qwerty123456', 'most common'],
     ['a common word with digits around it', '!!Password2024', 'most common'],
+    ['words of what this is about alone', '2026-MeLo federation!', 'what this software is about'],
     ['a few characters over and over', 'abababababababab', 'over and over'],
     ['its own name', 'my-name-is-klara!', "account's own name"],
   ])('is refused that is %s', async (_name, password, reason) => {
@@ -205,6 +206,7 @@ describe('a password', () => {
     '739105826471',
     'пароль из слов и букв',
     phrase.toUpperCase(),
+    Array.from({ length: 250 }, (_, at) => String.fromCodePoint(0x4e00 + at)).join(''),
     `x1y2z3${' '.repeat(6)}!`,
   ])('of any characters is taken: %s', async (password) => {
     const user = `any-${Buffer.from(password).toString('hex').slice(0, 12)}`;

@@ -1,6 +1,6 @@
 /**
  * What is asked of a new password, after ASVS 5.0 6.2: 12 characters, any of them, not one that many have, nothing of the
- * account's own name. No rule on which kinds of characters.
+ * account's own name, not words of what this is about alone. No rule on which kinds of characters.
  */
 import { InputError } from '#core/errors';
 import { commonPasswords, commonWords } from './common-passwords.ts';
@@ -9,6 +9,32 @@ import { commonPasswords, commonWords } from './common-passwords.ts';
 export const passwordLengthMin = 12;
 /** Different characters of a password at least. */
 const differentMin = 5;
+/** Words of what this software is about, which whoever guesses tries first (docs/administration.md lists them). */
+export const contextWords = [
+  ...[
+    'melo',
+    'lora',
+    'federation',
+    'federated',
+    'learning',
+    'coordinator',
+    'administrator',
+    'admin',
+  ],
+  ...[
+    'scientist',
+    'viewer',
+    'steward',
+    'hospital',
+    'clinic',
+    'radiology',
+    'xray',
+    'adapter',
+    'site',
+  ],
+  ...['backbone', 'dashboard', 'password', 'token'],
+] as const;
+const onlyContextWords = new RegExp(`^(?:${contextWords.join('|')})+$`);
 /** Shorter parts of a name stand in many a phrase. */
 const namePartMin = 4;
 
@@ -35,6 +61,9 @@ function reasonAgainst(password: string, user: string): string | null {
     return 'more than a few characters over and over';
   }
   if (isCommon(password)) return 'one that few people have, got one of the most common ones';
+  if (onlyContextWords.test(password.replaceAll(/[^a-z]/g, ''))) {
+    return 'more than words of what this software is about, with or without digits and signs';
+  }
   const nameParts = [user, ...user.split(/[^a-z0-9]+/)].filter(
     (part) => part.length >= namePartMin || part === user,
   );

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { HandClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
 import { cookieOf, People, phrase } from '../testing/people.ts';
+import { newPasswordSchema } from './accounts.contract.ts';
 import { ownAccountSchema, secondFactorRoutes } from './second-factor.contract.ts';
 import { freeFailures } from './sign-in-throttle.service.ts';
 import { sessionViewSchema } from './users.contract.ts';
@@ -120,6 +121,14 @@ describe('a second factor', () => {
     await harness.request('POST', '/v1/users/greta/second-factor/remove');
     expect((await people.browse('GET', '/v1/account', cookie)).status).toBe(401);
     expect((await people.signIn('greta', phrase)).status).toBe(201);
+  });
+
+  test('is asked for after an administrator has set another password too', async () => {
+    await withFactor('irma');
+    const answer = await harness.request('POST', '/v1/users/irma/password', {});
+    const { temporaryPassword } = newPasswordSchema.parse(answer);
+    const without = await people.signIn('irma', temporaryPassword ?? '');
+    expect(await codeOf(without)).toBe('SECOND_FACTOR_REQUIRED');
   });
 
   test('is kept wrapped, and no answer or entry has its secret or a recovery code', async () => {

@@ -92,6 +92,11 @@ export class SessionsService {
     for (const listener of this.#endListeners) listener(id);
   }
 
+  /** End the session of a secret, where there is one. */
+  endOf(secret: string): void {
+    this.end(secretHash('session', secret));
+  }
+
   /** End every session of a holder at once, and whatever else goes on in its name; returns how many sessions there were. */
   endAll(holder: string): number {
     const ended = this.list(holder);

@@ -31,7 +31,13 @@ export const singleSignOnRoutes = {
     params: providerParams,
     response: nothing,
     status: 303,
-    refusals: ['NOT_FOUND', 'TLS_REQUIRED', 'IDENTITY_PROVIDER_UNREACHABLE', 'STORE_UNAVAILABLE'],
+    refusals: [
+      'NOT_FOUND',
+      'FORBIDDEN',
+      'TLS_REQUIRED',
+      'IDENTITY_PROVIDER_UNREACHABLE',
+      'STORE_UNAVAILABLE',
+    ],
   }),
   finish: defineRoute({
     method: 'GET',

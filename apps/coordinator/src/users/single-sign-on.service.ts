@@ -71,6 +71,7 @@ export class SingleSignOnService {
     provider: string,
   ): Promise<{ readonly url: string; readonly cookie: string }> {
     checkConnection(request);
+    checkBegunHere(request);
     const { url, sent } = await this.#client(provider).begin(this.#returnAddress(provider));
     this.#forgetEnded();
     const secret = newSecret();
@@ -157,4 +158,18 @@ export class SingleSignOnService {
       this.#away.delete(hash);
     }
   }
+}
+
+/**
+ * Refuse a sign-in that the page of another site begins: with a session at the provider it would need nobody's doing.
+ *
+ * @throws AuthError FORBIDDEN
+ */
+function checkBegunHere({ headers }: CookieRequest): void {
+  const from = headers['sec-fetch-site'];
+  if (from === undefined || from === 'same-origin' || from === 'none') return;
+  throw new AuthError(
+    'FORBIDDEN',
+    'sign-in: expected it to begin on our own page, the page of another site asked for it; open the address of the dashboard',
+  );
 }

@@ -205,6 +205,17 @@ describe('single sign-on', () => {
     },
   );
 
+  test.each(['cross-site', 'same-site'])(
+    'begins for nobody but our own page and who types its address: %s',
+    async (from) => {
+      const asked = (site: string) =>
+        fetch(begin(), { headers: { 'sec-fetch-site': site }, redirect: 'manual' });
+      const refused = await asked(from);
+      expect([refused.status, refused.headers.get('set-cookie')]).toEqual([403, null]);
+      for (const own of ['same-origin', 'none']) expect((await asked(own)).status).toBe(303);
+    },
+  );
+
   test('knows no other provider, and says where one does not answer', async () => {
     expect((await fetch(at('/v1/sign-in-providers/other/begin'))).status).toBe(404);
     const away = await fetch(at('/v1/sign-in-providers/nowhere/begin'), { redirect: 'manual' });

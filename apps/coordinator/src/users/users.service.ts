@@ -5,7 +5,12 @@ import { AuditTallyService } from '../audit/audit-tally.service.ts';
 import { AuditService } from '../audit/audit.service.ts';
 import type { RouteOutput } from '../common/contract.ts';
 import { CallersService, checkOwnPage, type CallerRequest } from './callers.service.ts';
-import { checkConnection, expiredSessionCookie, sessionCookie } from './cookies.ts';
+import {
+  checkConnection,
+  expiredSessionCookie,
+  readSessionCookie,
+  sessionCookie,
+} from './cookies.ts';
 import { holderOf, tokenMarkOf, type Grant } from './credential.ts';
 import { GrantsService } from './grants.service.ts';
 import { PasswordSignInService } from './password-sign-in.service.ts';
@@ -71,6 +76,9 @@ export class UsersService {
 
   /** Begin a session of somebody who has shown who they are. */
   async begin(request: CallerRequest, grant: Grant, by: SignInWay): Promise<BegunSession> {
+    // A browser has one session: that of an earlier sign-in ends, whoever it was of.
+    const earlier = readSessionCookie(request);
+    if (earlier !== undefined) this.#sessions.endOf(earlier);
     const { secret, session } = this.#sessions.begin(grant.credential);
     await this.#record(grant, 'session.begun', { by });
     return { cookie: sessionCookie(request, secret), view: viewOf(grant, session) };

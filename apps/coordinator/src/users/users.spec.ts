@@ -162,6 +162,15 @@ describe('a session', () => {
     expect((await browse('GET', '/v1/tasks', { cookie })).status).toBe(401);
   });
 
+  test('ends where the same browser signs in again', async () => {
+    const cookie = await newSession();
+    const again = await signIn({ token: harness.token }, { ...ownPage, cookie });
+    expect(cookieOf(again)).not.toBe(cookie);
+    expect((await browse('GET', '/v1/tasks', { cookie })).status).toBe(401);
+    const other = await browse('GET', '/v1/tasks', { cookie: cookieOf(again) });
+    expect(other.status).toBe(200);
+  });
+
   test('ends with sign-out, which takes the cookie away', async () => {
     const cookie = await newSession();
     const response = await browse('DELETE', '/v1/sessions/current', { cookie, ...ownPage });
