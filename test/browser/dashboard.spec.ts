@@ -182,6 +182,8 @@ test('a used link says so, and the token signs in by keyboard alone', async () =
   await page.goto(link);
   await page.getByText('This sign-in link was used already').waitFor();
   expect(await watched.seriousFindings()).toEqual([]);
+  await page.getByText('Sign in with a token').focus();
+  await page.keyboard.press('Enter');
   await page.getByRole('textbox', { name: 'Token' }).focus();
   await page.keyboard.type('a-token-that-is-wrong');
   await page.keyboard.press('Enter');

@@ -4,6 +4,7 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { parse } from 'yaml';
 import { taskDefinitionSchema } from '#core/protocol';
 import { launchChromium, WatchedPage, type viewports } from './browser.ts';
+import { expectSound, headingOf } from './page-checks.ts';
 import { declineReason, idleTask, playedTask, publishedRounds, SmallWorld } from './small-world.ts';
 
 let world: SmallWorld;
@@ -43,20 +44,6 @@ const pages: readonly (readonly [address: string, heading: string, shown: string
   ['#/tasks/none', 'There is no task none', 'To the tasks'],
   ['#/sites/none', 'There is no site none', 'To the sites'],
 ];
-
-const headingOf = (page: Page, name: string): Locator =>
-  page.getByRole('heading', { level: 1, name, exact: true });
-
-async function expectSound(watched: WatchedPage): Promise<void> {
-  expect(await watched.isTooWide()).toBe(false);
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await watched.page.emulateMedia({ colorScheme });
-    await watched.page.locator(`html[data-mantine-color-scheme="${colorScheme}"]`).waitFor();
-    expect(await watched.seriousFindings()).toEqual([]);
-  }
-  expect(await watched.violations()).toEqual([]);
-  expect(watched.errors).toEqual([]);
-}
 
 describe.each([
   ['desk', 1280],
@@ -402,6 +389,7 @@ test('an address is kept through the sign-in, and a task is started and cancelle
   const watched = await WatchedPage.open(browser, 'desk');
   const { page } = watched;
   await page.goto(`${world.url}/#/tasks/${idleTask}`);
+  await page.getByText('Sign in with a token').click();
   await page.getByRole('textbox', { name: 'Token' }).fill(world.harness.token);
   await page.keyboard.press('Enter');
   await headingOf(page, 'Retinopathy on fundus photographs').waitFor();

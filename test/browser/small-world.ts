@@ -4,6 +4,7 @@
  */
 import { addScores, emptyScoreReport, groupingOf } from '#core/evaluation';
 import { protocolVersion } from '#core/protocol';
+import type { CoordinatorOptions } from '../../apps/coordinator/src/coordinator.ts';
 import { evaluationRequestRoutes } from '../../apps/coordinator/src/evaluation/evaluation-requests.contract.ts';
 import { registryRoutes } from '../../apps/coordinator/src/registry/registry.contract.ts';
 import { invitationViewSchema } from '../../apps/coordinator/src/sites/sites.contract.ts';
@@ -31,8 +32,8 @@ export class SmallWorld {
   }
 
   /** Start it, with everything that pages show. */
-  static async start(): Promise<SmallWorld> {
-    const world = new SmallWorld(await Harness.start());
+  static async start(options: Partial<CoordinatorOptions> = {}): Promise<SmallWorld> {
+    const world = new SmallWorld(await Harness.start(options));
     await world.#play();
     return world;
   }

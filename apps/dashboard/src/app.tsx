@@ -1,47 +1,38 @@
 /** The page: signed in or not. */
-import { useEffect, useState } from 'react';
+import { useEffect } from 'react';
 import { live } from './api/live.ts';
-import type { Session } from './api/schemas.ts';
 import { onSignedOut } from './api/resource.ts';
 import { Pages } from './pages.tsx';
-import { SessionContext } from './session/may-command.ts';
-import { Shell } from './shell.tsx';
+import { beginSession, checkSession, useSessionState, type Arrival } from './session/session.ts';
+import { SetupPage } from './session/setup-page.tsx';
 import { SignIn } from './session/sign-in.tsx';
-import { beginSession, type SessionState } from './session/session.ts';
+import { Shell } from './shell.tsx';
 
-const endedNotice = 'Your session has ended. Sign in again.';
-
-/** The page. `secret` is that of a sign-in link. */
-export function App({ secret }: { readonly secret: string | undefined }) {
-  const [state, setState] = useState<SessionState>({ kind: 'unknown' });
-  const isSignedIn = state.kind === 'signed-in';
+/** The page. `arrival` is what the address brought along. */
+export function App({ arrival }: { readonly arrival: Arrival }) {
+  const state = useSessionState();
+  const isReady = state.kind === 'signed-in' && state.session.setup === null;
 
   useEffect(() => {
-    void beginSession(secret).then(setState);
-  }, [secret]);
+    void beginSession(arrival);
+  }, [arrival]);
 
   useEffect(() => {
-    if (!isSignedIn) return;
+    if (!isReady) return;
     live.start();
-    const stopListening = onSignedOut(() => {
-      setState({ kind: 'signed-out', notice: endedNotice });
-    });
+    const stopListening = onSignedOut(() => void checkSession());
     return () => {
       stopListening();
       live.stop();
     };
-  }, [isSignedIn]);
+  }, [isReady]);
 
   if (state.kind === 'unknown') return null;
-  if (state.kind === 'signed-out') {
-    const onSignedIn = (session: Session): void => setState({ kind: 'signed-in', session });
-    return <SignIn notice={state.notice} onSignedIn={onSignedIn} />;
-  }
+  if (state.kind === 'signed-out') return <SignIn notice={state.notice} />;
+  if (state.session.setup !== null) return <SetupPage session={state.session} />;
   return (
-    <SessionContext value={state.session}>
-      <Shell session={state.session} onSignedOut={() => setState({ kind: 'signed-out' })}>
-        <Pages />
-      </Shell>
-    </SessionContext>
+    <Shell session={state.session}>
+      <Pages />
+    </Shell>
   );
 }

@@ -8,7 +8,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { noteActivity, watchActivity } from './api/activity.ts';
 import { App } from './app.tsx';
-import { takeSignInSecret } from './session/session.ts';
+import { takeArrival } from './session/session.ts';
 import { cssVariables, theme } from './theme.ts';
 
 /** The nonce of this response: style sheets that the library makes carry it, others are refused. */
@@ -17,7 +17,7 @@ function styleNonce(): string {
   return meta instanceof HTMLElement ? meta.nonce : '';
 }
 
-const secret = takeSignInSecret();
+const arrival = takeArrival();
 noteActivity(); // opening the page is a person's doing
 watchActivity();
 
@@ -31,7 +31,7 @@ createRoot(root).render(
       defaultColorScheme="auto"
       getStyleNonce={styleNonce}
     >
-      <App secret={secret} />
+      <App arrival={arrival} />
     </MantineProvider>
   </StrictMode>,
 );

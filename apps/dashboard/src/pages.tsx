@@ -2,15 +2,19 @@
 import { Skeleton } from '@mantine/core';
 import { lazy, Suspense } from 'react';
 import { sites, tasks, useResource } from './api/resources.ts';
-import { LinkButton } from './common/link.tsx';
-import { PageTitle } from './common/page-title.tsx';
+import { NotFound } from './common/not-found.tsx';
 import { OverviewPage } from './overview/overview-page.tsx';
 import type { Place } from './places.ts';
 import { usePlace } from './router.ts';
+import { describeRole, ownersOf, useMayVisit } from './session/access.ts';
+import { useSession } from './session/session.ts';
 import { SitesPage } from './sites/sites-page.tsx';
 import { TaskPage } from './tasks/task-page.tsx';
 import { TasksPage } from './tasks/tasks-page.tsx';
 
+const AccountPage = lazy(async () => ({
+  default: (await import('./account/account-page.tsx')).AccountPage,
+}));
 const AuditPage = lazy(async () => ({
   default: (await import('./audit/audit-page.tsx')).AuditPage,
 }));
@@ -25,6 +29,9 @@ const RoundPage = lazy(async () => ({
 }));
 const SitePage = lazy(async () => ({
   default: (await import('./sites/site-page.tsx')).SitePage,
+}));
+const UsersPage = lazy(async () => ({
+  default: (await import('./users/users-page.tsx')).UsersPage,
 }));
 
 function pageAt(place: Place) {
@@ -47,20 +54,28 @@ function pageAt(place: Place) {
       return <OperationsPage />;
     case 'new-task':
       return <NewTaskPage />;
+    case 'users':
+      return <UsersPage />;
+    case 'account':
+      return <AccountPage />;
     case 'nowhere':
       return <NowherePage />;
   }
 }
 
+const toOverview = { to: { page: 'overview' }, label: 'To the overview' } as const;
+
 function NowherePage() {
-  return (
-    <>
-      <PageTitle title="There is no such page" note="The address may be cut off, or mistyped." />
-      <div>
-        <LinkButton to={{ page: 'overview' }}>To the overview</LinkButton>
-      </div>
-    </>
-  );
+  const note = 'The address may be cut off, or mistyped.';
+  return <NotFound title="There is no such page" note={note} {...toOverview} />;
+}
+
+/** A page that is not open to whoever is signed in: whose it is. */
+function ClosedPage({ page }: { readonly page: Place['page'] }) {
+  const session = useSession();
+  const own = session === undefined ? '' : ` You are signed in as ${describeRole(session)}.`;
+  const note = `It is open to ${ownersOf(page)}.${own} An administrator can change what you may do.`;
+  return <NotFound title="This page is not open to you" note={note} {...toOverview} />;
 }
 
 /** The page that the address names. */
@@ -68,9 +83,11 @@ export function Pages() {
   // Kept for as long as somebody is signed in: nearly every page shows them, so going from one to the other shows no gap.
   useResource(tasks);
   useResource(sites);
+  const place = usePlace();
+  const mayVisit = useMayVisit(place.page);
   return (
     <Suspense fallback={<Skeleton height={240} radius="md" role="status" aria-label="Loading" />}>
-      {pageAt(usePlace())}
+      {mayVisit ? pageAt(place) : <ClosedPage page={place.page} />}
     </Suspense>
   );
 }

@@ -5,6 +5,8 @@ const places: readonly (readonly [string, Place])[] = [
   ['#/tasks', { page: 'tasks' }],
   ['#/new-task', { page: 'new-task' }],
   ['#/coordinator', { page: 'coordinator' }],
+  ['#/users', { page: 'users' }],
+  ['#/account', { page: 'account' }],
   ['#/tasks/breast', { page: 'task', task: 'breast', section: 'now' }],
   ['#/tasks/breast/versions', { page: 'task', task: 'breast', section: 'versions' }],
   ['#/tasks/breast/rounds', { page: 'task', task: 'breast', section: 'rounds' }],

@@ -10,16 +10,17 @@ import {
   useMantineColorScheme,
 } from '@mantine/core';
 import { useSyncExternalStore, type MouseEvent, type ReactNode } from 'react';
-import { z } from 'zod';
-import { ApiError, command } from './api/client.ts';
+import { ApiError } from './api/client.ts';
 import { live, type LiveState } from './api/live.ts';
 import { health, useResource } from './api/resources.ts';
-import type { Session } from './api/schemas.ts';
+import type { Role, Session } from './api/schemas.ts';
 import { Mark } from './common/mark.tsx';
-import { Notice } from './common/notice.tsx';
+import { announce, Notice } from './common/notice.tsx';
 import { StatusBadge } from './common/status-badge.tsx';
 import { addressOf, type Place } from './places.ts';
 import { usePlace } from './router.ts';
+import { mayVisit } from './session/access.ts';
+import { signOut } from './session/session.ts';
 
 const liveText: Readonly<Record<LiveState, string>> = {
   connecting: 'connecting',
@@ -52,21 +53,24 @@ const destinations: readonly {
   { label: 'Sites', to: { page: 'sites' }, pages: ['sites', 'site'] },
   { label: 'Audit', to: { page: 'audit', filters: {} }, pages: ['audit'] },
   { label: 'Coordinator', to: { page: 'coordinator' }, pages: ['coordinator'] },
+  { label: 'Users', to: { page: 'users' }, pages: ['users'] },
 ];
 
-function Navigation() {
+function Navigation({ role }: { readonly role: Role }) {
   const { page } = usePlace();
   return (
     <nav aria-label="Pages" className="navigation">
-      {destinations.map(({ label, to, pages }) => (
-        <a
-          key={label}
-          href={addressOf(to)}
-          aria-current={pages.includes(page) ? 'page' : undefined}
-        >
-          {label}
-        </a>
-      ))}
+      {destinations
+        .filter(({ to }) => mayVisit(role, to.page))
+        .map(({ label, to, pages }) => (
+          <a
+            key={label}
+            href={addressOf(to)}
+            aria-current={pages.includes(page) ? 'page' : undefined}
+          >
+            {label}
+          </a>
+        ))}
     </nav>
   );
 }
@@ -81,15 +85,31 @@ function ColourSchemeButton() {
   );
 }
 
-function Header(props: { readonly session: Session; readonly onSignedOut: () => void }) {
+/** Who is signed in, as the way to the own account. */
+function AccountLink({ session }: { readonly session: Session }) {
+  const { page } = usePlace();
+  const { user, role, site } = session;
+  const what = site === null ? role : `${role} of ${site}`;
+  return (
+    <a
+      href={addressOf({ page: 'account' })}
+      className="account-link"
+      aria-current={page === 'account' ? 'page' : undefined}
+      aria-label={`Account: ${user ?? 'administrator token'}, ${what}`}
+      title={what}
+    >
+      {user ?? role}
+    </a>
+  );
+}
+
+function Header({ session }: { readonly session: Session }) {
   const state = useLiveState();
-  const signOut = async (): Promise<void> => {
-    try {
-      await command('DELETE', '/v1/sessions/current', z.object({}));
-    } catch (error) {
-      if (!(error instanceof ApiError && error.isSignedOut)) return; // still signed in, and shown so
-    }
-    props.onSignedOut();
+  const leave = (): void => {
+    signOut().catch((error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+      announce(`You are still signed in: ${error.message}`);
+    });
   };
   return (
     <header className="header">
@@ -97,13 +117,11 @@ function Header(props: { readonly session: Session; readonly onSignedOut: () => 
         <a href={addressOf({ page: 'overview' })} className="home" aria-label="MeLo Federation">
           <Mark />
         </a>
-        <Navigation />
+        <Navigation role={session.role} />
         <Group gap="xs" className="header-end" wrap="nowrap">
           <StatusBadge status={liveText[state]} isAnnounced />
-          <Text size="sm" visibleFrom="lg">
-            {props.session.role}
-          </Text>
-          <Button size="compact-sm" variant="default" onClick={() => void signOut()}>
+          <AccountLink session={session} />
+          <Button size="compact-sm" variant="default" onClick={leave}>
             Sign out
           </Button>
         </Group>
@@ -144,17 +162,13 @@ function skipToContent(event: MouseEvent): void {
 }
 
 /** What is around every page. */
-export function Shell(props: {
-  readonly session: Session;
-  readonly onSignedOut: () => void;
-  readonly children: ReactNode;
-}) {
+export function Shell(props: { readonly session: Session; readonly children: ReactNode }) {
   return (
     <div className="shell">
       <a className="skip" href="#content" onClick={skipToContent}>
         Skip to the content
       </a>
-      <Header session={props.session} onSignedOut={props.onSignedOut} />
+      <Header session={props.session} />
       <Container size={contentWidth} py="lg" component="main" id="content" tabIndex={-1}>
         <Stack gap="md">
           <StaleBanner />

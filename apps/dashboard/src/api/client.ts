@@ -9,11 +9,18 @@ const timeoutMs = 20_000;
 /** What the coordinator refused, or that it could not be asked. */
 export class ApiError extends Error {
   readonly code: string;
+  /** Seconds after which it may be tried again; null where that was not said. */
+  readonly retryAfterSeconds: number | null;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(
+    code: string,
+    message: string,
+    options: ErrorOptions & { readonly retryAfterSeconds?: number | null } = {},
+  ) {
     super(message, options);
     this.name = 'ApiError';
     this.code = code;
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null;
   }
 
   /** Whether a sign-in is what is missing. */
@@ -57,7 +64,10 @@ async function send<Schema extends z.ZodType>(
   const answer: unknown = await response.json().catch(() => undefined);
   if (!response.ok) {
     const refusal = refusalSchema.safeParse(answer);
-    if (refusal.success) throw new ApiError(refusal.data.code, refusal.data.detail);
+    const retryAfterSeconds = secondsOf(response.headers.get('retry-after'));
+    if (refusal.success) {
+      throw new ApiError(refusal.data.code, refusal.data.detail, { retryAfterSeconds });
+    }
     throw new ApiError('UNREACHABLE', `The coordinator answered ${response.status}.`);
   }
   const parsed = schema.safeParse(answer);
@@ -80,6 +90,10 @@ async function reach(path: string, init: RequestInit): Promise<Response> {
   } catch (cause) {
     throw new ApiError('UNREACHABLE', 'The coordinator does not answer.', { cause });
   }
+}
+
+function secondsOf(header: string | null): number | null {
+  return header !== null && /^\d{1,6}$/.test(header) ? Number(header) : null;
 }
 
 /** The path of a task's routes. */

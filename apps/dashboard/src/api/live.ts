@@ -46,6 +46,17 @@ export class Live {
     this.#setState('connecting');
   }
 
+  /** Do something without listening meanwhile. */
+  async apart(work: () => Promise<unknown>): Promise<void> {
+    const isStarted = this.#socket !== undefined;
+    if (isStarted) this.stop();
+    try {
+      await work();
+    } finally {
+      if (isStarted) this.start();
+    }
+  }
+
   /** Look at everything again, after something was changed from here. */
   look(): void {
     this.#tell('all');

@@ -7,8 +7,22 @@ z.config({ jitless: true });
 const timeMs = z.number();
 const figure = z.number().nullable();
 
+/** What a person may do. */
+export const roleSchema = z.enum(['administrator', 'scientist', 'viewer', 'steward']);
+/** What a person may do. */
+export type Role = z.infer<typeof roleSchema>;
+
 /** Who is signed in. */
-export const sessionSchema = z.object({ role: z.string(), expiresAtMs: timeMs.nullable() });
+export const sessionSchema = z.object({
+  /** Null for the administrator's token. */
+  user: z.string().nullable(),
+  role: roleSchema,
+  /** The site of a steward. */
+  site: z.string().nullable(),
+  /** What has to be set before anything else. */
+  setup: z.enum(['password', 'second-factor']).nullable(),
+  expiresAtMs: timeMs.nullable(),
+});
 /** Who is signed in. */
 export type Session = z.infer<typeof sessionSchema>;
 
@@ -208,6 +222,9 @@ export const versionSchema = z.object({
 export type Version = z.infer<typeof versionSchema>;
 /** The versions of a task, oldest first. */
 export const versionsSchema = z.object({ versions: z.array(versionSchema) });
+
+/** Of a command only that it was done counts; what it led to is read anew. */
+export const answerOfCommand = z.looseObject({});
 
 /** A refusal: a problem of RFC 9457. */
 export const refusalSchema = z.object({ code: z.string(), detail: z.string() });

@@ -29,8 +29,8 @@ export interface Action {
   readonly done: string;
 }
 
-/** Run something and tell what hinders it. */
-export function useRun(): {
+/** Run something and tell what hinders it, in the coordinator's words where `tell` has none. */
+export function useRun(tell = (error: ApiError): string => error.message): {
   readonly isBusy: boolean;
   readonly failure: string | undefined;
   readonly run: (work: () => Promise<void>) => void;
@@ -43,7 +43,7 @@ export function useRun(): {
     void work()
       .catch((error: unknown) => {
         if (!(error instanceof ApiError)) throw error;
-        setFailure(error.message);
+        setFailure(tell(error));
       })
       .finally(() => {
         setIsBusy(false);
@@ -84,7 +84,11 @@ function ActionDialog(props: { readonly action: Action; readonly onClose: () => 
               onChange={(event) => setReason(event.currentTarget.value)}
             />
           )}
-          {failure !== undefined && <Alert color="red">{failure}</Alert>}
+          {failure !== undefined && (
+            <Alert color="red" role="alert">
+              {failure}
+            </Alert>
+          )}
           <DialogButtons>
             <Button variant="default" onClick={onClose}>
               Do nothing

@@ -39,6 +39,13 @@ export function Empty(props: { readonly children: ReactNode; readonly command?: 
 export function Waiting({ error }: { readonly error: ApiError | undefined }) {
   if (error === undefined)
     return <Skeleton height={96} radius="sm" role="status" aria-label="Loading" />;
+  if (error.code === 'FORBIDDEN') {
+    return (
+      <Alert color="yellow" title="This is not open to your role">
+        It belongs to others in the federation. An administrator can change what you may do.
+      </Alert>
+    );
+  }
   return (
     <Alert color="red" title="This cannot be shown now">
       {error.message} It is tried again by itself.

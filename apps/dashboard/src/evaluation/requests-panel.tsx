@@ -2,13 +2,14 @@
 import { command, taskPath } from '../api/client.ts';
 import { useFresh } from '../api/resources.ts';
 import { evaluationRequestsSchema, type EvaluationRequest } from '../api/detail-schemas.ts';
+import { answerOfCommand } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
-import { useMayCommand } from '../session/may-command.ts';
-import { answerOfCommand, maybeReason } from '../tasks/task-actions.tsx';
+import { useMay } from '../session/access.ts';
+import { maybeReason } from '../tasks/task-actions.tsx';
 
 function subjectOf({ subject, items }: EvaluationRequest): string {
   if (subject === 'baseline') return 'what each site trains alone';
@@ -57,7 +58,7 @@ const cancelColumn: Column<EvaluationRequest> = {
 /** Evaluations that were asked for beside the rounds. */
 export function RequestsPanel({ task }: { readonly task: string }) {
   const path = taskPath(task, '/evaluation-requests');
-  const mayCommand = useMayCommand();
+  const mayTrain = useMay('train');
   const { data, error } = useFresh(path, evaluationRequestsSchema, ['evaluations']);
   return (
     <Panel title="Evaluations that were asked for">
@@ -68,7 +69,7 @@ export function RequestsPanel({ task }: { readonly task: string }) {
       ) : (
         <DataTable
           name="Evaluations that were asked for"
-          columns={mayCommand ? [...columns, cancelColumn] : columns}
+          columns={mayTrain ? [...columns, cancelColumn] : columns}
           rows={data.requests}
           keyOf={({ request }) => request}
         />

@@ -1,5 +1,5 @@
 /** A new task, step by step; it starts only after its cost was shown. */
-import { Alert, Button, Checkbox, Group, Stack, Text, Title } from '@mantine/core';
+import { Alert, Button, Checkbox, Group, Stack, Title } from '@mantine/core';
 import { useEffect, useRef, useState, type SyntheticEvent } from 'react';
 import { z } from 'zod';
 import { command } from '../api/client.ts';
@@ -9,7 +9,6 @@ import { announce } from '../common/notice.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Panel } from '../common/panel.tsx';
 import { goTo } from '../router.ts';
-import { useMayCommand } from '../session/may-command.ts';
 import { CheckStep } from './check-step.tsx';
 import { definitionOf, emptyDraft, problemsOf, type Draft } from './draft.ts';
 import { HowStep, RoundsStep, SitesStep, WhatStep, type StepProps } from './steps.tsx';
@@ -154,12 +153,11 @@ function Wizard() {
 
 /** A new task. */
 export function NewTaskPage() {
-  const mayCommand = useMayCommand();
   return (
     <>
       <PageTitle title="New task" note="A definition never changes once the task is created." />
       <Panel title="Definition">
-        {mayCommand ? <Wizard /> : <Text size="sm">Tasks are created by an administrator.</Text>}
+        <Wizard />
       </Panel>
     </>
   );

@@ -3,6 +3,7 @@ import { Alert, Button, SimpleGrid, Stack, Text } from '@mantine/core';
 import { command } from '../api/client.ts';
 import { health, useFresh, useResource } from '../api/resources.ts';
 import { operationsSchema, type Operations } from '../api/detail-schemas.ts';
+import { answerOfCommand } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
@@ -12,8 +13,7 @@ import { Link } from '../common/link.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
-import { useMayCommand } from '../session/may-command.ts';
-import { answerOfCommand } from '../tasks/task-actions.tsx';
+import { useMay } from '../session/access.ts';
 
 const drain: Action = {
   label: 'Drain',
@@ -61,7 +61,7 @@ const awaitedColumns: readonly Column<Awaited>[] = [
 
 function Drain({ operations }: { readonly operations: Operations }) {
   const { status, rounds, sinceMs } = operations.drain;
-  const mayCommand = useMayCommand();
+  const mayCommand = useMay('administer');
   return (
     <Panel
       title="Draining"
@@ -154,7 +154,7 @@ function Process() {
 }
 
 function Backup() {
-  const mayCommand = useMayCommand();
+  const mayCommand = useMay('administer');
   return (
     <Panel
       title="Backup"

@@ -1,8 +1,9 @@
 /** Links that save the adapter of a version, in each format that there is. */
 import { Button } from '@mantine/core';
 import { taskPath } from '../api/client.ts';
+import { useMay } from '../session/access.ts';
 
-/** A link that saves the adapter file of a version. */
+/** A link that saves the adapter file of a version, for whoever may have it. */
 export function DownloadLink(props: {
   readonly task: string;
   readonly version: number;
@@ -18,6 +19,8 @@ export function DownloadLink(props: {
     label = 'Download',
     name = `Download version ${version} of ${task}`,
   } = props;
+  const mayDownload = useMay('train');
+  if (!mayDownload) return null;
   const query = props.query === undefined ? '' : `?${props.query}`;
   return (
     <Button

@@ -3,18 +3,18 @@ import { Button, Group, Text } from '@mantine/core';
 import { command, taskPath } from '../api/client.ts';
 import { useFresh } from '../api/resources.ts';
 import { versionDetailSchema } from '../api/detail-schemas.ts';
-import type { Task, Version } from '../api/schemas.ts';
+import { answerOfCommand, type Task, type Version } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
 import { Digest, Facts } from '../common/facts.tsx';
 import { formatBytes } from '../common/format.ts';
 import { Waiting } from '../common/panel.tsx';
-import { useMayCommand } from '../session/may-command.ts';
-import { answerOfCommand, maybeReason } from '../tasks/task-actions.tsx';
+import { useMay } from '../session/access.ts';
+import { maybeReason } from '../tasks/task-actions.tsx';
 import { DownloadLinks } from './download-link.tsx';
 
-function actionsOf(task: Task, { version, isPromoted }: Version): readonly Action[] {
+function actionsOf(task: Task, { version, isPromoted }: Version) {
   const name = task.task;
   const post = (path: string, body: unknown) =>
     command('POST', taskPath(name, `/${path}`), answerOfCommand, body);
@@ -56,11 +56,13 @@ function actionsOf(task: Task, { version, isPromoted }: Version): readonly Actio
     run: (reason) => post('evaluation-requests', { versions: [version], ...maybeReason(reason) }),
     done: `The sites were asked to evaluate version ${version} of ${name}.`,
   };
-  return [
-    isPromoted ? demote : promote,
-    ...(version < task.latestVersion ? [rollBack] : []),
-    evaluate,
-  ];
+  return {
+    train: [evaluate],
+    administer: [
+      isPromoted ? demote : promote,
+      ...(version < task.latestVersion ? [rollBack] : []),
+    ],
+  };
 }
 
 function Details({ task, version }: { readonly task: string; readonly version: number }) {
@@ -106,7 +108,10 @@ export function VersionDialog(props: {
   readonly onClose: () => void;
 }) {
   const { task, version, onClose } = props;
-  const mayCommand = useMayCommand();
+  const mayTrain = useMay('train');
+  const mayAdminister = useMay('administer');
+  const { train, administer } = actionsOf(task, version);
+  const actions = [...(mayAdminister ? administer : []), ...(mayTrain ? train : [])];
   return (
     <Dialog title={`Version ${version.version} of ${task.task}`} onClose={onClose}>
       <Details task={task.task} version={version.version} />
@@ -115,10 +120,9 @@ export function VersionDialog(props: {
       </Text>
       <Group gap="xs">
         <DownloadLinks task={task.task} version={version.version} />
-        {mayCommand &&
-          actionsOf(task, version).map((action) => (
-            <ActionButton key={action.label} action={action} />
-          ))}
+        {actions.map((action) => (
+          <ActionButton key={action.label} action={action} />
+        ))}
       </Group>
       <DialogButtons>
         <Button variant="default" onClick={onClose}>

@@ -9,6 +9,7 @@ import { formatBytes, formatFigure } from '../common/format.ts';
 import { Link } from '../common/link.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
+import { useMay } from '../session/access.ts';
 import { DownloadLink } from './download-link.tsx';
 import { VersionDialog } from './version-dialog.tsx';
 
@@ -34,6 +35,24 @@ function Origin({ task, version }: { readonly task: string; readonly version: Ve
       <Link to={{ page: 'round', task, round, attempt }}>{`round ${round}`}</Link>
       {`, on version ${baseVersion ?? '–'}`}
     </>
+  );
+}
+
+function MoreButton(props: {
+  readonly version: number;
+  readonly onOpen: (version: number) => void;
+}) {
+  const { version, onOpen } = props;
+  if (!useMay('inspect')) return null;
+  return (
+    <Button
+      size="compact-sm"
+      variant="default"
+      aria-label={`More of version ${version}`}
+      onClick={() => onOpen(version)}
+    >
+      More
+    </Button>
   );
 }
 
@@ -72,14 +91,7 @@ function columnsOf(
       align: 'right',
       cell: ({ version }) => (
         <Group gap={6} wrap="nowrap" className="row-buttons">
-          <Button
-            size="compact-sm"
-            variant="default"
-            aria-label={`More of version ${version}`}
-            onClick={() => onOpen(version)}
-          >
-            More
-          </Button>
+          <MoreButton version={version} onOpen={onOpen} />
           <DownloadLink task={task} version={version} />
         </Group>
       ),

@@ -14,6 +14,7 @@ import {
   formatSpan,
 } from '../common/format.ts';
 import { Link, LinkButton } from '../common/link.tsx';
+import { NotFound } from '../common/not-found.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
@@ -141,9 +142,14 @@ export function RoundPage(props: {
   const query = attempt === null ? '' : `?attempt=${attempt}`;
   const path = taskPath(task, `/rounds/${number}${query}`);
   const { data, error } = useFresh(path, roundDetailSchema, ['rounds']);
+  const toRounds = { page: 'task', task, section: 'rounds' } as const;
   const newest = useResource(tasks).data?.tasks.find((each) => each.task === task)?.currentRound;
   const hasNext = newest !== undefined && newest !== null && number < newest.round;
   const to = (round: number) => ({ page: 'round', task, round, attempt: null }) as const;
+  if (data === undefined && (error?.code === 'ROUND_NOT_FOUND' || error?.code === 'NOT_FOUND')) {
+    const which = attempt === null ? `round ${number}` : `attempt ${attempt} at round ${number}`;
+    return <NotFound title={`There is no ${which} of ${task}`} to={toRounds} label="All rounds" />;
+  }
   return (
     <>
       <PageTitle
@@ -153,7 +159,7 @@ export function RoundPage(props: {
           <Group gap="xs">
             {number > 1 && <LinkButton to={to(number - 1)}>{`Round ${number - 1}`}</LinkButton>}
             {hasNext && <LinkButton to={to(number + 1)}>{`Round ${number + 1}`}</LinkButton>}
-            <LinkButton to={{ page: 'task', task, section: 'rounds' }}>All rounds</LinkButton>
+            <LinkButton to={toRounds}>All rounds</LinkButton>
           </Group>
         }
       />

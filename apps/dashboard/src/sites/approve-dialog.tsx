@@ -3,10 +3,10 @@ import { Alert, Button, Stack, Text, Textarea } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
 import { live } from '../api/live.ts';
+import { answerOfCommand } from '../api/schemas.ts';
 import { useRun } from '../common/action-button.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
 import { announce } from '../common/notice.tsx';
-import { answerOfCommand } from '../tasks/task-actions.tsx';
 import { compareFingerprint, type Comparison } from './fingerprint.ts';
 import { sitePath } from './site-path.ts';
 

@@ -2,10 +2,9 @@
 import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { command } from '../api/client.ts';
-import type { Site } from '../api/schemas.ts';
+import { answerOfCommand, type Site } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
-import { useMayCommand } from '../session/may-command.ts';
-import { answerOfCommand } from '../tasks/task-actions.tsx';
+import { useMay } from '../session/access.ts';
 import { ApproveDialog } from './approve-dialog.tsx';
 import { InviteDialog } from './invite-dialog.tsx';
 import { sitePath } from './site-path.ts';
@@ -62,7 +61,7 @@ function actionsOf({ site, status }: Site): readonly Action[] {
 /** What can be done with a site, as buttons that ask first. */
 export function SiteActions({ site }: { readonly site: Site }) {
   const [opened, setOpened] = useState<'approve' | 'invite'>();
-  if (!useMayCommand()) return null;
+  if (!useMay('administer')) return null;
   const { status, fingerprint } = site;
   const close = (): void => setOpened(undefined);
   return (

@@ -9,10 +9,12 @@ import { DataTable, type Column } from '../common/data-table.tsx';
 import { Digest, Facts } from '../common/facts.tsx';
 import { formatBytes } from '../common/format.ts';
 import { Link, LinkButton } from '../common/link.tsx';
+import { NotFound } from '../common/not-found.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
 import { memberProgress } from '../rounds/member-state.ts';
+import { useMayVisit } from '../session/access.ts';
 import { formatFingerprint } from './fingerprint.ts';
 import { HeartbeatText } from './heartbeat-text.tsx';
 import { SiteActions } from './site-actions.tsx';
@@ -144,19 +146,19 @@ function Record({ site }: { readonly site: string }) {
 /** One site. */
 export function SitePage({ name }: { readonly name: string }) {
   const { data, error } = useResource(sites);
+  const mayReadAudit = useMayVisit('audit');
   const site = data?.sites.find((each) => each.site === name);
-  if (site === undefined) {
+  if (data === undefined) {
     return (
       <>
-        <PageTitle title={data === undefined ? name : `There is no site ${name}`} />
-        {data === undefined ? (
-          <Waiting error={error} />
-        ) : (
-          <div>
-            <LinkButton to={{ page: 'sites' }}>To the sites</LinkButton>
-          </div>
-        )}
+        <PageTitle title={name} />
+        <Waiting error={error} />
       </>
+    );
+  }
+  if (site === undefined) {
+    return (
+      <NotFound title={`There is no site ${name}`} to={{ page: 'sites' }} label="To the sites" />
     );
   }
   return (
@@ -172,7 +174,7 @@ export function SitePage({ name }: { readonly name: string }) {
         <Machine site={site} />
       </SimpleGrid>
       <Rounds site={name} />
-      <Record site={name} />
+      {mayReadAudit && <Record site={name} />}
     </>
   );
 }

@@ -2,21 +2,21 @@
 import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { PageTitle } from '../common/page-title.tsx';
-import { useMayCommand } from '../session/may-command.ts';
+import { useMay } from '../session/access.ts';
 import { InviteDialog } from './invite-dialog.tsx';
 import { SitesPanel } from './sites-panel.tsx';
 
 /** Every site. */
 export function SitesPage() {
   const [isInviting, setIsInviting] = useState(false);
-  const mayCommand = useMayCommand();
+  const mayInvite = useMay('administer');
   return (
     <>
       <PageTitle
         title="Sites"
         note="A site is a hospital with its agent: images stay there, adapters leave it."
         aside={
-          mayCommand && (
+          mayInvite && (
             <Button size="compact-sm" onClick={() => setIsInviting(true)}>
               Invite a site
             </Button>

@@ -1,12 +1,8 @@
 /** What can be done with a task where it stands. */
-import { z } from 'zod';
 import { command, taskPath } from '../api/client.ts';
-import type { Task } from '../api/schemas.ts';
+import { answerOfCommand, type Task } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
-import { useMayCommand } from '../session/may-command.ts';
-
-/** Only that it was done counts; what it led to is read anew. */
-export const answerOfCommand = z.looseObject({});
+import { useMay } from '../session/access.ts';
 
 /** A reason in the form that a command takes it in: left out where none was given. */
 export const maybeReason = (reason: string): { readonly reason?: string } =>
@@ -16,7 +12,12 @@ function post(task: string, name: string, body: unknown): Promise<unknown> {
   return command('POST', taskPath(task, `/${name}`), answerOfCommand, body);
 }
 
-function actionsOf({ task, status, currentRound: round }: Task): readonly Action[] {
+/** What can be done with a task, by the right that it needs. */
+function actionsOf({
+  task,
+  status,
+  currentRound: round,
+}: Task): Readonly<Record<'train' | 'administer', readonly Action[]>> {
   const start: Action = {
     label: 'Start',
     title: `Start ${task}?`,
@@ -71,15 +72,18 @@ function actionsOf({ task, status, currentRound: round }: Task): readonly Action
             done: `Round ${round.round} of ${task} was abandoned.`,
           },
         ];
-  if (status === 'created') return [start, cancel];
-  if (status === 'running') return [pause, ...abandon, cancel];
-  if (status === 'paused') return [resume, ...abandon, cancel];
-  if (status === 'failed') return [resume, cancel];
-  return [];
+  if (status === 'created') return { train: [start], administer: [cancel] };
+  if (status === 'running') return { train: [pause], administer: [...abandon, cancel] };
+  if (status === 'paused') return { train: [resume], administer: [...abandon, cancel] };
+  if (status === 'failed') return { train: [resume], administer: [cancel] };
+  return { train: [], administer: [] };
 }
 
 /** What can be done with a task, as buttons that ask first. */
 export function TaskActions({ task }: { readonly task: Task }) {
-  if (!useMayCommand()) return null;
-  return actionsOf(task).map((action) => <ActionButton key={action.label} action={action} />);
+  const mayTrain = useMay('train');
+  const mayAdminister = useMay('administer');
+  const { train, administer } = actionsOf(task);
+  const actions = [...(mayTrain ? train : []), ...(mayAdminister ? administer : [])];
+  return actions.map((action) => <ActionButton key={action.label} action={action} />);
 }

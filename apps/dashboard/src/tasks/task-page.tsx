@@ -3,7 +3,7 @@ import { Alert, Group, Stack, Text } from '@mantine/core';
 import { tasks, useResource } from '../api/resources.ts';
 import type { Task } from '../api/schemas.ts';
 import { plural } from '../common/format.ts';
-import { LinkButton } from '../common/link.tsx';
+import { NotFound } from '../common/not-found.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
@@ -15,6 +15,7 @@ import { VersionsPanel } from '../registry/versions-panel.tsx';
 import { CurrentRound } from '../rounds/current-round.tsx';
 import { RoundHistory } from '../rounds/round-history.tsx';
 import { SiteFiguresPanel } from '../rounds/site-figures-panel.tsx';
+import { useMay } from '../session/access.ts';
 import { PlanPanel } from './plan-panel.tsx';
 import { TaskActions } from './task-actions.tsx';
 import { TaskProgress } from './tasks-table.tsx';
@@ -85,6 +86,7 @@ function Notes({ task }: { readonly task: Task }) {
 }
 
 function Section({ task, section }: { readonly task: Task; readonly section: TaskSection }) {
+  const mayInspect = useMay('inspect');
   switch (section) {
     case 'now':
       return (
@@ -98,7 +100,7 @@ function Section({ task, section }: { readonly task: Task; readonly section: Tas
         <>
           <ChartsPanel task={task.task} title="AUC and loss" />
           <FiguresPanel task={task.task} />
-          <SiteFiguresPanel task={task.task} />
+          {mayInspect && <SiteFiguresPanel task={task.task} />}
           <RequestsPanel task={task.task} />
         </>
       );
@@ -121,18 +123,17 @@ export function TaskPage({
 }) {
   const { data, error } = useResource(tasks);
   const task = data?.tasks.find((each) => each.task === name);
-  if (task === undefined) {
+  if (data === undefined) {
     return (
       <>
-        <PageTitle title={data === undefined ? `Task ${name}` : `There is no task ${name}`} />
-        {data === undefined ? (
-          <Waiting error={error} />
-        ) : (
-          <div>
-            <LinkButton to={{ page: 'tasks' }}>To the tasks</LinkButton>
-          </div>
-        )}
+        <PageTitle title={`Task ${name}`} />
+        <Waiting error={error} />
       </>
+    );
+  }
+  if (task === undefined) {
+    return (
+      <NotFound title={`There is no task ${name}`} to={{ page: 'tasks' }} label="To the tasks" />
     );
   }
   return (

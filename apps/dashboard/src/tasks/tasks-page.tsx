@@ -3,23 +3,19 @@ import { tasks, useResource } from '../api/resources.ts';
 import { LinkButton } from '../common/link.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Panel, Waiting } from '../common/panel.tsx';
-import { useMayCommand } from '../session/may-command.ts';
 import { NoTask, TasksTable } from './tasks-table.tsx';
 
 /** Every task. */
 export function TasksPage() {
   const { data, error } = useResource(tasks);
-  const mayCommand = useMayCommand();
   return (
     <>
       <PageTitle
         title="Tasks"
         aside={
-          mayCommand && (
-            <LinkButton isMain to={{ page: 'new-task' }}>
-              New task
-            </LinkButton>
-          )
+          <LinkButton isMain to={{ page: 'new-task' }}>
+            New task
+          </LinkButton>
         }
       />
       <Panel title="Every task">

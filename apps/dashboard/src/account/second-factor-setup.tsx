@@ -1,0 +1,136 @@
+/** A second factor, step by step: the password, the secret in an authenticator, a code of it, recovery codes. */
+import { Alert, Anchor, Button, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
+import { useState, type SyntheticEvent } from 'react';
+import { command } from '../api/client.ts';
+import {
+  authenticatorSchema,
+  recoveryCodesSchema,
+  type Authenticator,
+} from '../api/people-schemas.ts';
+import { useRun } from '../common/action-button.tsx';
+import { CopyText } from '../common/copy-text.tsx';
+import { DialogButtons } from '../common/dialog.tsx';
+import { confirmationFailure } from '../session/sign-in-texts.ts';
+import { RecoveryCodes } from './recovery-codes.tsx';
+
+const path = '/v1/account/second-factor';
+
+function Cancel({ onCancel }: { readonly onCancel: (() => void) | undefined }) {
+  if (onCancel === undefined) return null;
+  return (
+    <Button variant="default" onClick={onCancel}>
+      Do nothing
+    </Button>
+  );
+}
+
+function Failure({ text }: { readonly text: string | undefined }) {
+  if (text === undefined) return null;
+  return (
+    <Alert color="red" role="alert">
+      {text}
+    </Alert>
+  );
+}
+
+function PasswordStep(props: {
+  readonly onMade: (authenticator: Authenticator) => void;
+  readonly onCancel: (() => void) | undefined;
+}) {
+  const [password, setPassword] = useState('');
+  const { isBusy, failure, run } = useRun(confirmationFailure);
+  const submit = (event: SyntheticEvent): void => {
+    event.preventDefault();
+    run(async () => props.onMade(await command('POST', path, authenticatorSchema, { password })));
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="md">
+        <Text size="sm">
+          You need an authenticator: an application on your telephone, or a manager of passwords
+          that makes codes by time.
+        </Text>
+        <PasswordInput
+          label="Present password"
+          autoComplete="current-password"
+          required
+          maxLength={256}
+          value={password}
+          onChange={(event) => setPassword(event.currentTarget.value)}
+        />
+        <Failure text={failure} />
+        <DialogButtons>
+          <Cancel onCancel={props.onCancel} />
+          <Button type="submit" loading={isBusy} disabled={password === ''}>
+            Make the secret
+          </Button>
+        </DialogButtons>
+      </Stack>
+    </form>
+  );
+}
+
+function CodeStep(props: {
+  readonly authenticator: Authenticator;
+  readonly onConfirmed: (codes: readonly string[]) => void;
+  readonly onCancel: (() => void) | undefined;
+}) {
+  const { secret, uri } = props.authenticator;
+  const [code, setCode] = useState('');
+  const { isBusy, failure, run } = useRun();
+  const submit = (event: SyntheticEvent): void => {
+    event.preventDefault();
+    run(async () => {
+      const answer = await command('POST', `${path}/confirm`, recoveryCodesSchema, { code });
+      props.onConfirmed(answer.recoveryCodes);
+    });
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="md">
+        <Text size="sm">
+          Enter the secret in your authenticator (by time, six digits), or open the address on the
+          device where it is:{' '}
+          <Anchor href={uri} size="sm" underline="always">
+            open the authenticator
+          </Anchor>
+          . Both are <b>shown only now</b>.
+        </Text>
+        <CopyText name="Secret" text={secret} />
+        <CopyText name="Address for the authenticator" text={uri} />
+        <TextInput
+          label="Code that it shows now"
+          autoComplete="one-time-code"
+          inputMode="numeric"
+          required
+          maxLength={16}
+          value={code}
+          onChange={(event) => setCode(event.currentTarget.value)}
+        />
+        <Failure text={failure} />
+        <DialogButtons>
+          <Cancel onCancel={props.onCancel} />
+          <Button type="submit" loading={isBusy} disabled={code.replace(/\s/g, '').length < 6}>
+            Confirm it
+          </Button>
+        </DialogButtons>
+      </Stack>
+    </form>
+  );
+}
+
+/** A second factor, step by step. `onDone` comes once the recovery codes were kept. */
+export function SecondFactorSetup(props: {
+  readonly onDone: () => void;
+  readonly onCancel?: () => void;
+}) {
+  const [authenticator, setAuthenticator] = useState<Authenticator>();
+  const [codes, setCodes] = useState<readonly string[]>();
+  if (codes !== undefined) return <RecoveryCodes codes={codes} onDone={props.onDone} />;
+  if (authenticator === undefined) {
+    return <PasswordStep onMade={setAuthenticator} onCancel={props.onCancel} />;
+  }
+  return (
+    <CodeStep authenticator={authenticator} onConfirmed={setCodes} onCancel={props.onCancel} />
+  );
+}

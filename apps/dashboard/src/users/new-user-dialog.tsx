@@ -1,0 +1,72 @@
+/** A new account, with a temporary password that is shown once. */
+import { Alert, Button, Stack, TextInput } from '@mantine/core';
+import { useState, type SyntheticEvent } from 'react';
+import { command } from '../api/client.ts';
+import { live } from '../api/live.ts';
+import { newPasswordSchema } from '../api/people-schemas.ts';
+import { useRun } from '../common/action-button.tsx';
+import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { bodyOfStanding, isWholeStanding, RoleFields, type Standing } from './role-fields.tsx';
+import { TemporaryPassword } from './temporary-password.tsx';
+
+/** A new account. */
+export function NewUserDialog({ onClose }: { readonly onClose: () => void }) {
+  const [name, setName] = useState('');
+  const [standing, setStanding] = useState<Standing>({ role: 'viewer', site: '' });
+  const [password, setPassword] = useState<string>();
+  const { isBusy, failure, run } = useRun();
+  const user = name.trim().toLowerCase();
+  const submit = (event: SyntheticEvent): void => {
+    event.preventDefault();
+    run(async () => {
+      const body = { user, ...bodyOfStanding(standing) };
+      const made = await command('POST', '/v1/users', newPasswordSchema, body);
+      setPassword(made.temporaryPassword ?? '');
+      live.look();
+    });
+  };
+  return (
+    <Dialog
+      title={password === undefined ? 'Make an account' : `The password of ${user}`}
+      onClose={onClose}
+    >
+      {password !== undefined ? (
+        <TemporaryPassword user={user} password={password} onDone={onClose} />
+      ) : (
+        <form onSubmit={submit}>
+          <Stack gap="md">
+            <TextInput
+              label="Name"
+              description="2 to 64 small letters, digits, dots, dashes, underscores or @. It stands in the audit log and cannot be changed."
+              autoCapitalize="none"
+              autoComplete="off"
+              spellCheck={false}
+              required
+              maxLength={64}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+            />
+            <RoleFields standing={standing} onChange={setStanding} />
+            {failure !== undefined && (
+              <Alert color="red" role="alert">
+                {failure}
+              </Alert>
+            )}
+            <DialogButtons>
+              <Button variant="default" onClick={onClose}>
+                Do nothing
+              </Button>
+              <Button
+                type="submit"
+                loading={isBusy}
+                disabled={user.length < 2 || !isWholeStanding(standing)}
+              >
+                Make the account
+              </Button>
+            </DialogButtons>
+          </Stack>
+        </form>
+      )}
+    </Dialog>
+  );
+}

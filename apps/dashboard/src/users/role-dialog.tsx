@@ -1,0 +1,55 @@
+/** Another role for somebody. */
+import { Alert, Button, Stack, Text } from '@mantine/core';
+import { useState, type SyntheticEvent } from 'react';
+import { live } from '../api/live.ts';
+import { userSchema, type User } from '../api/people-schemas.ts';
+import { useRun } from '../common/action-button.tsx';
+import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { announce } from '../common/notice.tsx';
+import { bodyOfStanding, isWholeStanding, RoleFields, type Standing } from './role-fields.tsx';
+import { changeUser } from './user-commands.ts';
+
+/** Another role for somebody. `around` hears of what becomes of the account. */
+export function RoleDialog(props: {
+  readonly user: User;
+  readonly around: (work: () => Promise<User>) => Promise<void>;
+  readonly onClose: () => void;
+}) {
+  const { user, around, onClose } = props;
+  const [standing, setStanding] = useState<Standing>({ role: user.role, site: user.site ?? '' });
+  const { isBusy, failure, run } = useRun();
+  const submit = (event: SyntheticEvent): void => {
+    event.preventDefault();
+    run(async () => {
+      await around(() => changeUser(user, 'role', userSchema, bodyOfStanding(standing)));
+      live.look();
+      announce(`${user.user} is ${standing.role} now.`);
+      onClose();
+    });
+  };
+  return (
+    <Dialog title={`Change what ${user.user} may do?`} onClose={onClose}>
+      <form onSubmit={submit}>
+        <Stack gap="md">
+          <Text size="sm">
+            Sessions of the account end at once; API tokens can do what the new role can.
+          </Text>
+          <RoleFields standing={standing} onChange={setStanding} />
+          {failure !== undefined && (
+            <Alert color="red" role="alert">
+              {failure}
+            </Alert>
+          )}
+          <DialogButtons>
+            <Button variant="default" onClick={onClose}>
+              Do nothing
+            </Button>
+            <Button type="submit" loading={isBusy} disabled={!isWholeStanding(standing)}>
+              Change the role
+            </Button>
+          </DialogButtons>
+        </Stack>
+      </form>
+    </Dialog>
+  );
+}
