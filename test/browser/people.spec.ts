@@ -176,7 +176,7 @@ describe.each([
       await page.goto(`${world.url}/#/users`);
       await page.getByRole('button', { name: `Change ${user}` }).click();
       const dialog = page.getByRole('dialog', { name: `Account ${user}` });
-      await dialog.waitFor();
+      await dialog.getByText('a temporary password').waitFor();
       await world.harness.request('POST', `/v1/users/${user}/role`, { role: 'scientist' });
       await act(dialog, 'Remove the account', 'Remove the account');
       await page.getByText(`Somebody else changed ${user} meanwhile: now scientist`).waitFor();

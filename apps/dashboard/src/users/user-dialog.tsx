@@ -1,15 +1,16 @@
 /**
- * One account and what can be done with it. It shows the account as it was opened or as one's own acts left it, so that what is
- * sent is about what was looked at, and somebody else's change in between is told.
+ * One account and what can be done with it. It shows the account as it was when the window opened or as one's own acts left it,
+ * so that what is sent is about what was looked at, and somebody else's change in between is told.
  */
 import { Button, Group, Text } from '@mantine/core';
-import { useState } from 'react';
-import { command } from '../api/client.ts';
+import { useEffect, useState } from 'react';
+import { ApiError, command, read } from '../api/client.ts';
 import { newPasswordSchema, userSchema, type User } from '../api/people-schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
 import { Facts } from '../common/facts.tsx';
+import { Waiting } from '../common/panel.tsx';
 import { RoleDialog } from './role-dialog.tsx';
 import { TemporaryPassword } from './temporary-password.tsx';
 import { ChangedMeanwhile, changeUser, removeUser, userPath } from './user-commands.ts';
@@ -113,9 +114,10 @@ function UserFacts({ user }: { readonly user: User }) {
 }
 
 /** One account and what can be done with it. */
-export function UserDialog(props: { readonly opened: User; readonly onClose: () => void }) {
-  const { opened, onClose } = props;
-  const [user, setUser] = useState(opened);
+export function UserDialog(props: { readonly name: string; readonly onClose: () => void }) {
+  const { name, onClose } = props;
+  const [user, setUser] = useState<User>();
+  const [failure, setFailure] = useState<ApiError>();
   const [password, setPassword] = useState<string>();
   const [isChoosing, setIsChoosing] = useState(false);
   const around: Around = async (work) => {
@@ -126,15 +128,29 @@ export function UserDialog(props: { readonly opened: User; readonly onClose: () 
       throw error;
     }
   };
+  useEffect(() => {
+    // Read anew: the row of the table may be older than one's own last act.
+    read(userPath(name), userSchema).then(setUser, (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+      setFailure(error);
+    });
+  }, [name]);
+  if (user === undefined) {
+    return (
+      <Dialog title={`Account ${name}`} onClose={onClose}>
+        <Waiting error={failure} />
+      </Dialog>
+    );
+  }
   if (password !== undefined) {
     return (
-      <Dialog title={`The password of ${user.user}`} onClose={onClose}>
-        <TemporaryPassword user={user.user} password={password} onDone={onClose} />
+      <Dialog title={`The password of ${name}`} onClose={onClose}>
+        <TemporaryPassword user={name} password={password} onDone={onClose} />
       </Dialog>
     );
   }
   return (
-    <Dialog title={`Account ${user.user}`} onClose={onClose}>
+    <Dialog title={`Account ${name}`} onClose={onClose}>
       <UserFacts user={user} />
       <Text size="xs" c="dimmed">
         Whatever changes an account ends its sessions at once.

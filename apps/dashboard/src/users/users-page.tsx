@@ -14,7 +14,7 @@ import { useSession } from '../session/session.ts';
 import { NewUserDialog } from './new-user-dialog.tsx';
 import { UserDialog, wayIn } from './user-dialog.tsx';
 
-const columnsOf = (own: string | null, onOpen: (user: User) => void): readonly Column<User>[] => [
+const columnsOf = (own: string | null, onOpen: (user: string) => void): readonly Column<User>[] => [
   {
     label: 'Name',
     cell: ({ user, reason }) => (
@@ -46,7 +46,7 @@ const columnsOf = (own: string | null, onOpen: (user: User) => void): readonly C
           size="compact-sm"
           variant="default"
           aria-label={`Change ${user.user}`}
-          onClick={() => onOpen(user)}
+          onClick={() => onOpen(user.user)}
         >
           Change
         </Button>
@@ -59,7 +59,7 @@ export function UsersPage() {
   const { data, error } = useFresh('/v1/users', usersSchema, []);
   const own = useSession()?.user ?? null;
   const [isMaking, setIsMaking] = useState(false);
-  const [opened, setOpened] = useState<User>();
+  const [opened, setOpened] = useState<string>();
   return (
     <>
       <PageTitle
@@ -90,7 +90,7 @@ export function UsersPage() {
       </Panel>
       <TokensPanel isEverybodys />
       {isMaking && <NewUserDialog onClose={() => setIsMaking(false)} />}
-      {opened !== undefined && <UserDialog opened={opened} onClose={() => setOpened(undefined)} />}
+      {opened !== undefined && <UserDialog name={opened} onClose={() => setOpened(undefined)} />}
     </>
   );
 }
