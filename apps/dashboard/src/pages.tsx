@@ -24,6 +24,9 @@ const NewTaskPage = lazy(async () => ({
 const OperationsPage = lazy(async () => ({
   default: (await import('./operations/operations-page.tsx')).OperationsPage,
 }));
+const SettingsPage = lazy(async () => ({
+  default: (await import('./settings/settings-page.tsx')).SettingsPage,
+}));
 const RoundPage = lazy(async () => ({
   default: (await import('./rounds/round-page.tsx')).RoundPage,
 }));
@@ -52,6 +55,8 @@ function pageAt(place: Place) {
       return <AuditPage filters={place.filters} />;
     case 'coordinator':
       return <OperationsPage />;
+    case 'settings':
+      return <SettingsPage />;
     case 'new-task':
       return <NewTaskPage />;
     case 'users':

@@ -5,6 +5,7 @@ const places: readonly (readonly [string, Place])[] = [
   ['#/tasks', { page: 'tasks' }],
   ['#/new-task', { page: 'new-task' }],
   ['#/coordinator', { page: 'coordinator' }],
+  ['#/settings', { page: 'settings' }],
   ['#/users', { page: 'users' }],
   ['#/account', { page: 'account' }],
   ['#/tasks/breast', { page: 'task', task: 'breast', section: 'now' }],

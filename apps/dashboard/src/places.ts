@@ -21,6 +21,7 @@ export type Place =
   | { readonly page: 'tasks' }
   | { readonly page: 'new-task' }
   | { readonly page: 'coordinator' }
+  | { readonly page: 'settings' }
   | { readonly page: 'users' }
   | { readonly page: 'account' }
   | { readonly page: 'task'; readonly task: string; readonly section: TaskSection }
@@ -39,7 +40,15 @@ export type Place =
 /** Names of the filters. */
 export const auditFilterNames = ['actor', 'action', 'target', 'from', 'to'] as const;
 /** Pages whose address is their name. */
-const plainPages = ['tasks', 'sites', 'new-task', 'coordinator', 'users', 'account'] as const;
+const plainPages = [
+  'tasks',
+  'sites',
+  'new-task',
+  'coordinator',
+  'settings',
+  'users',
+  'account',
+] as const;
 const wordMax = 128;
 
 /** Read an address; whatever it may hold, the answer is a place. */
@@ -111,6 +120,7 @@ export function addressOf(place: Place): string {
     case 'sites':
     case 'new-task':
     case 'coordinator':
+    case 'settings':
     case 'users':
     case 'account':
       return `#/${place.page}`;

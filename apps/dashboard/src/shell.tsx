@@ -52,7 +52,7 @@ const destinations: readonly {
   { label: 'Tasks', to: { page: 'tasks' }, pages: ['tasks', 'task', 'round', 'new-task'] },
   { label: 'Sites', to: { page: 'sites' }, pages: ['sites', 'site'] },
   { label: 'Audit', to: { page: 'audit', filters: {} }, pages: ['audit'] },
-  { label: 'Coordinator', to: { page: 'coordinator' }, pages: ['coordinator'] },
+  { label: 'Coordinator', to: { page: 'coordinator' }, pages: ['coordinator', 'settings'] },
   { label: 'Users', to: { page: 'users' }, pages: ['users'] },
 ];
 

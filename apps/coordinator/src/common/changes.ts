@@ -2,7 +2,14 @@
 import { Injectable } from '@nestjs/common';
 
 /** What may have changed. */
-export const changeTopics = ['sites', 'tasks', 'rounds', 'versions', 'evaluations'] as const;
+export const changeTopics = [
+  'sites',
+  'tasks',
+  'rounds',
+  'versions',
+  'evaluations',
+  'webhooks',
+] as const;
 /** What may have changed. */
 export type ChangeTopic = (typeof changeTopics)[number];
 

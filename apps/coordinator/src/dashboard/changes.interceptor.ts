@@ -23,7 +23,7 @@ export class ChangesInterceptor implements NestInterceptor {
     if (context.getType() !== 'http' || method === 'GET') return next.handle();
     return next.handle().pipe(
       tap(() => {
-        this.#changes.publish('sites', 'tasks', 'rounds', 'versions');
+        this.#changes.publish('sites', 'tasks', 'rounds', 'versions', 'webhooks');
       }),
     );
   }

@@ -6,6 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { BackgroundWork } from '../common/background-work.ts';
+import { Changes } from '../common/changes.ts';
 import { Environment } from '../common/environment.ts';
 import { AlertsService } from './alerts.service.ts';
 import { bodyOf, DeliveryStore, type DeliveryRecord } from './delivery-store.ts';
@@ -26,6 +27,7 @@ const chanceSteps = 1000;
 export class DeliveriesService implements BeforeApplicationShutdown {
   readonly #environment: Environment;
   readonly #background: BackgroundWork;
+  readonly #changes: Changes;
   readonly #webhooks: WebhookStore;
   readonly #store: DeliveryStore;
   readonly #stopping = new AbortController();
@@ -37,12 +39,14 @@ export class DeliveriesService implements BeforeApplicationShutdown {
   constructor(
     environment: Environment,
     background: BackgroundWork,
+    changes: Changes,
     webhooks: WebhookStore,
     store: DeliveryStore,
     alerts: AlertsService,
   ) {
     this.#environment = environment;
     this.#background = background;
+    this.#changes = changes;
     this.#webhooks = webhooks;
     this.#store = store;
     alerts.connect(() => {
@@ -126,6 +130,7 @@ export class DeliveriesService implements BeforeApplicationShutdown {
       deliveredAtMs: isTaken ? nowMs : null,
       lastOutcome: outcome,
     });
+    this.#changes.publish('webhooks');
     this.#tell(kind, { isTaken, isGivenUp: !isTaken && delayMs === null, outcome, attempts });
   }
 

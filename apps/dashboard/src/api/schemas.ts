@@ -230,7 +230,7 @@ export const answerOfCommand = z.looseObject({});
 export const refusalSchema = z.object({ code: z.string(), detail: z.string() });
 
 /** What may have changed. */
-export type ChangeTopic = 'sites' | 'tasks' | 'rounds' | 'versions' | 'evaluations';
+export type ChangeTopic = 'sites' | 'tasks' | 'rounds' | 'versions' | 'evaluations' | 'webhooks';
 
 /** What the socket says. */
 export const changedSchema = z.object({ version: z.number(), topics: z.array(z.string()) });

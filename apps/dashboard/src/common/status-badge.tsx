@@ -8,6 +8,7 @@ const tones: Readonly<Record<string, Tone>> = {
   reported: 'good',
   live: 'good',
   holds: 'good',
+  delivered: 'good',
   verified: 'good',
   promoted: 'good',
   nothing: 'good',

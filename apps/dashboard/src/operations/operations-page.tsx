@@ -9,7 +9,7 @@ import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { Digest, Facts } from '../common/facts.tsx';
 import { formatBytes, formatSpan } from '../common/format.ts';
-import { Link } from '../common/link.tsx';
+import { Link, LinkButton } from '../common/link.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
@@ -185,7 +185,10 @@ export function OperationsPage() {
   const { data, error } = useFresh('/v1/operations', operationsSchema, ['tasks', 'rounds']);
   return (
     <>
-      <PageTitle title="Coordinator" />
+      <PageTitle
+        title="Coordinator"
+        aside={<LinkButton to={{ page: 'settings' }}>Webhooks</LinkButton>}
+      />
       {data === undefined ? <Waiting error={error} /> : <Drain operations={data} />}
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
         {data !== undefined && <Storage operations={data} />}

@@ -26,6 +26,13 @@ const readBy: Readonly<Record<Exclude<Place['page'], 'nowhere'>, readonly string
   site: ['GET /v1/sites', 'GET /v1/tasks'],
   audit: ['GET /v1/audit', 'GET /v1/audit/head', 'GET /v1/audit/export'],
   coordinator: ['GET /v1/operations'],
+  settings: [
+    'GET /v1/webhooks',
+    'POST /v1/webhooks',
+    'POST /v1/webhooks/:webhook/test',
+    'DELETE /v1/webhooks/:webhook',
+    'GET /v1/webhooks/:webhook/deliveries',
+  ],
   users: ['GET /v1/users', 'POST /v1/users', 'POST /v1/users/:user/role', 'DELETE /v1/users/:user'],
   account: ['GET /v1/account', 'GET /v1/sessions', 'GET /v1/tokens', 'DELETE /v1/sessions'],
 };

@@ -36,6 +36,7 @@ const rolesOfPages: Readonly<Record<Place['page'], readonly Role[]>> = {
   coordinator: readers,
   'new-task': scientists,
   users: administrators,
+  settings: administrators,
 };
 
 const plurals: Readonly<Record<Role, string>> = {

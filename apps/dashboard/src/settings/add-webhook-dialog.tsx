@@ -1,0 +1,101 @@
+/** A new address that is told of alerts; its secret is shown once. */
+import { Alert, Button, Checkbox, Stack, Text, TextInput } from '@mantine/core';
+import { useState, type SyntheticEvent } from 'react';
+import { command } from '../api/client.ts';
+import { live } from '../api/live.ts';
+import { useRun } from '../common/action-button.tsx';
+import { CopyText } from '../common/copy-text.tsx';
+import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { alertKinds, newWebhookSchema, type NewWebhook } from './webhook-schemas.ts';
+
+const addressLengthMax = 512;
+
+function Secret({ made, onClose }: { readonly made: NewWebhook; readonly onClose: () => void }) {
+  return (
+    <>
+      <Text size="sm">
+        Keep this secret where {made.webhook.url} runs: with it the receiver checks that what it is
+        told comes from this coordinator. It is <b>shown only now</b>.
+      </Text>
+      <CopyText name="Secret of the webhook" text={made.secret} />
+      <DialogButtons>
+        <Button onClick={onClose}>I have kept it</Button>
+      </DialogButtons>
+    </>
+  );
+}
+
+function KindBoxes(props: {
+  readonly kinds: readonly string[];
+  readonly onChange: (kinds: readonly string[]) => void;
+}) {
+  const { kinds, onChange } = props;
+  return (
+    <Checkbox.Group
+      label="Told when"
+      value={[...kinds]}
+      onChange={(chosen) => {
+        onChange(chosen);
+      }}
+    >
+      <Stack gap="xs" mt="xs">
+        {Object.entries(alertKinds).map(([kind, text]) => (
+          <Checkbox key={kind} value={kind} label={text} />
+        ))}
+      </Stack>
+    </Checkbox.Group>
+  );
+}
+
+/** Make a webhook. */
+export function AddWebhookDialog({ onClose }: { readonly onClose: () => void }) {
+  const [url, setUrl] = useState('');
+  const [kinds, setKinds] = useState<readonly string[]>(Object.keys(alertKinds));
+  const [made, setMade] = useState<NewWebhook>();
+  const { isBusy, failure, run } = useRun();
+  const submit = (event: SyntheticEvent): void => {
+    event.preventDefault();
+    run(async () => {
+      const body = { url: url.trim(), kinds };
+      setMade(await command('POST', '/v1/webhooks', newWebhookSchema, body));
+      live.look();
+    });
+  };
+  if (made !== undefined) {
+    return (
+      <Dialog title="The secret of the webhook" onClose={onClose}>
+        <Secret made={made} onClose={onClose} />
+      </Dialog>
+    );
+  }
+  return (
+    <Dialog title="Add a webhook" onClose={onClose}>
+      <form onSubmit={submit}>
+        <Stack gap="md">
+          <TextInput
+            label="Address"
+            description="https, or http to the coordinator's own machine. It is told at once of what holds now."
+            required
+            maxLength={addressLengthMax}
+            value={url}
+            onChange={(event) => setUrl(event.currentTarget.value)}
+          />
+          <KindBoxes kinds={kinds} onChange={setKinds} />
+          {failure !== undefined && <Alert color="red">{failure}</Alert>}
+          <DialogButtons>
+            <Button variant="default" onClick={onClose}>
+              Do nothing
+            </Button>
+            <Button
+              type="submit"
+              loading={isBusy}
+              disabled={url.trim() === '' || kinds.length === 0}
+            >
+              Add it
+            </Button>
+          </DialogButtons>
+        </Stack>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,119 @@
+/** The page of settings: a webhook is made, tested and removed on it, at both widths. */
+import type { Browser, Locator, Page } from 'playwright-core';
+import { Harness } from '../../apps/coordinator/src/testing/harness.ts';
+import { People } from '../../apps/coordinator/src/testing/people.ts';
+import { answerStatus, Receiver } from '../../apps/coordinator/src/testing/receiver.ts';
+import { userRoutes } from '../../apps/coordinator/src/users/users.contract.ts';
+import { launchChromium, WatchedPage, type viewports } from './browser.ts';
+
+const setupMs = 300_000;
+/** Two busy cores are slow. */
+const testMs = 240_000;
+
+let harness: Harness;
+let receiver: Receiver;
+let browser: Browser;
+beforeAll(async () => {
+  receiver = await Receiver.start();
+  harness = await Harness.start();
+  browser = await launchChromium();
+}, setupMs);
+afterAll(async () => {
+  await browser.close();
+  await harness.stop();
+  await receiver.stop();
+}, setupMs);
+
+const headingOf = (page: Page, name: string): Locator =>
+  page.getByRole('heading', { level: 1, name, exact: true });
+
+async function expectSound(watched: WatchedPage): Promise<void> {
+  expect(await watched.isTooWide()).toBe(false);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await watched.page.emulateMedia({ colorScheme });
+    await watched.page.locator(`html[data-mantine-color-scheme="${colorScheme}"]`).waitFor();
+    expect(await watched.seriousFindings()).toEqual([]);
+  }
+  expect(await watched.violations()).toEqual([]);
+  expect(watched.errors).toEqual([]);
+}
+
+async function signedIn(viewport: keyof typeof viewports): Promise<WatchedPage> {
+  const watched = await WatchedPage.open(browser, viewport);
+  const { method, path, response } = userRoutes.createLink;
+  const { url } = response.parse(await harness.request(method, path, {}));
+  await watched.page.goto(url);
+  await headingOf(watched.page, 'Overview').waitFor();
+  return watched;
+}
+
+test.each(['desk', 'phone'] as const)(
+  'on a %s a webhook is made, tested and removed, its secret shown once',
+  async (viewport) => {
+    const watched = await signedIn(viewport);
+    const { page } = watched;
+    const url = `${receiver.url}/${viewport}`;
+    await page.goto(`${harness.coordinator.url}/#/coordinator`);
+    await page.getByRole('link', { name: 'Webhooks' }).click();
+    await headingOf(page, 'Settings').waitFor();
+    await page.getByText('No address is told of alerts yet.').waitFor();
+    await expectSound(watched);
+
+    await page.getByRole('button', { name: 'Add a webhook' }).press('Enter');
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('textbox', { name: 'Address' }).fill('http://alerts.example/');
+    await dialog.getByRole('checkbox', { name: 'the disk is low' }).press('Space');
+    await dialog.getByRole('button', { name: 'Add it' }).press('Enter');
+    await dialog.getByText('expected https').waitFor();
+    watched.errors.length = 0; // Chromium writes a refusal into the console
+    await dialog.getByRole('textbox', { name: 'Address' }).fill(url);
+    await expectSound(watched);
+    await page.keyboard.press('Enter');
+    const secret = await dialog.getByLabel('Secret of the webhook', { exact: true }).textContent();
+    expect(secret).toMatch(/^whsec_/);
+    await expectSound(watched);
+    await dialog.getByRole('button', { name: 'I have kept it' }).press('Enter');
+
+    const panel = page.getByRole('region', { name: url });
+    await panel.getByText('It was told nothing yet.').waitFor();
+    await panel
+      .getByText("a site is silent; a round was abandoned; a site's keys are old")
+      .waitFor();
+    await panel.getByRole('button', { name: `Send a test to ${url}` }).press('Enter');
+    const deliveries = panel.getByRole('table', { name: `Deliveries to ${url}` });
+    await deliveries.getByText('delivered').waitFor();
+    receiver.answer = answerStatus(503);
+    await panel.getByRole('button', { name: `Send a test to ${url}` }).press('Enter');
+    await deliveries.getByText('503').waitFor();
+    receiver.answer = answerStatus(204);
+    expect(receiver.received.filter(({ path }) => path === `/${viewport}`)).toHaveLength(2);
+    await expectSound(watched);
+    expect(await page.content()).not.toContain(secret ?? 'whsec_');
+
+    await panel.getByRole('button', { name: `Remove ${url}` }).press('Enter');
+    await page.getByRole('button', { name: 'Remove it' }).press('Enter');
+    await page.getByText('No address is told of alerts yet.').waitFor();
+    await expectSound(watched);
+    await watched.close();
+  },
+  testMs,
+);
+
+test(
+  'whoever is no administrator is told so, and asks the coordinator for nothing',
+  async () => {
+    const cookie = await new People(harness).join('vera', 'viewer');
+    const watched = await WatchedPage.open(browser, 'desk');
+    const { page } = watched;
+    const [name = '', value = ''] = cookie.split(';')[0]?.split('=') ?? [];
+    await page.context().addCookies([{ name, value, url: harness.coordinator.url }]);
+    await page.goto(`${harness.coordinator.url}/#/settings`);
+    await headingOf(page, 'This page is not open to you').waitFor();
+    await page.goto(`${harness.coordinator.url}/#/coordinator`);
+    await page.getByText('Room on the disk').waitFor();
+    expect(await page.getByRole('link', { name: 'Webhooks' }).count()).toBe(0);
+    await expectSound(watched);
+    await watched.close();
+  },
+  testMs,
+);
