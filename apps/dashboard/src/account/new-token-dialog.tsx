@@ -1,5 +1,5 @@
 /** A new API token: what it is for, what it may do, how long; its secret is shown once. */
-import { Alert, Button, Checkbox, NativeSelect, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Checkbox, NativeSelect, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
 import { live } from '../api/live.ts';
@@ -7,6 +7,7 @@ import { newTokenSchema } from '../api/people-schemas.ts';
 import { useRun } from '../common/action-button.tsx';
 import { CopyText } from '../common/copy-text.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 
 const scopes = [
   { scope: 'read', text: 'sites, tasks, rounds, versions, adapters, evaluations, operations' },
@@ -101,23 +102,13 @@ export function NewTokenDialog({ onClose }: { readonly onClose: () => void }) {
               value={String(dayCount)}
               onChange={(event) => setDayCount(Number(event.currentTarget.value))}
             />
-            {failure !== undefined && (
-              <Alert color="red" role="alert">
-                {failure}
-              </Alert>
-            )}
-            <DialogButtons>
-              <Button variant="default" onClick={onClose}>
-                Do nothing
-              </Button>
-              <Button
-                type="submit"
-                loading={isBusy}
-                disabled={name.trim() === '' || chosen.length === 0}
-              >
-                Make the token
-              </Button>
-            </DialogButtons>
+            <FormEnd
+              failure={failure}
+              isBusy={isBusy}
+              isReady={name.trim() !== '' && chosen.length > 0}
+              verb="Make the token"
+              onCancel={onClose}
+            />
           </Stack>
         </form>
       )}

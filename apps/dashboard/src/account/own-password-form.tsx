@@ -1,9 +1,10 @@
 /** A person's own new password: every session of the account ends, and this page goes on with a new one. */
-import { Alert, Button, Group, PasswordInput, Stack } from '@mantine/core';
+import { PasswordInput, Stack } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { useRun } from '../common/action-button.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 import { announce } from '../common/notice.tsx';
 import { changeSession } from '../session/session.ts';
 import { confirmationFailure } from '../session/sign-in-texts.ts';
@@ -78,25 +79,13 @@ export function OwnPasswordForm(props: {
           value={repeated}
           onChange={setRepeated}
         />
-        {failure !== undefined && (
-          <Alert color="red" role="alert">
-            {failure}
-          </Alert>
-        )}
-        <Group justify="flex-end" gap="xs">
-          {onCancel !== undefined && (
-            <Button variant="default" onClick={onCancel}>
-              Do nothing
-            </Button>
-          )}
-          <Button
-            type="submit"
-            loading={isBusy}
-            disabled={current === '' || !isWholePassword(password, repeated)}
-          >
-            Change the password
-          </Button>
-        </Group>
+        <FormEnd
+          failure={failure}
+          isBusy={isBusy}
+          isReady={current !== '' && isWholePassword(password, repeated)}
+          verb="Change the password"
+          onCancel={onCancel}
+        />
       </Stack>
     </form>
   );

@@ -1,16 +1,18 @@
 /** The second factor of whoever is signed in: set up, removed, recovery codes made anew. */
-import { Alert, Button, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type ReactNode, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { recoveryCodesSchema, type Account } from '../api/people-schemas.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { useRun } from '../common/action-button.tsx';
-import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { Dialog } from '../common/dialog.tsx';
 import { Facts } from '../common/facts.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 import { announce } from '../common/notice.tsx';
 import { Panel } from '../common/panel.tsx';
 import { confirmationFailure } from '../session/sign-in-texts.ts';
+import { PresentPassword } from './present-password.tsx';
 import { RecoveryCodes } from './recovery-codes.tsx';
 import { SecondFactorSetup } from './second-factor-setup.tsx';
 
@@ -33,14 +35,7 @@ function ConfirmForm(props: {
     <form onSubmit={submit}>
       <Stack gap="md">
         <Text size="sm">{props.explanation}</Text>
-        <PasswordInput
-          label="Present password"
-          autoComplete="current-password"
-          required
-          maxLength={256}
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-        />
+        <PresentPassword value={password} onChange={setPassword} />
         <TextInput
           label="Code"
           description="Of the authenticator, or a recovery code."
@@ -50,24 +45,14 @@ function ConfirmForm(props: {
           value={code}
           onChange={(event) => setCode(event.currentTarget.value)}
         />
-        {failure !== undefined && (
-          <Alert color="red" role="alert">
-            {failure}
-          </Alert>
-        )}
-        <DialogButtons>
-          <Button variant="default" onClick={props.onCancel}>
-            Do nothing
-          </Button>
-          <Button
-            type="submit"
-            loading={isBusy}
-            disabled={password === '' || code.trim().length < 6}
-            {...(props.isGrave === true ? { color: 'red.9' } : {})}
-          >
-            {props.verb}
-          </Button>
-        </DialogButtons>
+        <FormEnd
+          failure={failure}
+          isBusy={isBusy}
+          isReady={password !== '' && code.trim().length >= 6}
+          verb={props.verb}
+          isGrave={props.isGrave === true}
+          onCancel={props.onCancel}
+        />
       </Stack>
     </form>
   );

@@ -1,5 +1,5 @@
 /** A second factor, step by step: the password, the secret in an authenticator, a code of it, recovery codes. */
-import { Alert, Anchor, Button, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
+import { Anchor, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
 import {
@@ -9,29 +9,12 @@ import {
 } from '../api/people-schemas.ts';
 import { useRun } from '../common/action-button.tsx';
 import { CopyText } from '../common/copy-text.tsx';
-import { DialogButtons } from '../common/dialog.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 import { confirmationFailure } from '../session/sign-in-texts.ts';
+import { PresentPassword } from './present-password.tsx';
 import { RecoveryCodes } from './recovery-codes.tsx';
 
 const path = '/v1/account/second-factor';
-
-function Cancel({ onCancel }: { readonly onCancel: (() => void) | undefined }) {
-  if (onCancel === undefined) return null;
-  return (
-    <Button variant="default" onClick={onCancel}>
-      Do nothing
-    </Button>
-  );
-}
-
-function Failure({ text }: { readonly text: string | undefined }) {
-  if (text === undefined) return null;
-  return (
-    <Alert color="red" role="alert">
-      {text}
-    </Alert>
-  );
-}
 
 function PasswordStep(props: {
   readonly onMade: (authenticator: Authenticator) => void;
@@ -50,21 +33,14 @@ function PasswordStep(props: {
           You need an authenticator: an application on your telephone, or a manager of passwords
           that makes codes by time.
         </Text>
-        <PasswordInput
-          label="Present password"
-          autoComplete="current-password"
-          required
-          maxLength={256}
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
+        <PresentPassword value={password} onChange={setPassword} />
+        <FormEnd
+          failure={failure}
+          isBusy={isBusy}
+          isReady={password !== ''}
+          verb="Make the secret"
+          onCancel={props.onCancel}
         />
-        <Failure text={failure} />
-        <DialogButtons>
-          <Cancel onCancel={props.onCancel} />
-          <Button type="submit" loading={isBusy} disabled={password === ''}>
-            Make the secret
-          </Button>
-        </DialogButtons>
       </Stack>
     </form>
   );
@@ -107,13 +83,13 @@ function CodeStep(props: {
           value={code}
           onChange={(event) => setCode(event.currentTarget.value)}
         />
-        <Failure text={failure} />
-        <DialogButtons>
-          <Cancel onCancel={props.onCancel} />
-          <Button type="submit" loading={isBusy} disabled={code.replace(/\s/g, '').length < 6}>
-            Confirm it
-          </Button>
-        </DialogButtons>
+        <FormEnd
+          failure={failure}
+          isBusy={isBusy}
+          isReady={code.replace(/\s/g, '').length >= 6}
+          verb="Confirm it"
+          onCancel={props.onCancel}
+        />
       </Stack>
     </form>
   );

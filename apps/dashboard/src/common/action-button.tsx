@@ -1,9 +1,10 @@
 /** A button for something that changes the federation: it asks first, in a window that says what will happen. */
-import { Alert, Button, Stack, Text, Textarea } from '@mantine/core';
+import { Button, Stack, Text, Textarea } from '@mantine/core';
 import { useState, type ReactNode, type SyntheticEvent } from 'react';
 import { ApiError } from '../api/client.ts';
 import { live } from '../api/live.ts';
-import { Dialog, DialogButtons } from './dialog.tsx';
+import { Dialog } from './dialog.tsx';
+import { FormEnd } from './form-end.tsx';
 import { announce } from './notice.tsx';
 
 const reasonMax = 500;
@@ -84,24 +85,14 @@ function ActionDialog(props: { readonly action: Action; readonly onClose: () => 
               onChange={(event) => setReason(event.currentTarget.value)}
             />
           )}
-          {failure !== undefined && (
-            <Alert color="red" role="alert">
-              {failure}
-            </Alert>
-          )}
-          <DialogButtons>
-            <Button variant="default" onClick={onClose}>
-              Do nothing
-            </Button>
-            <Button
-              type="submit"
-              loading={isBusy}
-              disabled={action.reason === 'required' && reason.trim() === ''}
-              {...(action.isGrave === true ? { color: 'red.9' } : {})}
-            >
-              {action.verb}
-            </Button>
-          </DialogButtons>
+          <FormEnd
+            failure={failure}
+            isBusy={isBusy}
+            isReady={action.reason !== 'required' || reason.trim() !== ''}
+            verb={action.verb}
+            isGrave={action.isGrave === true}
+            onCancel={onClose}
+          />
         </Stack>
       </form>
     </Dialog>

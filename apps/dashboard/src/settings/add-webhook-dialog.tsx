@@ -1,11 +1,12 @@
 /** A new address that is told of alerts; its secret is shown once. */
-import { Alert, Button, Checkbox, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Checkbox, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { useRun } from '../common/action-button.tsx';
 import { CopyText } from '../common/copy-text.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 import { alertKinds, newWebhookSchema, type NewWebhook } from './webhook-schemas.ts';
 
 const addressLengthMax = 512;
@@ -81,19 +82,13 @@ export function AddWebhookDialog({ onClose }: { readonly onClose: () => void }) 
             onChange={(event) => setUrl(event.currentTarget.value)}
           />
           <KindBoxes kinds={kinds} onChange={setKinds} />
-          {failure !== undefined && <Alert color="red">{failure}</Alert>}
-          <DialogButtons>
-            <Button variant="default" onClick={onClose}>
-              Do nothing
-            </Button>
-            <Button
-              type="submit"
-              loading={isBusy}
-              disabled={url.trim() === '' || kinds.length === 0}
-            >
-              Add it
-            </Button>
-          </DialogButtons>
+          <FormEnd
+            failure={failure}
+            isBusy={isBusy}
+            isReady={url.trim() !== '' && kinds.length > 0}
+            verb="Add it"
+            onCancel={onClose}
+          />
         </Stack>
       </form>
     </Dialog>

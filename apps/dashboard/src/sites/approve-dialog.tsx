@@ -1,11 +1,12 @@
 /** Approval of a site: only with the whole fingerprint, as somebody at the site has read it out. */
-import { Alert, Button, Stack, Text, Textarea } from '@mantine/core';
+import { Stack, Text, Textarea } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { useRun } from '../common/action-button.tsx';
-import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { Dialog } from '../common/dialog.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 import { announce } from '../common/notice.tsx';
 import { compareFingerprint, type Comparison } from './fingerprint.ts';
 import { sitePath } from './site-path.ts';
@@ -60,15 +61,13 @@ export function ApproveDialog(props: {
           <Text size="sm" role="status">
             {comparison === 'differs' ? '' : comparisonText[comparison]}
           </Text>
-          {failure !== undefined && <Alert color="red">{failure}</Alert>}
-          <DialogButtons>
-            <Button variant="default" onClick={onClose}>
-              Do nothing
-            </Button>
-            <Button type="submit" loading={isBusy} disabled={comparison !== 'same'}>
-              Approve it
-            </Button>
-          </DialogButtons>
+          <FormEnd
+            failure={failure}
+            isBusy={isBusy}
+            isReady={comparison === 'same'}
+            verb="Approve it"
+            onCancel={onClose}
+          />
         </Stack>
       </form>
     </Dialog>

@@ -1,13 +1,14 @@
 /** An invitation: the one-time code of a site, shown once, with what is to be done there. */
-import { Alert, Button, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
-import { live } from '../api/live.ts';
 import { invitationSchema, type Invitation } from '../api/detail-schemas.ts';
+import { live } from '../api/live.ts';
 import { useRun } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
 import { CopyText } from '../common/copy-text.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 import { sitePath } from './site-path.ts';
 
 /** Where agents reach the coordinator, as far as this page knows. */
@@ -94,15 +95,13 @@ export function InviteDialog(props: { readonly site?: string; readonly onClose: 
               value={url}
               onChange={(event) => setUrl(event.currentTarget.value)}
             />
-            {failure !== undefined && <Alert color="red">{failure}</Alert>}
-            <DialogButtons>
-              <Button variant="default" onClick={onClose}>
-                Do nothing
-              </Button>
-              <Button type="submit" loading={isBusy} disabled={site.trim() === ''}>
-                Make the code
-              </Button>
-            </DialogButtons>
+            <FormEnd
+              failure={failure}
+              isBusy={isBusy}
+              isReady={site.trim() !== ''}
+              verb="Make the code"
+              onCancel={onClose}
+            />
           </Stack>
         </form>
       )}

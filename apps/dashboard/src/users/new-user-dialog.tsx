@@ -1,11 +1,12 @@
 /** A new account, with a temporary password that is shown once. */
-import { Alert, Button, Stack, TextInput } from '@mantine/core';
+import { Stack, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { command } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { newPasswordSchema } from '../api/people-schemas.ts';
 import { useRun } from '../common/action-button.tsx';
-import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { Dialog } from '../common/dialog.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 import { bodyOfStanding, isWholeStanding, RoleFields, type Standing } from './role-fields.tsx';
 import { TemporaryPassword } from './temporary-password.tsx';
 
@@ -47,23 +48,13 @@ export function NewUserDialog({ onClose }: { readonly onClose: () => void }) {
               onChange={(event) => setName(event.currentTarget.value)}
             />
             <RoleFields standing={standing} onChange={setStanding} />
-            {failure !== undefined && (
-              <Alert color="red" role="alert">
-                {failure}
-              </Alert>
-            )}
-            <DialogButtons>
-              <Button variant="default" onClick={onClose}>
-                Do nothing
-              </Button>
-              <Button
-                type="submit"
-                loading={isBusy}
-                disabled={user.length < 2 || !isWholeStanding(standing)}
-              >
-                Make the account
-              </Button>
-            </DialogButtons>
+            <FormEnd
+              failure={failure}
+              isBusy={isBusy}
+              isReady={user.length >= 2 && isWholeStanding(standing)}
+              verb="Make the account"
+              onCancel={onClose}
+            />
           </Stack>
         </form>
       )}

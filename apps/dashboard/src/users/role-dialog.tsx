@@ -1,10 +1,11 @@
 /** Another role for somebody. */
-import { Alert, Button, Stack, Text } from '@mantine/core';
+import { Stack, Text } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
 import { live } from '../api/live.ts';
 import { userSchema, type User } from '../api/people-schemas.ts';
 import { useRun } from '../common/action-button.tsx';
-import { Dialog, DialogButtons } from '../common/dialog.tsx';
+import { Dialog } from '../common/dialog.tsx';
+import { FormEnd } from '../common/form-end.tsx';
 import { announce } from '../common/notice.tsx';
 import { bodyOfStanding, isWholeStanding, RoleFields, type Standing } from './role-fields.tsx';
 import { changeUser } from './user-commands.ts';
@@ -35,19 +36,13 @@ export function RoleDialog(props: {
             Sessions of the account end at once; API tokens can do what the new role can.
           </Text>
           <RoleFields standing={standing} onChange={setStanding} />
-          {failure !== undefined && (
-            <Alert color="red" role="alert">
-              {failure}
-            </Alert>
-          )}
-          <DialogButtons>
-            <Button variant="default" onClick={onClose}>
-              Do nothing
-            </Button>
-            <Button type="submit" loading={isBusy} disabled={!isWholeStanding(standing)}>
-              Change the role
-            </Button>
-          </DialogButtons>
+          <FormEnd
+            failure={failure}
+            isBusy={isBusy}
+            isReady={isWholeStanding(standing)}
+            verb="Change the role"
+            onCancel={onClose}
+          />
         </Stack>
       </form>
     </Dialog>
