@@ -38,8 +38,8 @@ const recoveryCodes = z.strictObject({
   recoveryCodes: z.array(z.string()).length(recoveryCodesCount),
 });
 
-/** Of everybody, about themselves. */
-const own = { roles: readRoles, forSteward: ownAnswer } as const;
+/** Of everybody, about themselves; behind the administrator's token there is no account. */
+const own = { roles: readRoles, forSteward: ownAnswer, refusals: ['NOT_FOUND'] } as const;
 const withCode = z.strictObject({ password: passwordSchema, code: codeSchema });
 
 /** REST routes of the second factor. */

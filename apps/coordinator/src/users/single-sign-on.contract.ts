@@ -47,7 +47,7 @@ export const singleSignOnRoutes = {
     params: providerParams,
     // What a provider adds is its own affair; what counts is checked against what was sent.
     query: z
-      .object({ state: text.exactOptional().describe('What was sent there.') })
+      .object({ state: z.string().max(256).exactOptional().describe('What was sent there.') })
       .catchall(text),
     response: nothing,
     status: 303,

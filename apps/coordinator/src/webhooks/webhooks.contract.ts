@@ -160,11 +160,7 @@ export const webhookRoutes = {
     scope,
     params: webhookParams,
     query: z.strictObject({
-      before: pathNumber(
-        1,
-        Number.MAX_SAFE_INTEGER,
-        'Deliveries before this one alone.',
-      ).optional(),
+      before: pathNumber(1, 1e15, 'Deliveries before this one alone.').optional(),
       limit: pathNumber(1, 200, 'Deliveries at most; 50 where left out.').optional(),
     }),
     response: z.strictObject({ deliveries: z.array(deliveryViewSchema), hasMore: z.boolean() }),
