@@ -61,6 +61,7 @@ export class FailureRun {
   #federation: SmallFederation | null = null;
   #rounds = 0;
   #restarts = 0;
+  #failedSinceRestart = 0;
   #abandoned = 0;
 
   constructor(options: FailureOptions) {
@@ -74,7 +75,7 @@ export class FailureRun {
       const { from, count } = this.#options.part ?? { from: 0, count: planned.length };
       for (const [at, plan] of planned.slice(from, from + count).entries()) {
         this.#options.onProgress?.(from + at, planned.length);
-        await this.#fail(plan, from + at);
+        await this.#fail(plan);
       }
       return {
         calls: calls.length,
@@ -122,10 +123,8 @@ export class FailureRun {
       });
   }
 
-  #fail(planned: Planned, done: number): Promise<void> {
-    return this.#options.scenario === 'round'
-      ? this.#failRound(planned, done)
-      : this.#failStart(planned);
+  #fail(planned: Planned): Promise<void> {
+    return this.#options.scenario === 'round' ? this.#failRound(planned) : this.#failStart(planned);
   }
 
   /** A call of a stop or a start fails: the start fails by name, or not at all, and the next one goes on with the round. */
@@ -159,16 +158,14 @@ export class FailureRun {
     }
   }
 
-  async #failRound({ call, failure }: Planned, done: number): Promise<void> {
-    const { restartEvery } = this.#options;
-    const isRestarted = restartEvery > 0 && done % restartEvery === restartEvery - 1;
+  async #failRound({ call, failure }: Planned): Promise<void> {
     const hits: CountedCall[] = [];
     let restarting: Promise<void> = Promise.resolve();
     try {
       await this.#round((federation) => {
         void federation.calls.arm({ call, failure }).then((fired) => {
           hits.push(fired);
-          if (!isRestarted) return;
+          if (!this.#isRestartDue()) return;
           this.#restarts += 1;
           restarting = federation.restart();
           restarting.catch((error: unknown) =>
@@ -182,6 +179,15 @@ export class FailureRun {
       return;
     }
     if (hits.length > 0) this.#failed.set(failure, (this.#failed.get(failure) ?? 0) + 1);
+  }
+
+  /** What a look of the background does is not in every round, so that failures are counted and not those that were planned. */
+  #isRestartDue(): boolean {
+    const { restartEvery } = this.#options;
+    this.#failedSinceRestart += 1;
+    if (restartEvery === 0 || this.#failedSinceRestart < restartEvery) return false;
+    this.#failedSinceRestart = 0;
+    return true;
   }
 
   async #note(error: unknown, call: CountedCall, failure: Failure): Promise<void> {
