@@ -9,7 +9,8 @@ const longFigures = [
   ['first-round'],
   ['gratings'],
   ['methods', '--part', 'nano'],
-  ['methods', '--part', 'images'],
+  ['methods', '--part', 'breast-ultrasound'],
+  ['methods', '--part', 'chest-xray'],
 ];
 const longSimulations = [[], ['--planted']];
 const failingCalls = ['pglite', 'postgresql'].flatMap((database) =>
