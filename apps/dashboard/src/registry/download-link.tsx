@@ -7,7 +7,7 @@ import { useMay } from '../session/access.ts';
 export function DownloadLink(props: {
   readonly task: string;
   readonly version: number;
-  /** What the link says, and what it is called. */
+  /** What the link says, and what it is called, which has to begin with that. */
   readonly label?: string;
   readonly name?: string;
   /** Of the route, e.g. `format=peft`. */
@@ -40,12 +40,12 @@ export function DownloadLink(props: {
 const otherFormats = [
   {
     label: 'For PEFT',
-    what: 'for Hugging Face PEFT (tar of its two files)',
+    what: 'a tar of the two files of Hugging Face PEFT',
     query: 'format=peft',
   },
   {
     label: 'For MeLo code, without head bias',
-    what: 'for the official MeLo code, whose format cannot hold the bias of the head',
+    what: "the official code's format, which cannot hold the bias of the head",
     query: 'format=official&dropHeadBias=true',
   },
 ] as const;
@@ -67,7 +67,7 @@ export function DownloadLinks({
           task={task}
           version={version}
           label={label}
-          name={`Download version ${version} of ${task} ${what}`}
+          name={`${label}: version ${version} of ${task}, ${what}`}
           query={query}
         />
       ))}
