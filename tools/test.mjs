@@ -13,9 +13,10 @@ import {
 } from './support/jest.mjs';
 import { runMain, say } from './support/process.mjs';
 
+// Half of what unit tests do is waiting, so that two run at once on two cores as well; a worker that has grown is replaced.
 // The engine's native threads and the real processes of e2e want the machine to themselves.
 const projects = [
-  { name: 'unit', jestArguments: [] },
+  { name: 'unit', jestArguments: ['--maxWorkers=2', '--workerIdleMemoryLimit=1500MB'] },
   { name: 'engine', jestArguments: ['--maxWorkers=1'] },
   { name: 'e2e', jestArguments: ['--runInBand'] },
 ];
