@@ -1,12 +1,9 @@
 /** `npm run failures`: every call of one round fails once; `-- --help` says what it takes. */
-import { mkdtempSync, readFileSync, rmSync, existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureBuilt } from './build.mjs';
-import { runJestProject } from './support/jest.mjs';
 import { withPostgres } from './support/postgres.mjs';
 import { isStartedAs, runMain } from './support/process.mjs';
+import { reportedCommand, reportOfProject, wholeNumber } from './support/reported-run.mjs';
 
 const usage = `Usage: npm run failures -- [options]
 
@@ -25,8 +22,6 @@ the round must end cleanly, with nothing lost that was acknowledged.
 
 Exit codes: 0 nothing was broken, 1 otherwise, 2 wrong usage.
 `;
-const exitCodes = { ok: 0, broken: 1, usage: 2 };
-const limitMinutes = 180;
 /** Failures in one process: every coordinator with the embedded database takes memory that it never gives back. */
 const failuresPerProcess = 150;
 
@@ -58,12 +53,6 @@ function readOptions(scriptArguments) {
   return { database, scenario, every, restartEvery, ways, only, json, help };
 }
 
-function wholeNumber(option, text, least) {
-  const number = Number(text);
-  if (Number.isSafeInteger(number) && number >= least) return number;
-  throw new Error(`${option}: expected a whole number from ${least} on, got ${text}`);
-}
-
 /** Run on one database and return the report; null where the run itself failed. */
 async function runFailures({ database, json: _json, help: _help, ...options }) {
   await ensureBuilt();
@@ -83,19 +72,13 @@ async function runParts(options, url) {
 }
 
 async function runPart(options, url) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'melo-failures-'));
-  const reportFile = path.join(folder, 'report.json');
-  try {
-    const { failed } = await runJestProject('failures', {
-      environment: { MELO_FAILURES: JSON.stringify({ ...options, reportFile }), DATABASE_URL: url },
-      limitMinutes,
-    });
-    if (!existsSync(reportFile)) return null;
-    // Whatever went wrong beside the rules, a rejection that nobody handled for one, fails the run too.
-    return { ...JSON.parse(readFileSync(reportFile, 'utf8')), isWhole: failed === 0 };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const environment = { DATABASE_URL: url };
+  const ran = await reportOfProject('failures', {
+    variable: 'MELO_FAILURES',
+    options,
+    environment,
+  });
+  return ran === null ? null : { ...ran.report, isWhole: ran.isPassed };
 }
 
 function added(left, right) {
@@ -122,23 +105,12 @@ function describeFailures({ database, calls, failed, restarts, abandoned, violat
 }
 
 /** The command itself; returns its exit status. */
-export async function failuresCommand(scriptArguments) {
-  let options;
-  try {
-    options = readOptions(scriptArguments);
-  } catch (error) {
-    process.stderr.write(`${error.message}\n${usage}`);
-    return exitCodes.usage;
-  }
-  if (options.help) {
-    process.stdout.write(usage);
-    return exitCodes.ok;
-  }
-  const report = await runFailures(options);
-  if (report === null) return exitCodes.broken;
-  process.stdout.write(`${describeFailures(report)}\n`);
-  if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
-  return report.isWhole && report.violations.length === 0 ? exitCodes.ok : exitCodes.broken;
+export function failuresCommand(scriptArguments) {
+  const command = {
+    ...{ usage, readOptions, run: runFailures, describe: describeFailures },
+    isClean: ({ isWhole, violations }) => isWhole && violations.length === 0,
+  };
+  return reportedCommand(command, scriptArguments);
 }
 
 if (isStartedAs(import.meta.url)) await runMain(failuresCommand);

@@ -8,12 +8,14 @@ import { Input, Route } from '../common/route.ts';
 import { apiRoutes } from './api.contract.ts';
 import { openApiDocument } from './document.ts';
 
-const document = openApiDocument({ routes, areas, version: packageVersion });
+/** Made when it is first asked for: a start after a crash has no time for it. */
+let document: ReturnType<typeof openApiDocument> | undefined;
 
 @Controller()
 export class ApiController {
   @Route(apiRoutes.openapi)
   openapi(): RouteOutput<typeof apiRoutes.openapi> {
+    document ??= openApiDocument({ routes, areas, version: packageVersion });
     return document;
   }
 
