@@ -6,38 +6,31 @@
  * machine meets both. `fedavg.ratio` is how many times our FedAvg goes into NumPy's average, medians of all turns.
  */
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { layoutOfSize } from './aggregate/adapters.ts';
 import { turnSchema, type Turn } from './aggregate/messages.ts';
 import { measuredPlans } from './aggregate/plans.ts';
 import { median } from './round/median.ts';
+import { readCommandLine } from './support/command-line.ts';
 import { Side } from './train-step/side.ts';
 
 const timeoutMs = 600_000;
 const numpyWays = ['average', 'accumulate', 'single'] as const;
 
 const count = (maximum: number) => z.coerce.number().int().min(1).max(maximum);
-const optionsSchema = z.strictObject({
-  sites: count(1000).default(50),
-  params: count(100_000_000).default(1_277_952),
-  pairs: count(100).default(7),
-  json: z.boolean().default(false),
-});
-type Options = z.infer<typeof optionsSchema>;
-
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      sites: { type: 'string' },
-      params: { type: 'string' },
-      pairs: { type: 'string' },
-      json: { type: 'boolean' },
-    },
-  });
-  return optionsSchema.parse(values);
-}
+const command = {
+  name: 'aggregate',
+  about: `Seconds and memory of every aggregation method beside NumPy's plain weighted mean of as many updates of the same size.
+Progress goes to standard error.`,
+  options: z.strictObject({
+    sites: count(1000).default(50).describe('updates'),
+    params: count(100_000_000).default(1_277_952).describe('numbers of A and B in each, about'),
+    pairs: count(100).default(7).describe('how often FedAvg and NumPy take turns'),
+    json: z.boolean().default(false).describe('the figures as one line of JSON'),
+  }),
+};
+type Options = z.infer<typeof command.options>;
 
 const say = (text: string): void => void process.stderr.write(`aggregate: ${text}\n`);
 const round4 = (value: number): number => Math.round(value * 10_000) / 10_000;
@@ -116,7 +109,7 @@ async function measurePairs(options: Options, size: number) {
 }
 
 async function main(): Promise<void> {
-  const options = readOptions();
+  const options = readCommandLine(command);
   const { size } = layoutOfSize(options.params);
   const { fedavg, numpy } = await measurePairs(options, size);
   const methods: Record<string, object> = {};

@@ -7,14 +7,13 @@
  */
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { adapterSpecification, initialAdapter } from '#core/adapter';
-import { backboneSizes } from '#core/backbone';
 import { createEngine, loadBackbone, type Batch, type EngineModel } from '#core/engine';
 import { seededRng } from '#core/rng';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { median } from './round/median.ts';
+import { backboneOption, readCommandLine } from './support/command-line.ts';
 import { writeRandomBackbone } from './train-step/random-weights.ts';
 import { shapeOf } from './train-step/shapes.ts';
 
@@ -26,32 +25,19 @@ const turnSeconds = 1;
 const stepsMax = 20;
 
 const count = (maximum: number) => z.coerce.number().int().min(1).max(maximum);
-const optionsSchema = z.strictObject({
-  backbone: z
-    .string()
-    .refine((name) => Object.hasOwn(backboneSizes, name), {
-      message: `expected one of ${Object.keys(backboneSizes).join(', ')}`,
-    })
-    .default('vit_tiny'),
-  pairs: count(100).default(5),
-  batch: count(256).default(8),
-  threads: count(256).default(2),
-  json: z.boolean().default(false),
-});
-type Options = z.infer<typeof optionsSchema>;
-
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      backbone: { type: 'string' },
-      pairs: { type: 'string' },
-      batch: { type: 'string' },
-      threads: { type: 'string' },
-      json: { type: 'boolean' },
-    },
-  });
-  return optionsSchema.parse(values);
-}
+const command = {
+  name: 'dp-step',
+  about: `What bounding the gradient of every image costs: the time of such a step over that of a plain one, in turn in one process.
+Shapes are real, weights random. Progress goes to standard error.`,
+  options: z.strictObject({
+    backbone: backboneOption.default('vit_tiny').describe('size of the backbone'),
+    pairs: count(100).default(5).describe('how often the two steps take turns'),
+    batch: count(256).default(8).describe('images a step'),
+    threads: count(256).default(2).describe('computing threads'),
+    json: z.boolean().default(false).describe('the figures as one line of JSON'),
+  }),
+};
+type Options = z.infer<typeof command.options>;
 
 const say = (text: string): void => void process.stderr.write(`dp-step: ${text}\n`);
 const round4 = (value: number): number => Math.round(value * 10_000) / 10_000;
@@ -133,7 +119,7 @@ function figures(pairs: readonly Pair[], options: Options): object {
 }
 
 async function main(): Promise<void> {
-  const options = readOptions();
+  const options = readCommandLine(command);
   const work = await makeWorkDirectory('bench-dp-step');
   try {
     const shape = shapeOf(options.backbone);

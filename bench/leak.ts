@@ -3,7 +3,6 @@
  * slope of heap, external and resident memory after the warm-up is below 10 kB a step, or the status is 1.
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { adapterSpecification, initialAdapter } from '#core/adapter';
 import { createEngine, loadBackbone } from '#core/engine';
@@ -11,6 +10,7 @@ import { seededRng } from '#core/rng';
 import { adamwStep, freshAdamwState } from '#core/training';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { collectGarbage, slope } from './leak/slope.ts';
+import { readCommandLine } from './support/command-line.ts';
 import type { Shape } from './train-step/messages.ts';
 import { writeRandomBackbone } from './train-step/random-weights.ts';
 
@@ -25,10 +25,15 @@ const shape: Shape = {
   ...{ patchSize: 8, imageSize: 64 },
 };
 
-const optionsSchema = z.strictObject({
-  steps: z.coerce.number().int().min(100).max(1_000_000).default(1000),
-  json: z.boolean().default(false),
-});
+const command = {
+  name: 'leak',
+  about: `Whether a trainer grows: the slope of heap, external and resident memory over the steps of a small ViT after its warm-up.
+Exit codes: 0 below 10 kB a step, 1 otherwise, 2 wrong usage.`,
+  options: z.strictObject({
+    steps: z.coerce.number().int().min(100).max(1_000_000).default(1000).describe('training steps'),
+    json: z.boolean().default(false).describe('the figures as one line of JSON'),
+  }),
+};
 
 interface Sample {
   readonly step: number;
@@ -71,10 +76,7 @@ async function train(directory: string, steps: number): Promise<Sample[]> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { steps: { type: 'string' }, json: { type: 'boolean' } },
-  });
-  const { steps, json } = optionsSchema.parse(values);
+  const { steps, json } = readCommandLine(command);
   const work = await makeWorkDirectory('bench-leak');
   try {
     await writeRandomBackbone(join(work.path, 'backbone'), shape);

@@ -10,7 +10,6 @@ import { mkdir } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { loraParameterCount } from '#core/adapter';
 import {
@@ -31,6 +30,7 @@ import { measureFsyncMs } from './round/fsync.ts';
 import { median, quantile } from './round/median.ts';
 import { probeArguments, summariseProbe, type ProbeSummary } from './round/probe-summary.ts';
 import { SiteProcess } from './round/site-process.ts';
+import { readCommandLine } from './support/command-line.ts';
 
 const task = taskIdSchema.parse('bench-round');
 const rank = 4;
@@ -40,19 +40,30 @@ const secondsPerRoundMax = 30;
 const numbersPerDimension = loraParameterCount({ dimension: 1, blocks, rank });
 
 const countOption = (maximum: number) => z.coerce.number().int().min(1).max(maximum);
-const optionsSchema = z.strictObject({
-  sites: countOption(limits.membersMax).default(5),
-  params: countOption(8192 * numbersPerDimension)
-    .refine((count) => count % numbersPerDimension === 0, {
-      message: `expected a multiple of ${numbersPerDimension}: rank ${rank} at q and v of ${blocks} blocks`,
-    })
-    .default(147_456),
-  rounds: countOption(500).default(20),
-  database: z.enum(['pglite', 'postgresql']).default('pglite'),
-  probe: z.boolean().default(false),
-  json: z.boolean().default(false),
-});
-type Options = z.infer<typeof optionsSchema>;
+const command = {
+  name: 'round',
+  about: `Seconds a round takes without its training: a coordinator with its database and sites in processes of their own, over
+loopback, each of which sends a random update at once.`,
+  options: z.strictObject({
+    sites: countOption(limits.membersMax).default(5).describe('members of every round'),
+    params: countOption(8192 * numbersPerDimension)
+      .refine((count) => count % numbersPerDimension === 0, {
+        message: `expected a multiple of ${numbersPerDimension}: rank ${rank} at q and v of ${blocks} blocks`,
+      })
+      .default(147_456)
+      .describe('numbers of A and B in an update'),
+    rounds: countOption(500).default(20).describe('rounds'),
+    database: z.enum(['pglite', 'postgresql']).default('pglite').describe('pglite or postgresql'),
+    probe: z
+      .boolean()
+      .default(false)
+      .describe(
+        "where the coordinator's time goes and whether its memory grows; costs time itself",
+      ),
+    json: z.boolean().default(false).describe('the figures as one line of JSON'),
+  }),
+};
+type Options = z.infer<typeof command.options>;
 
 /** A backbone that nobody has: the coordinator knows its shape alone. */
 function backboneOf(params: number): BackboneReference {
@@ -170,22 +181,8 @@ async function withinTime(work: Promise<unknown>, timeoutMs: number): Promise<vo
     throw new Error(`rounds: not done after ${timeoutMs / 1000} s`);
 }
 
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      sites: { type: 'string' },
-      params: { type: 'string' },
-      rounds: { type: 'string' },
-      database: { type: 'string' },
-      probe: { type: 'boolean' },
-      json: { type: 'boolean' },
-    },
-  });
-  return optionsSchema.parse(values);
-}
-
 async function main(): Promise<void> {
-  const options = readOptions();
+  const options = readCommandLine(command);
   const work = await makeWorkDirectory('bench-round');
   try {
     const fsyncMs = await measureFsyncMs(work.path);

@@ -4,12 +4,12 @@
  */
 import { join } from 'node:path';
 import { rm } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { backboneSizes } from '#core/backbone';
 import { loadBackbone, memoryAllowedBytes } from '#core/engine';
 import { stepMemory } from '#core/engine/onnx';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
+import { readCommandLine } from './support/command-line.ts';
 import type { Shape } from './train-step/messages.ts';
 import { weightsBytes, writeRandomBackbone } from './train-step/random-weights.ts';
 import { shapeOf } from './train-step/shapes.ts';
@@ -19,15 +19,21 @@ const rank = 4;
 const classes = 2;
 const timeoutMs = 1_800_000;
 
-const optionsSchema = z.strictObject({
-  backbones: z
-    .string()
-    .transform((list) => list.split(','))
-    .pipe(z.array(z.enum(Object.keys(backboneSizes))))
-    .default(Object.keys(backboneSizes)),
-  threads: z.coerce.number().int().min(1).max(256).default(2),
-  json: z.boolean().default(false),
-});
+const command = {
+  name: 'sizes',
+  about: `One training step of one image for each size of ViT: seconds to start and to compute, and the memory beside its estimate.
+Shapes are real, weights random. Progress goes to standard error.`,
+  options: z.strictObject({
+    backbones: z
+      .string()
+      .transform((list) => list.split(','))
+      .pipe(z.array(z.enum(Object.keys(backboneSizes))))
+      .prefault(Object.keys(backboneSizes).join(','))
+      .describe('sizes, between commas'),
+    threads: z.coerce.number().int().min(1).max(256).default(2).describe('computing threads'),
+    json: z.boolean().default(false).describe('the figures as one line of JSON'),
+  }),
+};
 
 const gigabytes = (bytes: number): number => Math.round(bytes / 1e7) / 100;
 const round2 = (value: number): number => Math.round(value * 100) / 100;
@@ -74,14 +80,7 @@ async function figuresOf(directory: string, name: string, threads: number): Prom
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      backbones: { type: 'string' },
-      threads: { type: 'string' },
-      json: { type: 'boolean' },
-    },
-  });
-  const { backbones, threads, json } = optionsSchema.parse(values);
+  const { backbones, threads, json } = readCommandLine(command);
   const work = await makeWorkDirectory('bench-sizes');
   const sizes: object[] = [];
   try {

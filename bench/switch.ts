@@ -9,11 +9,10 @@
  */
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { backboneSizes } from '#core/backbone';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { median, quantile } from './round/median.ts';
+import { backboneOption, readCommandLine } from './support/command-line.ts';
 import { OwnSide, PeftSide, rank, type SwitchOrder } from './switch/sides.ts';
 import { shapeOf } from './train-step/shapes.ts';
 
@@ -23,30 +22,21 @@ const answersMax = 20;
 
 const count = (minimum: number, maximum: number) =>
   z.coerce.number().int().min(minimum).max(maximum);
-const optionsSchema = z.strictObject({
-  tasks: count(4, 2000).default(200),
-  backbone: z.string().refine((name) => Object.hasOwn(backboneSizes, name), {
-    message: `expected one of ${Object.keys(backboneSizes).join(', ')}`,
+const command = {
+  name: 'switch',
+  about: `Milliseconds to switch to another task's adapter on one loaded backbone, from its file (cold) and in memory (warm),
+beside PEFT in the same run. Shapes are real, weights random. Progress goes to standard error.`,
+  options: z.strictObject({
+    tasks: count(4, 2000).default(200).describe('how many adapters are switched between'),
+    backbone: backboneOption.default('vit_base').describe('size of the backbone'),
+    threads: count(1, 256).default(2).describe('computing threads of either side'),
+    json: z.boolean().default(false).describe('the figures as one line of JSON'),
   }),
-  threads: count(1, 256).default(2),
-  json: z.boolean().default(false),
-});
-type Options = z.infer<typeof optionsSchema>;
+};
+type Options = z.infer<typeof command.options>;
 
 const say = (text: string): void => void process.stderr.write(`switch: ${text}\n`);
 const round4 = (value: number): number => Math.round(value * 10_000) / 10_000;
-
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      tasks: { type: 'string' },
-      backbone: { type: 'string', default: 'vit_base' },
-      threads: { type: 'string' },
-      json: { type: 'boolean' },
-    },
-  });
-  return optionsSchema.parse(values);
-}
 
 /** What one order took on both sides, a number a task. */
 interface Timed {
@@ -140,7 +130,7 @@ async function measure(options: Options, directory: string) {
 }
 
 async function main(): Promise<void> {
-  const options = readOptions();
+  const options = readCommandLine(command);
   const work = await makeWorkDirectory('bench-switch');
   try {
     const { peerLibrary, cold, warm, answer } = await measure(options, work.path);

@@ -7,13 +7,12 @@
  */
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { backboneSizes } from '#core/backbone';
 import { loadBackbone } from '#core/engine';
 import { profileSteps } from '#core/engine/onnx';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
 import { median } from './round/median.ts';
+import { backboneOption, readCommandLine } from './support/command-line.ts';
 import { fastestPeer, ourFigures, peerFigures, type Pair } from './train-step/figures.ts';
 import { stepFlops } from './train-step/flops.ts';
 import {
@@ -42,38 +41,22 @@ const compileTimeoutMs = 300_000;
 const peerModes: readonly PeerMode[] = ['eager', 'compile'];
 
 const count = (maximum: number) => z.coerce.number().int().min(1).max(maximum);
-const optionsSchema = z.strictObject({
-  backbone: z
-    .string()
-    .refine((name) => Object.hasOwn(backboneSizes, name), {
-      message: `expected one of ${Object.keys(backboneSizes).join(', ')}`,
-    })
-    .default('vit_tiny'),
-  peer: z.literal('torch-peft').optional(),
-  pairs: count(100).default(5),
-  batch: count(256).default(8),
-  threads: count(256).default(2),
-  alone: z.boolean().default(false),
-  profile: z.boolean().default(false),
-  json: z.boolean().default(false),
-});
-type Options = z.infer<typeof optionsSchema>;
-
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      backbone: { type: 'string' },
-      peer: { type: 'string' },
-      pairs: { type: 'string' },
-      batch: { type: 'string' },
-      threads: { type: 'string' },
-      alone: { type: 'boolean' },
-      profile: { type: 'boolean' },
-      json: { type: 'boolean' },
-    },
-  });
-  return optionsSchema.parse(values);
-}
+const command = {
+  name: 'train-step',
+  about: `Milliseconds an image of a MeLo step (forward, loss, backward, AdamW) takes, alone or beside PyTorch with PEFT in the same
+run. Shapes are real, weights random. Progress goes to standard error.`,
+  options: z.strictObject({
+    backbone: backboneOption.default('vit_tiny').describe('size of the backbone'),
+    peer: z.literal('torch-peft').optional().describe('torch-peft: PyTorch with PEFT beside ours'),
+    pairs: count(100).default(5).describe('how often the sides take turns'),
+    batch: count(256).default(8).describe('images a step'),
+    threads: count(256).default(2).describe('computing threads of either side'),
+    alone: z.boolean().default(false).describe('our engine as on a machine that does nothing else'),
+    profile: z.boolean().default(false).describe('where the time of our step goes, instead'),
+    json: z.boolean().default(false).describe('the figures as one line of JSON'),
+  }),
+};
+type Options = z.infer<typeof command.options>;
 
 const say = (text: string): void => void process.stderr.write(`train-step: ${text}\n`);
 const round4 = (value: number): number => Math.round(value * 10_000) / 10_000;
@@ -220,7 +203,7 @@ function figuresOf(options: Options, shape: Shape, started: Started, pairs: read
 }
 
 async function main(): Promise<void> {
-  const options = readOptions();
+  const options = readCommandLine(command);
   const shape = shapeOf(options.backbone);
   const work = await makeWorkDirectory('bench-train-step');
   const all: Side[] = [];

@@ -13,10 +13,11 @@ await runMain(async ([name, ...scriptArguments]) => {
   await ensureBuilt();
   const names = listBuiltScripts('bench');
   if (name !== undefined && names.includes(name)) {
+    const run = () => runBuiltScript(`bench/${name}.js`, scriptArguments);
+    if (scriptArguments.includes('--help')) return run();
     // A peer is a Python library: its environment is made first, unless an interpreter is named.
     const hasPeer = scriptArguments.includes('--peer') || comparisons.includes(name);
     if (hasPeer) process.env['MELO_PYTHON'] ??= await ensurePython();
-    const run = () => runBuiltScript(`bench/${name}.js`, scriptArguments);
     if (!scriptArguments.includes('postgresql') || process.env['DATABASE_URL'] !== undefined)
       return run();
     // With fsync, as in a hospital: what is measured is what it costs to lose nothing.
