@@ -58,4 +58,22 @@ describe('the lock of a data folder', () => {
     writeFileSync(join(folder, 'coordinator.lock.takeover'), '');
     expect(() => takePidLock(folder)).toThrow(refused);
   });
+
+  test('removed by somebody while it is held is made again', () => {
+    const lock = takePidLock(folder);
+    rmSync(join(folder, 'coordinator.lock'));
+    lock.touch();
+    expect(() => takePidLock(folder)).toThrow(refused);
+    lock.release();
+  });
+
+  test('taken by another process after that is neither touched nor removed', () => {
+    const lock = takePidLock(folder);
+    write({ pid: 1 });
+    expect(() => {
+      lock.touch();
+    }).toThrow(refused);
+    lock.release();
+    expect(readdirSync(folder)).toEqual(['coordinator.lock']);
+  });
 });

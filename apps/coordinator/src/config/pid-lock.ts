@@ -141,8 +141,24 @@ function removeDead(path: string): void {
   }
 }
 
+function isHeldBy(path: string, self: LockHolder): boolean {
+  return readOrNull(path) === JSON.stringify(self);
+}
+
+/** Show that the holder lives; a lock that somebody removed is made again, unless another process has taken its place. */
+function touch(folder: string, path: string, self: LockHolder): void {
+  if (!isHeldBy(path, self) && !tryCreate(folder, path, self)) throw locked(readHolder(path));
+  utimesSync(path, new Date(), new Date());
+}
+
 /** A lock that is held. */
 export interface PidLock {
+  /**
+   * Show that the holder lives, which it does by itself every ten seconds.
+   *
+   * @throws StateError DATA_FOLDER_LOCKED where another process holds the lock by now
+   */
+  touch(): void;
   release(): void;
 }
 
@@ -160,13 +176,15 @@ export function takePidLock(folder: string): PidLock {
     removeDead(path);
     if (!tryCreate(folder, path, self)) throw locked(readHolder(path));
   }
-  const touching = setInterval(() => {
-    utimesSync(path, new Date(), new Date());
-  }, touchIntervalMs).unref();
+  const touchThis = (): void => {
+    touch(folder, path, self);
+  };
+  const touching = setInterval(touchThis, touchIntervalMs).unref();
   return {
+    touch: touchThis,
     release: () => {
       clearInterval(touching);
-      rmSync(path, { force: true });
+      if (isHeldBy(path, self)) rmSync(path, { force: true });
     },
   };
 }
