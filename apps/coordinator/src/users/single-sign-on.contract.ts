@@ -12,6 +12,16 @@ const providerParams = z.strictObject({
 });
 const text = z.string().max(4096);
 
+/**
+ * Where in the page somebody wanted to go: what stands behind its #. It is put behind `/#` and nowhere else, so that no value of it leads
+ * away from the page.
+ */
+const placeSchema = z
+  .string()
+  .max(2048)
+  .regex(/^\/(?:[A-Za-z0-9/?=&!'()*+.,_~-]|%[0-9A-Fa-f]{2})*$/, 'expected an address of the page')
+  .describe('Where in the page the browser comes back to; the overview where left out.');
+
 /** REST routes of single sign-on. */
 export const singleSignOnRoutes = {
   providers: defineRoute({
@@ -29,6 +39,7 @@ export const singleSignOnRoutes = {
     summary: 'Send the browser to a provider',
     roles: 'public',
     params: providerParams,
+    query: z.strictObject({ place: placeSchema.exactOptional() }),
     response: nothing,
     status: 303,
     refusals: [
@@ -42,7 +53,8 @@ export const singleSignOnRoutes = {
   finish: defineRoute({
     method: 'GET',
     path: '/v1/sign-in-providers/:provider/finish',
-    summary: "Take the browser back: sets the session's cookie and shows the page",
+    summary:
+      "Take the browser back: sets the session's cookie and shows the place that was asked for",
     roles: 'public',
     params: providerParams,
     // What a provider adds is its own affair; what counts is checked against what was sent.

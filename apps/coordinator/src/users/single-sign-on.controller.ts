@@ -33,11 +33,12 @@ export class SingleSignOnController {
 
   @Route(singleSignOnRoutes.begin)
   async begin(
-    @Input(singleSignOnRoutes.begin) { params }: In<'begin'>,
+    @Input(singleSignOnRoutes.begin) { params, query }: In<'begin'>,
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Out<'begin'>> {
-    const { url, cookie } = await this.#singleSignOn.begin(request, params.provider);
+    const { place = '/' } = query;
+    const { url, cookie } = await this.#singleSignOn.begin(request, params.provider, place);
     response.setHeader('Set-Cookie', cookie);
     response.setHeader('Location', url);
     return {};
@@ -53,10 +54,12 @@ export class SingleSignOnController {
     const cookies = [expiredSignInCookie(request)];
     try {
       const search = new URL(request.originalUrl, 'http://localhost').search;
-      const grant = await this.#singleSignOn.finish(request, params.provider, search);
+      const { provider } = params;
+      const { grant, place } = await this.#singleSignOn.finish(request, provider, search);
       const { cookie } = await this.#users.begin(request, grant, 'single-sign-on');
       cookies.push(cookie);
-      response.setHeader('Location', '/');
+      // Behind the # of our own page, whatever it is.
+      response.setHeader('Location', `/#${place}`);
     } catch (error) {
       if (!(error instanceof MeloError)) throw error;
       response.setHeader('Location', `/#sign-in-refused=${toPublicError(error).code}`);

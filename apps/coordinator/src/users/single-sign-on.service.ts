@@ -25,6 +25,8 @@ const awayMax = 1000;
 interface Away {
   readonly provider: string;
   readonly sent: SentAlong;
+  /** What stands behind the # of the page to come back to. */
+  readonly place: string;
   readonly endMs: number;
 }
 
@@ -69,6 +71,7 @@ export class SingleSignOnService {
   async begin(
     request: CookieRequest,
     provider: string,
+    place: string,
   ): Promise<{ readonly url: string; readonly cookie: string }> {
     checkConnection(request);
     checkBegunHere(request);
@@ -76,27 +79,31 @@ export class SingleSignOnService {
     this.#forgetEnded();
     const secret = newSecret();
     const endMs = this.#environment.clock.monotonicTimeMs() + awayMs;
-    this.#away.set(secretHash('sign-in', secret), { provider, sent, endMs });
+    this.#away.set(secretHash('sign-in', secret), { provider, sent, place, endMs });
     return { url, cookie: signInCookie(request, secret) };
   }
 
   /**
-   * What the provider's answer grants; `search` is the query that the browser came back with.
+   * What the provider's answer grants, and where in the page to go; `search` is the query that the browser came back with.
    *
    * @throws AuthError UNAUTHENTICATED where it does not fit what was sent, FORBIDDEN where nothing gives a role
    */
-  async finish(request: CookieRequest, provider: string, search: string): Promise<Grant> {
+  async finish(
+    request: CookieRequest,
+    provider: string,
+    search: string,
+  ): Promise<{ readonly grant: Grant; readonly place: string }> {
     checkConnection(request);
     try {
       const client = this.#client(provider);
-      const { sent } = this.#takeAway(request, provider);
+      const { sent, place } = this.#takeAway(request, provider);
       const returned = new URL(`${this.#returnAddress(provider)}${search}`);
       const subject = await client.finish(returned, sent);
       const record = await this.#account(client.provider, subject);
       const grant = this.#grants.ofUser(record);
       const lastSignInAtMs = this.#environment.clock.wallTimeMs();
       await this.#users.note(record.user, { lastSignInAtMs });
-      return grant;
+      return { grant, place };
     } catch (error) {
       if (error instanceof AuthError || error instanceof InputError) {
         const refused = { actor: 'nobody', action: 'session.refused', target: 'dashboard' };

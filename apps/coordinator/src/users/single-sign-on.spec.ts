@@ -140,7 +140,7 @@ async function signIn(person: string, browser = new Browser()) {
 describe('single sign-on', () => {
   test('makes an account of whoever the provider vouches for, with the role of the claim', async () => {
     const { browser, end } = await signIn('1');
-    expect(end).toBe('/');
+    expect(end).toBe('/#/');
     expect(await browser.session()).toMatchObject({ user: 'anna', role: 'administrator' });
     const steward = await signIn('2');
     expect(await steward.browser.session()).toMatchObject({ role: 'steward', site: 'north' });
@@ -180,7 +180,7 @@ describe('single sign-on', () => {
       expect(answer.headers.get('location')).toBe('/#sign-in-refused=UNAUTHENTICATED');
       expect(await other.session()).toBe(401);
     }
-    expect((await mine.get(back)).headers.get('location')).toBe('/');
+    expect((await mine.get(back)).headers.get('location')).toBe('/#/');
     expect((await mine.get(back)).headers.get('location')).toContain('UNAUTHENTICATED');
   });
 
@@ -225,6 +225,41 @@ describe('single sign-on', () => {
       providers: [{ provider: 'hospital' }, { provider: 'nowhere' }],
     });
     expect(JSON.stringify(listed)).not.toContain(clientSecret);
+  });
+
+  test('brings the browser back to the place in the page that was asked for', async () => {
+    subject = '1';
+    const place = '/audit?actor=user%3Aanna&from=2026-11-27';
+    const browser = new Browser();
+    const page = await browser.follow(`${begin()}?place=${encodeURIComponent(place)}`, isPage);
+    expect(page).toBe(at(`/#${place}`));
+  });
+
+  test.each([
+    'https://elsewhere.example/',
+    '//elsewhere.example/',
+    '/\\elsewhere.example',
+    '/%5c%5celsewhere.example',
+    '/@elsewhere.example',
+    '/#@elsewhere.example',
+    '/\r\nLocation: https://elsewhere.example/',
+    '/\u0000',
+    'javascript:alert(1)',
+    '.elsewhere.example',
+    '',
+  ])('leads nobody away from the page: %j', async (place) => {
+    subject = '1';
+    const browser = new Browser();
+    const asked = `${begin()}?place=${encodeURIComponent(place)}`;
+    const sent = await browser.get(asked);
+    if (sent.status === 400) {
+      expect(sent.headers.get('location')).toBeNull();
+      return;
+    }
+    const end = await browser.follow(asked, isBack);
+    const location = (await browser.get(end)).headers.get('location') ?? '';
+    const { origin, pathname, search } = new URL(location, at('/'));
+    expect([origin, pathname, search]).toEqual([at(''), '/', '']);
   });
 
   test('stands in the audit log with the account', async () => {

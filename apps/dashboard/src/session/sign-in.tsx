@@ -8,6 +8,8 @@ import { useRun } from '../common/action-button.tsx';
 import { formatSpan } from '../common/format.ts';
 import { serverNowMs } from '../common/server-time.ts';
 import { useNowMs } from '../common/use-now.ts';
+import { addressOf, type Place } from '../places.ts';
+import { usePlace } from '../router.ts';
 import { EntryCard } from './entry-card.tsx';
 import { noteSignedIn } from './session.ts';
 import { passwordFailure } from './sign-in-texts.ts';
@@ -110,7 +112,15 @@ function PasswordForm() {
 }
 
 /** A button for whoever vouches for people elsewhere; none where there is nobody, or where that is not known. */
+/** Where a provider's sign-in begins; it ends at the place that was asked for. */
+function beginPath(provider: string, place: Place): string {
+  const path = `/v1/sign-in-providers/${encodeURIComponent(provider)}/begin`;
+  const to = addressOf(place).slice(1); // without its #
+  return to === '/' ? path : `${path}?place=${encodeURIComponent(to)}`;
+}
+
 function Providers() {
+  const place = usePlace();
   const [providers, setProviders] = useState<readonly Provider[]>([]);
   useEffect(() => {
     read('/v1/sign-in-providers', providersSchema).then(
@@ -123,12 +133,7 @@ function Providers() {
     <Stack gap="xs">
       <Divider label="or" />
       {providers.map(({ provider, label }) => (
-        <Button
-          key={provider}
-          component="a"
-          variant="default"
-          href={`/v1/sign-in-providers/${encodeURIComponent(provider)}/begin`}
-        >
+        <Button key={provider} component="a" variant="default" href={beginPath(provider, place)}>
           {label}
         </Button>
       ))}
