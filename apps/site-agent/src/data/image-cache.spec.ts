@@ -24,6 +24,14 @@ test('an entry comes back, also to the next process', async () => {
   expect(reopened.bytes).toBe(entryBytes);
 });
 
+test('two images of the same content may be kept at the same moment', async () => {
+  const cache = await ImageCache.open(directory, 1e6);
+  const puts = Array.from({ length: 16 }, () => cache.put('a', pixels(3)));
+  expect(await Promise.all(puts)).toEqual(Array.from({ length: 16 }, () => true));
+  expect(await readdir(directory)).toEqual(['a.rgb']);
+  expect(cache.bytes).toBe(entryBytes);
+});
+
 test.each([0, 31, 32, 400, entryBytes - 1])(
   'damage at byte %i is seen, and the entry goes',
   async (offset) => {

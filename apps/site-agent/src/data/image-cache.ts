@@ -4,7 +4,7 @@
  * Named by the source's content and the preprocessing; bounded in bytes, the least recently used go first. An entry that is
  * damaged is simply made again.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makePrivateDirectory, readIfPresent } from '../common/durable-file.ts';
@@ -93,7 +93,8 @@ export class ImageCache {
     const bytes = digestBytes + pixels.length;
     if (!(await this.#makeRoom(bytes))) return false;
     const path = join(this.#directory, name);
-    const temporary = `${path}.${process.pid}.tmp`;
+    // A name of its own: two images of the same content are decoded side by side, and both are put here.
+    const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
     await writeFile(temporary, [digestOf(pixels), pixels], { mode: 0o600 });
     await rename(temporary, path);
     this.#add(name, bytes, Date.now());
