@@ -21,7 +21,11 @@ export function isAddonBuilt(packageName: string): boolean {
   }
 }
 
+/** Native TensorFlow, where it is built: a process holds one, so where both are, it is that of the CPU. */
+function nativeBackends(): readonly TfjsBackend[] {
+  if (isAddonBuilt('@tensorflow/tfjs-node')) return ['tensorflow'];
+  return isAddonBuilt('@tensorflow/tfjs-node-gpu') ? ['tensorflow-gpu'] : [];
+}
+
 /** The backends that every machine has, and native TensorFlow where it is built. */
-export const presentBackends: readonly TfjsBackend[] = isAddonBuilt('@tensorflow/tfjs-node')
-  ? ['wasm', 'tensorflow']
-  : ['wasm'];
+export const presentBackends: readonly TfjsBackend[] = ['wasm', ...nativeBackends()];

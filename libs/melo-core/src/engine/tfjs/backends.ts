@@ -194,6 +194,7 @@ async function startNative(tf: Tfjs, candidate: Candidate, threads: number): Pro
   process.env.TF_NUM_INTRAOP_THREADS = String(threads);
   process.env.TF_NUM_INTEROP_THREADS = '1';
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  if (packageName === candidates['tensorflow-gpu'].packageName) prepareForGpu();
   provideOldUtilities();
   await import(packageName);
   await activate(tf, registeredName);
@@ -203,6 +204,14 @@ async function startNative(tf: Tfjs, candidate: Candidate, threads: number): Pro
     device: backend?.isUsingGpuDevice === true ? 'gpu' : 'cpu',
     library: `${packageName} ${versionOf(packageName)}, TensorFlow ${version}`,
   };
+}
+
+/** What CUDA and TensorFlow read once, when they are loaded; what is set already stays. */
+function prepareForGpu(): void {
+  // Products of float32 lose 13 bits of each factor in TF32, TensorFlow's default on Ampere and newer.
+  process.env.NVIDIA_TF32_OVERRIDE ??= '0';
+  // TensorFlow else takes all of the GPU's memory at once, and a second trainer finds none.
+  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
 }
 
 /** The part of tfjs-node's backend that tells what it runs on. */

@@ -15,6 +15,7 @@ import type { Pooling } from '#core/protocol';
 import { assert } from '#core/errors';
 import type { Tfjs } from './backends.ts';
 import { turn } from './embedding.ts';
+import { geluOf, layerNormOf } from './own-derivatives.ts';
 import type { Products } from './products.ts';
 import type { BlockWeights, NormWeights, VitWeights } from './weights.ts';
 
@@ -62,13 +63,14 @@ export function runBlocks(
   first: number,
 ): Tensor {
   const { tf, weights } = context;
+  const scale = tf.scalar(context.scale);
   let rows = tokens;
   for (const [at, trained] of pairs.entries()) {
     const block = weights.blocks[first + at];
     assert(block !== undefined, `block ${first + at}: expected it in the backbone`);
     const isLast = first + at === weights.blocks.length - 1 && context.pooling !== 'mean';
     const before = rows;
-    rows = tf.tidy(() => runBlock(context, { block, trained, rows: before, count, isLast }));
+    rows = tf.tidy(() => runBlock(context, { block, trained, rows: before, count, isLast, scale }));
   }
   return rows;
 }
@@ -123,6 +125,8 @@ interface BlockRun {
   readonly rows: Tensor;
   /** B. */
   readonly count: number;
+  /** s, a scalar. */
+  readonly scale: Tensor;
   /** Of the last block only the first Q rows of an image are used, unless the mean is read: it needs no others. */
   readonly isLast: boolean;
 }
@@ -135,7 +139,7 @@ function runBlock(context: VitContext, run: BlockRun): Tensor {
   const attended = tf.add(kept, scaleLayer(tf, attention(context, run), block.ls1));
   const hidden = block.fc1(layerNorm(context, attended, block.norm2)); // (.,F)
   const activate = context.configuration.activation === 'gelu' ? gelu : quickGelu;
-  return tf.add(attended, scaleLayer(tf, block.fc2(activate(tf, hidden)), block.ls2));
+  return tf.add(attended, scaleLayer(tf, block.fc2(activate(context, hidden)), block.ls2));
 }
 
 /** A branch (rows,D) times its layer scale (D), where the backbone has one. */
@@ -144,15 +148,14 @@ function scaleLayer(tf: Tfjs, branch: Tensor, gamma: Tensor | null): Tensor {
 }
 
 function attention(context: VitContext, run: BlockRun): Tensor {
-  const { tf, products, configuration } = context;
-  const { block, trained, rows, count, isLast } = run;
-  const headDimension = configuration.dimension / configuration.heads;
+  const { tf, products, configuration, weights } = context;
+  const { block, trained, rows, count, isLast, scale } = run;
   const h = layerNorm(context, rows, block.norm1); // (B T,D)
   const asking = isLast ? classRows(context, h, count) : h; // (B T,D) or (B Q,D)
-  const q = splitHeads(context, project(context, asking, block.q, trained.q), count);
+  const q = splitHeads(context, project(tf, asking, block.q, { ...trained.q, scale }), count);
   const k = splitHeads(context, block.k(h), count); // (B,H,T,D/H)
-  const v = splitHeads(context, project(context, h, block.v, trained.v), count);
-  const scaledQ = tf.mul(turn(context, q), 1 / Math.sqrt(headDimension));
+  const v = splitHeads(context, project(tf, h, block.v, { ...trained.v, scale }), count);
+  const scaledQ = tf.mul(turn(context, q), weights.constants.attention);
   const scores = products.multiplyTransposed(scaledQ, turn(context, k)); // (B,H,T or Q,T)
   const mixed = products.multiply(tf.softmax(scores), v); // (B,H,T or Q,D/H)
   const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, configuration.dimension]);
@@ -161,14 +164,13 @@ function attention(context: VitContext, run: BlockRun): Tensor {
 
 /** y = h W^T + b + s (h A^T) B^T: the scale goes to the narrow side. */
 function project(
-  context: VitContext,
+  tf: Tfjs,
   h: Tensor,
   frozen: (x: Tensor) => Tensor,
-  pair: LowRankPair,
+  pair: LowRankPair & { readonly scale: Tensor },
 ): Tensor {
-  const { tf, scale } = context;
   const y = frozen(h);
-  const narrow = tf.mul(tf.matMul(h, pair.a, false, true), scale); // (.,r)
+  const narrow = tf.mul(tf.matMul(h, pair.a, false, true), pair.scale); // (.,r)
   return tf.add(y, tf.matMul(narrow, pair.b, false, true));
 }
 
@@ -187,21 +189,16 @@ function classRows({ tf, configuration }: VitContext, rows: Tensor, count: numbe
 }
 
 /** (x - mean) / sqrt(variance + epsilon) * weight + bias over the last axis. */
-export function layerNorm({ tf, configuration }: VitContext, x: Tensor, norm: NormWeights): Tensor {
-  return tf.tidy(() => {
-    const centred = tf.sub(x, tf.mean(x, -1, true));
-    const variance = tf.mean(tf.square(centred), -1, true);
-    const inverse = tf.rsqrt(tf.add(variance, configuration.layerNormEpsilon));
-    return tf.add(tf.mul(tf.mul(centred, inverse), norm.weight), norm.bias);
-  });
+export function layerNorm({ tf, weights }: VitContext, x: Tensor, norm: NormWeights): Tensor {
+  return tf.tidy(() => layerNormOf(tf, x, norm, weights.constants.epsilon));
 }
 
 /** x Phi(x) = x / 2 (1 + erf(x / sqrt 2)), the exact form. */
-function gelu(tf: Tfjs, x: Tensor): Tensor {
-  return tf.tidy(() => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)));
+function gelu({ tf, weights }: VitContext, x: Tensor): Tensor {
+  return tf.tidy(() => geluOf(tf, x, weights.constants));
 }
 
 /** x sigmoid(1.702 x), which stands for GELU in CLIP. */
-function quickGelu(tf: Tfjs, x: Tensor): Tensor {
+function quickGelu({ tf }: VitContext, x: Tensor): Tensor {
   return tf.tidy(() => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702))));
 }

@@ -34,8 +34,24 @@ export interface BlockWeights {
   readonly ls2: Tensor | null;
 }
 
+/** Numbers that a step multiplies by over and over, scalars: made anew each time, each would be copied to a GPU that is waited for. */
+export interface Constants {
+  readonly one: Tensor;
+  readonly half: Tensor;
+  readonly minusHalf: Tensor;
+  /** 1 / sqrt 2. */
+  readonly rootHalf: Tensor;
+  /** 1 / sqrt(2 pi). */
+  readonly density: Tensor;
+  /** Of a layer norm. */
+  readonly epsilon: Tensor;
+  /** 1 / sqrt(D/H). */
+  readonly attention: Tensor;
+}
+
 /** All that is frozen. */
 export interface VitWeights {
+  readonly constants: Constants;
   /** The patch embedding as a filter, (P,P,3,D). */
   readonly patchFilter: Tensor4D;
   readonly patchBias: Tensor | null;
@@ -94,6 +110,7 @@ class WeightLoader {
     }
     const { configuration } = this.#backbone;
     return {
+      constants: await this.#constants(),
       patchFilter: await this.#patchFilter(),
       patchBias: hasBias(configuration, 'patch_embed')
         ? await this.#vector('patch_embed.proj.bias')
@@ -109,6 +126,21 @@ class WeightLoader {
 
   dispose(): void {
     for (const tensor of this.#held.splice(0)) tensor.dispose();
+  }
+
+  #constants(): Promise<Constants> {
+    const { tf, inTurn } = this.#runtime;
+    const { dimension, heads, layerNormEpsilon } = this.#backbone.configuration;
+    const scalar = (value: number): Tensor => this.#hold(tf.scalar(value));
+    return inTurn(() => ({
+      one: scalar(1),
+      half: scalar(0.5),
+      minusHalf: scalar(-0.5),
+      rootHalf: scalar(Math.SQRT1_2),
+      density: scalar(1 / Math.sqrt(2 * Math.PI)),
+      epsilon: scalar(layerNormEpsilon),
+      attention: scalar(1 / Math.sqrt(dimension / heads)),
+    }));
   }
 
   async #block(prefix: string): Promise<BlockWeights> {
