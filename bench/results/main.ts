@@ -1,8 +1,9 @@
-/** `npm run results -- NAME [--seeds 1,2,3] [--part nano|breast-ultrasound|chest-xray] [--quick]`: make one table of docs/results.md again. */
+/** `npm run results -- NAME [--seeds 1,2,3] [--part nano|breast-ultrasound|chest-xray] [--device cpu|gpu] [--quick]`: make one table of docs/results.md again. */
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { z } from 'zod';
 import { killAllProcesses } from '../../test/support/melo-process.ts';
 import {
@@ -14,8 +15,10 @@ import {
   renderSection,
   renderTable,
   replaceSection,
+  resultsDevices,
   resultsParts,
   type ResultsContext,
+  type ResultsDevice,
   type ResultsPart,
   type ResultsTable,
 } from './table.ts';
@@ -34,9 +37,10 @@ const tables: Readonly<Record<string, () => Promise<TableModule>>> = {
   methods: () => import('./methods.ts'),
 };
 
-const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3] [--part nano|breast-ultrasound|chest-xray] [--quick]
+const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3] [--part nano|breast-ultrasound|chest-xray] [--device cpu|gpu] [--quick]
 
---part and --quick are of methods: which images, and the smallest sizes without a change of docs/results.md.`;
+--part, --device and --quick are of methods: which images, where to train (gpu needs \`npm run tfjs:native -- --gpu\`), and the smallest
+sizes without a change of docs/results.md.`;
 const exitCodes = { ok: 0, failed: 1, usage: 2, noShared: 3 };
 
 const seedsSchema = z
@@ -57,12 +61,31 @@ async function readIfPresent(file: string): Promise<string | undefined> {
   }
 }
 
+/** The first GPU and its driver, as NVIDIA's own tool calls them. */
+async function gpuName(): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)('nvidia-smi', [
+      '--query-gpu=name,driver_version',
+      '--format=csv,noheader',
+    ]);
+    const [name = 'unknown', driver = 'unknown'] = (stdout.split('\n')[0] ?? '').split(', ');
+    return `${name.trim()} with driver ${driver.trim()}`;
+  } catch {
+    return 'GPU whose name nvidia-smi does not tell';
+  }
+}
+
 /** Write the section of a table into docs/results.md. */
-async function writeResults(name: string, table: ResultsTable): Promise<void> {
+async function writeResults(
+  name: string,
+  table: ResultsTable,
+  device: ResultsDevice,
+): Promise<void> {
   const machine = {
     cores: availableParallelism(),
     cpu: cpus()[0]?.model.trim() ?? 'unknown CPU',
     node: process.versions.node,
+    gpu: device === 'gpu' ? await gpuName() : null,
   };
   const date = new Date().toISOString().slice(0, 10);
   const file = join(packageRoot, 'docs', 'results.md');
@@ -75,6 +98,7 @@ async function writeResults(name: string, table: ResultsTable): Promise<void> {
 const optionsSchema = z.object({
   seeds: seedsSchema,
   part: z.enum(resultsParts),
+  device: z.enum(resultsDevices),
   quick: z.boolean(),
 });
 
@@ -92,6 +116,7 @@ function readArguments(): Wanted | undefined {
       options: {
         seeds: { type: 'string', default: '1,2,3' },
         part: { type: 'string', default: 'nano' },
+        device: { type: 'string', default: 'cpu' },
         quick: { type: 'boolean', default: false },
       },
     });
@@ -110,7 +135,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${usage}\n`);
     return exitCodes.usage;
   }
-  const { name, seeds, part, quick } = wanted;
+  const { name, seeds, part, device, quick } = wanted;
   const tableModule = await wanted.load();
   const shared = sharedDirectory();
   if (shared === undefined && (tableModule.needsShared?.(part) ?? true)) {
@@ -123,10 +148,10 @@ async function main(): Promise<number> {
     const table = await tableModule.run({
       sharedDirectory: shared ?? '',
       workDirectory: work.path,
-      ...{ seeds, part, isQuick: quick },
+      ...{ seeds, part, device, isQuick: quick },
       progress: (message) => say(startedAtMs, message),
     });
-    if (!quick) await writeResults(table.section ?? name, table);
+    if (!quick) await writeResults(table.section ?? name, table, device);
     process.stdout.write(`${[table.title, renderTable(table), ...table.notes].join('\n\n')}\n`);
     return exitCodes.ok;
   } finally {

@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../test/support/package-root.ts';
 import { methods, type Method } from './methods/method-list.ts';
-import { comparisonPlan, imageSet, nanoSet, type ImageSet } from './methods/plans.ts';
+import { comparisonPlan, imageSet, nanoSet, onDevice, type ImageSet } from './methods/plans.ts';
 import { simulatePlans } from './methods/simulations.ts';
 import { methodsTable, type Compared } from './methods/summary.ts';
 import { tune } from './methods/tuning.ts';
@@ -18,14 +18,22 @@ const slug = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]+
 /** Seeds of the tuning: one where a run takes minutes. */
 const tuningSeeds = { nano: 2, 'breast-ultrasound': 1, 'chest-xray': 1 };
 
+/** Share methods out among plans, so that there are as many plans as cores where that can be; one group where cores are few. */
+function inGroups<T>(methodsTuned: readonly T[], groups: number): T[][] {
+  const count = Math.min(methodsTuned.length, Math.max(1, groups));
+  return Array.from({ length: count }, (_, at) =>
+    methodsTuned.filter((_method, index) => index % count === at),
+  );
+}
+
 /** Tune and compare on one image set. */
 async function compareOn(
   set: ImageSet,
   chosen: readonly Method[],
   context: ResultsContext,
 ): Promise<Compared[]> {
-  const { seeds, part, isQuick } = context;
-  const folder = slug(`methods-${part}${isQuick ? '-quick' : ''}`);
+  const { seeds, part, device, isQuick } = context;
+  const folder = slug(`methods-${part}${device === 'gpu' ? '-gpu' : ''}${isQuick ? '-quick' : ''}`);
   const directory = join(packageRoot, '.cache', 'results', folder);
   const sideBySide = availableParallelism();
   const startedAtMs = Date.now();
@@ -37,10 +45,13 @@ async function compareOn(
   });
   const tunedAtMs = Date.now();
   context.progress(`${set.name}: tuned in ${Math.round((tunedAtMs - startedAtMs) / 1000)} s`);
-  const works = set.settings.flatMap((setting) =>
-    seeds.map((seed) => {
-      const name = slug(`${setting.name}-seed-${seed}`);
-      return { name, setting, seed, plan: comparisonPlan(set, setting, seed, tuned) };
+  const compared = set.settings.flatMap((setting) => seeds.map((seed) => ({ setting, seed })));
+  const groups = inGroups(tuned, Math.floor(sideBySide / compared.length));
+  const works = compared.flatMap(({ setting, seed }) =>
+    groups.map((group, at) => {
+      const suffix = groups.length === 1 ? '' : `-part-${at + 1}-of-${groups.length}`;
+      const name = slug(`${setting.name}-seed-${seed}${suffix}`);
+      return { name, setting, seed, plan: comparisonPlan(set, setting, seed, group) };
     }),
   );
   let done = 0;
@@ -54,7 +65,13 @@ async function compareOn(
     set,
     setting,
     tuned,
-    results: results.filter((_, at) => works[at]?.setting === setting),
+    results: seeds.map((seed) => {
+      const own = results.filter((_, at) => {
+        const work = works[at];
+        return work?.setting === setting && work.seed === seed;
+      });
+      return { runs: own.flatMap(({ runs }) => runs) };
+    }),
   }));
 }
 
@@ -63,9 +80,10 @@ export const needsShared = (part: ResultsContext['part']): boolean => part !== '
 
 /** Make the table of one part: the small ViT on phantoms, or ViT-Tiny on real images. */
 export async function run(context: ResultsContext): Promise<ResultsTable> {
-  const { part, isQuick, sharedDirectory, seeds } = context;
-  const set = part === 'nano' ? nanoSet(isQuick) : imageSet(part, sharedDirectory, isQuick);
+  const { part, device, isQuick, sharedDirectory, seeds } = context;
+  const drawn = part === 'nano' ? nanoSet(isQuick) : imageSet(part, sharedDirectory, isQuick);
+  const set = onDevice(drawn, device);
   const chosen = methods.filter(({ isChosen }) => part === 'nano' || isChosen);
   const compared = await compareOn(set, chosen, context);
-  return methodsTable(compared, { part, seeds });
+  return methodsTable(compared, { part, seeds, device });
 }

@@ -10,7 +10,7 @@ const table = {
   ],
   notes: ['A note.'],
 };
-const made = { machine: { cores: 2, cpu: 'a CPU', node: '24.0.0' }, date: '2026-01-02' };
+const made = { machine: { cores: 2, cpu: 'a CPU', node: '24.0.0', gpu: null }, date: '2026-01-02' };
 
 describe('docs/results.md', () => {
   test('a table is Markdown with its columns aligned and its bars escaped', () => {
@@ -24,6 +24,10 @@ describe('docs/results.md', () => {
     expect(section).toContain('## A table');
     expect(section).toContain('A note.');
     expect(section).toContain('`npm run results -- a` on 2026-01-02: 2 cores, a CPU, Node 24.0.0.');
+    const machine = { ...made.machine, gpu: 'card with driver 1.2' };
+    expect(renderSection('a', table, { ...made, machine })).toContain(
+      'Node 24.0.0, trained on one card with driver 1.2.',
+    );
   });
 
   test('a section replaces itself alone; the first makes the page', () => {

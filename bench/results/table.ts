@@ -5,6 +5,11 @@ export const resultsParts = ['nano', 'breast-ultrasound', 'chest-xray'] as const
 /** Which images a table is about, where it can be asked for several. */
 export type ResultsPart = (typeof resultsParts)[number];
 
+/** Where a table trains, where it can be asked for: onnx on the CPU, or TensorFlow.js on a GPU. */
+export const resultsDevices = ['cpu', 'gpu'] as const;
+/** Where a table trains, where it can be asked for: onnx on the CPU, or TensorFlow.js on a GPU. */
+export type ResultsDevice = (typeof resultsDevices)[number];
+
 /** What a table's module is given. */
 export interface ResultsContext {
   /** The read-only folder of images and backbones; empty where it is absent and the table does not need it. */
@@ -14,6 +19,8 @@ export interface ResultsContext {
   readonly seeds: readonly number[];
   /** Of a table that has several. */
   readonly part: ResultsPart;
+  /** Of a table that trains on either. */
+  readonly device: ResultsDevice;
   /** Whether the smallest sizes will do, to see that all of it works: the page stays as it is. */
   readonly isQuick: boolean;
   /** Say where the run stands, with what is left where that is known. */
@@ -38,6 +45,8 @@ export interface Machine {
   readonly cores: number;
   readonly cpu: string;
   readonly node: string;
+  /** Null where none was asked for. */
+  readonly gpu: string | null;
 }
 
 const opening = (name: string): string => `<!-- results:${name} -->`;
@@ -70,13 +79,14 @@ export function renderSection(
   table: ResultsTable,
   made: { readonly machine: Machine; readonly date: string },
 ): string {
-  const { cores, cpu, node } = made.machine;
+  const { cores, cpu, node, gpu } = made.machine;
+  const trainedOn = gpu === null ? '' : `, trained on one ${gpu}`;
   return [
     opening(name),
     `## ${table.title}`,
     renderTable(table),
     ...table.notes,
-    `Made by \`${table.command}\` on ${made.date}: ${cores} cores, ${cpu}, Node ${node}.`,
+    `Made by \`${table.command}\` on ${made.date}: ${cores} cores, ${cpu}, Node ${node}${trainedOn}.`,
     closing(name),
   ].join('\n\n');
 }

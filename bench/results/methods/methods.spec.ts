@@ -2,7 +2,7 @@ import { columnsOf, federatedDefinition } from '../../../apps/site-agent/src/sim
 import { parsePlan, runsOf } from '../../../apps/site-agent/src/simulation/plan.ts';
 import { renderTable } from '../table.ts';
 import { methods, type Method } from './method-list.ts';
-import { comparisonPlan, imageSet, nanoSet, runName, tuningPlan } from './plans.ts';
+import { comparisonPlan, imageSet, nanoSet, onDevice, runName, tuningPlan } from './plans.ts';
 import type { PlanResults } from './simulations.ts';
 import { methodsTable, type Compared } from './summary.ts';
 import { beyond, bestOf } from './tuning.ts';
@@ -36,6 +36,21 @@ test('every method is a task that a federation would take, at every value of its
       const texts = definitions.map((columns) => JSON.stringify([columns[0]?.definition]));
       expect(new Set(texts).size).toBe(trials.length);
     }
+  }
+});
+
+test('on a GPU the plans name the engine that computes there, and are otherwise the same', () => {
+  for (const set of sets) {
+    const [setting] = set.settings;
+    if (setting === undefined) throw new Error('expected a setting');
+    const [cpu, gpu] = (['cpu', 'gpu'] as const).map((device) => {
+      const plan = comparisonPlan(onDevice(set, device), setting, 1, [
+        { method: methods[0] as Method, value: 1 },
+      ]);
+      return parsePlan(JSON.stringify(plan), 'plan.yaml');
+    });
+    expect(cpu?.engine).toEqual({ name: 'onnx', device: 'auto', threads: 1 });
+    expect(gpu).toEqual({ ...cpu, engine: { name: 'tfjs', device: 'gpu', threads: 1 } });
   }
 });
 
@@ -85,7 +100,7 @@ describe('the table', () => {
   const set = nanoSet(false);
   const [setting] = set.settings;
   const compared = { set, setting, tuned, results: [results(0.75), results(0.85)] } as Compared;
-  const table = methodsTable([compared], { part: 'nano', seeds: [1, 2] });
+  const table = methodsTable([compared], { part: 'nano', seeds: [1, 2], device: 'cpu' });
 
   test('has mean and range over the seeds', () => {
     expect(table.section).toBe('methods-nano');

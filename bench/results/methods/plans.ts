@@ -4,6 +4,7 @@ import type {
   Partition,
   SimulationPlanInput,
 } from '../../../apps/site-agent/src/simulation/plan.ts';
+import type { ResultsDevice } from '../table.ts';
 import type { Method } from './method-list.ts';
 
 /** A way in which sites differ. */
@@ -17,7 +18,7 @@ export interface ImageSet {
   readonly name: string;
   readonly base: Pick<
     SimulationPlanInput,
-    'backbone' | 'images' | 'phantoms' | 'sites' | 'task' | 'measureEvery'
+    'backbone' | 'images' | 'phantoms' | 'sites' | 'task' | 'measureEvery' | 'engine'
   >;
   /** The same of other images where these are drawn, else of another split; the dials are turned on them. */
   readonly tuning: Pick<SimulationPlanInput, 'phantoms'>;
@@ -89,6 +90,12 @@ export function imageSet(
   };
 }
 
+/** The same set, trained on another device. */
+export function onDevice(set: ImageSet, device: ResultsDevice): ImageSet {
+  if (device === 'cpu') return set;
+  return { ...set, base: { ...set.base, engine: { name: 'tfjs', device } } };
+}
+
 /** The name of a trial's run. */
 export function runName({ method, value }: Trial): string {
   return `${method.name}.${value}`;
@@ -103,7 +110,7 @@ function planOf(
 ): SimulationPlanInput {
   return {
     ...{ version: 1, ...base, partition, seeds: [...seeds] },
-    engine: { threads: 1 }, // as many plans as there are cores run side by side
+    engine: { ...base.engine, threads: 1 }, // as many plans as there are cores run side by side
     runs: trials.map((trial) => ({
       name: runName(trial),
       columns: [trial.method.column],

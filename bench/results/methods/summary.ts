@@ -1,5 +1,5 @@
 /** The table `methods` out of the results of its plans: AUC over the seeds, and whether every site gains over training alone. */
-import { renderTable, type ResultsTable } from '../table.ts';
+import { renderTable, type ResultsDevice, type ResultsTable } from '../table.ts';
 import type { Method } from './method-list.ts';
 import { runName, type ImageSet, type Setting } from './plans.ts';
 import type { PlanResults } from './simulations.ts';
@@ -98,7 +98,11 @@ function sizesSentence({ set, results }: Compared): string {
 /** Make the table. */
 export function methodsTable(
   compared: readonly Compared[],
-  asked: { readonly part: string; readonly seeds: readonly number[] },
+  asked: {
+    readonly part: string;
+    readonly seeds: readonly number[];
+    readonly device: ResultsDevice;
+  },
 ): ResultsTable {
   const [first] = compared;
   if (first === undefined) throw new RangeError('expected a setting');
@@ -119,7 +123,7 @@ export function methodsTable(
   return {
     title: `Methods of aggregation: ${first.set.name}`,
     section: `methods-${asked.part}`,
-    command: `npm run results -- methods --part ${asked.part} --seeds ${asked.seeds.join(',')}`,
+    command: `npm run results -- methods --part ${asked.part} --seeds ${asked.seeds.join(',')}${asked.device === 'gpu' ? ' --device gpu' : ''}`,
     columns: ['method', ...names],
     rows: list.map((method) => [
       method.name,

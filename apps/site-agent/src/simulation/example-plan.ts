@@ -42,7 +42,7 @@ partition: { name: dirichlet, alpha: 0.5 }
 columns: [federated, local-only, head-only, pooled]
 # learningRates: { local-only: 2e-3, head-only: 1e-2, pooled: 2e-3 }   # default: the task's
 # measureEvery: 1          # rounds between two measurements
-# engine: { threads: 2 }   # default: every core
+# engine: { name: onnx, device: auto, threads: 2 }   # default: every core; { name: tfjs, device: gpu } for a GPU
 
 # The task as \`melo admin tasks example\` has it; backbone, classes, preprocessing and members follow from the above.
 task:

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '#core/errors';
 import { classesSchema, classNameSchema, limits } from '#core/protocol';
+import { engineDeviceSchema, engineNameSchema } from '../config/agent-config.ts';
 import { parseYaml } from '../config/yaml-file.ts';
 
 const pathSchema = z.string().min(1).max(4096);
@@ -124,7 +125,11 @@ const planSchema = z
     images: folderSchema.exactOptional(),
     phantoms: phantomsSchema.exactOptional(),
     engine: z
-      .strictObject({ threads: z.number().int().min(1).max(256).exactOptional() })
+      .strictObject({
+        name: engineNameSchema.default('onnx'),
+        device: engineDeviceSchema.default('auto'),
+        threads: z.number().int().min(1).max(256).exactOptional(),
+      })
       .prefault({}),
     sites: sitesSchema.default(3),
     partition: partitionSchema,

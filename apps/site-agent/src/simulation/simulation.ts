@@ -9,6 +9,7 @@ import { blake2b256 } from '#core/crypto';
 import { defaultThreads, type EngineModel } from '#core/engine';
 import { activationOfLoss, type TaskDefinition } from '#core/protocol';
 import { agentVersion } from '../common/agent-version.ts';
+import type { EngineConfig } from '../config/agent-config.ts';
 import { makePrivateDirectory, removeHalfWritten } from '../common/durable-file.ts';
 import { lockDirectory } from '../common/instance-lock.ts';
 import { WarmModel } from '../trainer/warm-model.ts';
@@ -59,6 +60,11 @@ const lockPurpose = {
 /** Loads the plan's backbone for a specification. */
 type LoadModelFor = (specification: AdapterSpecification) => Promise<EngineModel>;
 
+/** The engine, as the digest of a column's work has it: onnx has but one device. */
+type EngineChoice =
+  | { readonly name: 'onnx'; readonly threads: number }
+  | Pick<EngineConfig, 'name' | 'device' | 'threads'>;
+
 /** One run with one seed, its columns not trained yet. */
 interface Queued {
   readonly run: Run;
@@ -73,7 +79,7 @@ class Simulation {
   readonly #basis: TaskBasis;
   readonly #sites: SiteMaker;
   readonly #loadModel: LoadModelFor;
-  readonly #threads: number;
+  readonly #engine: EngineChoice;
   #tally = new Tally([], { training: 0, heldOut: 0 }, 1);
 
   constructor(
@@ -82,14 +88,14 @@ class Simulation {
       readonly basis: TaskBasis;
       readonly sites: SiteMaker;
       readonly loadModel: LoadModelFor;
-      readonly threads: number;
+      readonly engine: EngineChoice;
     },
   ) {
     this.#options = options;
     this.#basis = parts.basis;
     this.#sites = parts.sites;
     this.#loadModel = parts.loadModel;
-    this.#threads = parts.threads;
+    this.#engine = parts.engine;
   }
 
   async run(): Promise<SimulationResults> {
@@ -148,7 +154,7 @@ class Simulation {
     const decides = {
       ...{ definition, trainedAt, isPooled: name === 'pooled', measureEvery },
       sites: sites.map((site) => ({ name: site.name, digest: site.digest })),
-      engine: { name: 'onnx', threads: this.#threads },
+      engine: this.#engine,
       release: agentVersion,
     };
     return toHex(blake2b256(utf8(canonicalJson(decides)))).slice(0, 40);
@@ -194,8 +200,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const { plan, directory, signal, onProgress } = options;
   await makePrivateDirectory(directory);
   const unlock = await lockDirectory(directory, lockPurpose);
-  const threads = plan.engine.threads ?? defaultThreads(1);
-  const engine = { name: 'onnx', device: 'auto', threads, isAlone: false } as const;
+  const { name, device, threads = defaultThreads(1) } = plan.engine;
+  const choice: EngineChoice = name === 'onnx' ? { name, threads } : { name, device, threads };
   const cacheDirectory = join(directory, 'engine-cache');
   const model = new WarmModel();
   const report = (phase: 'drawing' | 'preparing') => (done: number, total: number) =>
@@ -211,14 +217,17 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
             onImage: report('drawing'),
           });
     const backboneDirectory = backboneFolder(plan.backbone);
-    const modelSource = { backboneDirectory, engine: { ...engine, cacheDirectory } };
+    const modelSource = {
+      backboneDirectory,
+      engine: { name, device, threads, isAlone: false, cacheDirectory },
+    };
     const loadModel: LoadModelFor = (specification) => model.get(modelSource, specification);
     const source = imageSource(plan, phantoms);
     const basis = { ...(await backboneBasis(plan.backbone)), classes: source.classes };
     const images = join(directory, 'images');
     const onImage = report('preparing');
     const sites = new SiteMaker({ source, directory: images, signal, onImage });
-    return await new Simulation(options, { basis, sites, loadModel, threads }).run();
+    return await new Simulation(options, { basis, sites, loadModel, engine: choice }).run();
   } finally {
     await model.dispose();
     await unlock();
