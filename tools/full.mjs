@@ -1,4 +1,4 @@
-/** `npm run full`: long simulations, a bad line, every failing call in both databases, 20,000 requests drawn from the API's document, a run that would show a leak, and the long figures of docs/results.md, one after the other; needs ../shared. */
+/** `npm run full`: long simulations, a bad line, every failing call in both databases, 20,000 requests drawn from the API's document, a run that would show a leak, the dashboard over years of rounds, and the long figures of docs/results.md, one after the other; needs ../shared. */
 import { failuresCommand } from './failures.mjs';
 import { fuzzCommand } from './fuzz-api.mjs';
 import { runBuiltScript } from './support/built.mjs';
@@ -37,6 +37,8 @@ await runMain(async (scriptArguments) => {
   if ((await timed('fuzz:api', runFuzz)) !== 0) failed.push('fuzz:api');
   const runLeak = () => runBuiltScript('bench/leak.js', ['--steps', '1000']);
   if ((await timed('leak', runLeak)) !== 0) failed.push('leak');
+  const runDashboard = () => runBuiltScript('bench/dashboard.js', []);
+  if ((await timed('dashboard', runDashboard)) !== 0) failed.push('dashboard');
   for (const figure of longFigures) {
     const name = figure.join(' ');
     const run = () => runBuiltScript('bench/results/main.js', [...figure, ...scriptArguments]);

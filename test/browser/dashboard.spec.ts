@@ -4,7 +4,7 @@ import type { Browser } from 'playwright-core';
 import { adapterDigest } from '#core/adapter';
 import { killAllProcesses } from '../support/melo-process.ts';
 import { makeWorkDirectory } from '../support/package-root.ts';
-import { launchChromium, WatchedPage, type viewports } from './browser.ts';
+import { launchChromium, WatchedPage, type viewports } from '../support/browser.ts';
 import {
   agentSites,
   declineReason,

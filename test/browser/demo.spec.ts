@@ -8,7 +8,7 @@ import { registryRoutes } from '../../apps/coordinator/src/registry/registry.con
 import { userRoutes } from '../../apps/coordinator/src/users/users.contract.ts';
 import { DemoProcess } from '../support/demo-process.ts';
 import { makeWorkDirectory } from '../support/package-root.ts';
-import { launchChromium, viewports, WatchedPage } from './browser.ts';
+import { launchChromium, viewports, WatchedPage } from '../support/browser.ts';
 
 /** Where pictures go, if anywhere; for them the demo has a size worth a picture. */
 const pictureFolder = process.env['MELO_PICTURES'];

@@ -1,6 +1,6 @@
 /** What is asked of every page: that it fits, can be read in light and dark, and that nothing went wrong on it. */
 import type { Locator, Page } from 'playwright-core';
-import type { WatchedPage } from './browser.ts';
+import type { WatchedPage } from '../support/browser.ts';
 
 /** The heading of a page. */
 export const headingOf = (page: Page, name: string): Locator =>

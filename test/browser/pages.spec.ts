@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { parse } from 'yaml';
 import { taskDefinitionSchema } from '#core/protocol';
-import { launchChromium, WatchedPage, type viewports } from './browser.ts';
+import { launchChromium, WatchedPage, type viewports } from '../support/browser.ts';
 import { expectSound, headingOf } from './page-checks.ts';
 import { declineReason, idleTask, playedTask, publishedRounds, SmallWorld } from './small-world.ts';
 

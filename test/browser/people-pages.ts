@@ -1,7 +1,7 @@
 /** People before the dashboard: with and without a session, and what they do with it. */
 import { TOTP, URI } from 'otpauth';
 import type { Browser, Locator, Page } from 'playwright-core';
-import { WatchedPage, type viewports } from './browser.ts';
+import { WatchedPage, type viewports } from '../support/browser.ts';
 import { headingOf } from './page-checks.ts';
 
 type Viewport = keyof typeof viewports;

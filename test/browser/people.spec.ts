@@ -4,7 +4,7 @@ import { cookieOf, People, phrase } from '../../apps/coordinator/src/testing/peo
 import { Harness } from '../../apps/coordinator/src/testing/harness.ts';
 import { userViewSchema } from '../../apps/coordinator/src/users/accounts.contract.ts';
 import { secondFactorRoutes } from '../../apps/coordinator/src/users/second-factor.contract.ts';
-import { launchChromium } from './browser.ts';
+import { launchChromium } from '../support/browser.ts';
 import { expectClean, expectSound, headingOf } from './page-checks.ts';
 import {
   act,

@@ -1,7 +1,7 @@
 /** What each role is shown: its pages, its buttons, and whose a page is that is closed to it. */
 import type { Browser, Locator } from 'playwright-core';
 import { People } from '../../apps/coordinator/src/testing/people.ts';
-import { launchChromium } from './browser.ts';
+import { launchChromium } from '../support/browser.ts';
 import { expectSound, headingOf } from './page-checks.ts';
 import { openAs } from './people-pages.ts';
 import { idleTask, playedTask, SmallWorld } from './small-world.ts';

@@ -4,7 +4,7 @@ import { Harness } from '../../apps/coordinator/src/testing/harness.ts';
 import { People } from '../../apps/coordinator/src/testing/people.ts';
 import { answerStatus, Receiver } from '../../apps/coordinator/src/testing/receiver.ts';
 import { userRoutes } from '../../apps/coordinator/src/users/users.contract.ts';
-import { launchChromium, WatchedPage, type viewports } from './browser.ts';
+import { launchChromium, WatchedPage, type viewports } from '../support/browser.ts';
 
 const setupMs = 300_000;
 /** Two busy cores are slow. */

@@ -16,6 +16,7 @@ import { RequestLimits } from './common/request-limits.ts';
 import { ErrorFilter } from './common/error.filter.ts';
 import { ChangesInterceptor } from './dashboard/changes.interceptor.ts';
 import { DashboardGateway } from './dashboard/dashboard.gateway.ts';
+import { EvaluationBriefService } from './evaluation/evaluation-brief.service.ts';
 import { EvaluationController } from './evaluation/evaluation.controller.ts';
 import { EvaluationFiguresService } from './evaluation/evaluation-figures.service.ts';
 import { EvaluationRequestStore } from './evaluation/evaluation-request-store.ts';
@@ -118,6 +119,7 @@ const services = [
   DiskService,
   DrainService,
   EnrollmentService,
+  EvaluationBriefService,
   EvaluationFiguresService,
   EvaluationRequestStore,
   EvaluationRequestsService,

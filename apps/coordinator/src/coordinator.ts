@@ -17,6 +17,7 @@ import { freeBytesOf } from './backup/files.ts';
 import { snapshotFolder } from './backup/snapshot.ts';
 import { systemClock } from './common/clock.ts';
 import { throughPort, type CallPort } from './common/calls.ts';
+import { compressAnswers } from './common/compressed-answers.ts';
 import { DurableFiles, systemErrorCode } from './common/durable-files.ts';
 import {
   defaultSettings,
@@ -264,6 +265,7 @@ function configure(app: NestExpressApplication, page: Page, leave: LastAnswers):
       next();
     },
   );
+  app.use(compressAnswers);
   app.use(servePage(page));
   const server: HttpServer = app.getHttpServer();
   server.headersTimeout = 20_000;

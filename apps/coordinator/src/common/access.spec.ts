@@ -81,6 +81,7 @@ GET /v1/tasks/:task/versions                         yes           yes       yes
 GET /v1/tasks/:task/versions/:version                yes           yes       yes    no      read
 GET /v1/tasks/:task/versions/:version/adapter        yes           yes       no     no      read
 GET /v1/tasks/:task/evaluations                      yes           yes       yes    own     read
+GET /v1/tasks/:task/evaluations/brief                yes           yes       yes    own     read
 GET /v1/tasks/:task/evaluation-requests              yes           yes       yes    own     read
 POST /v1/tasks/:task/evaluation-requests             yes           yes       no     no      tasks
 POST /v1/tasks/:task/evaluation-requests/:request/cancel yes       yes       no     no      tasks

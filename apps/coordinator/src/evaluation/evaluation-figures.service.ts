@@ -40,8 +40,10 @@ const rowSchema = z.object({
   heldOutImages: z.number(),
   receivedAtMs: z.number(),
 });
+/** A report that a site sent, as it is listed. */
+export type EvaluationRow = z.infer<typeof rowSchema>;
 /** A report that a site sent, with its meaning checked. */
-export type StoredEvaluation = z.infer<typeof rowSchema> & {
+export type StoredEvaluation = EvaluationRow & {
   readonly payload: EvaluationPayload;
   readonly report: ScoreReport;
 };
@@ -106,12 +108,19 @@ export class EvaluationFiguresService {
 
   /** Every report of a task, by version, site and round. */
   async stored(task: string): Promise<readonly StoredEvaluation[]> {
+    return Promise.all((await this.rows(task)).map((row) => this.withReport(row)));
+  }
+
+  /** The same without what the reports say. */
+  async rows(task: string): Promise<readonly EvaluationRow[]> {
+    const { subject, version, round, site } = evaluations;
+    const { payloadDigest, heldOutImages, receivedAtMs } = evaluations;
     const rows = await this.#environment.queries
-      .select()
+      .select({ subject, version, round, site, payloadDigest, heldOutImages, receivedAtMs })
       .from(evaluations)
       .where(eq(evaluations.task, task))
-      .orderBy(asc(evaluations.version), asc(evaluations.site), asc(evaluations.round));
-    return Promise.all(rows.map((row) => this.#withReport(rowSchema.parse(row))));
+      .orderBy(asc(version), asc(site), asc(round));
+    return z.array(rowSchema).parse(rows);
   }
 
   /** Each site's mean loss on its held-out images before and after it trained in a round; null where it reported none. */
@@ -133,7 +142,7 @@ export class EvaluationFiguresService {
       );
     const found = new Map<string, RoundLosses>();
     for (const row of rows) {
-      const { site, subject, report } = await this.#withReport(rowSchema.parse(row));
+      const { site, subject, report } = await this.withReport(rowSchema.parse(row));
       const known = found.get(site) ?? { before: null, after: null };
       const { loss } = summarizeScores(report);
       found.set(site, { ...known, [subject === 'global' ? 'before' : 'after']: loss });
@@ -141,7 +150,8 @@ export class EvaluationFiguresService {
     return found;
   }
 
-  async #withReport(row: z.infer<typeof rowSchema>): Promise<StoredEvaluation> {
+  /** What a report says, read from its blob. */
+  async withReport(row: EvaluationRow): Promise<StoredEvaluation> {
     const bytes = await this.#blobs.get(row.payloadDigest);
     const payload = decodePayload(evaluationPayloadSchema, bytes, 'stored evaluation');
     return { ...row, payload, report: scoreReportSchema.parse(payload.report) };
@@ -156,7 +166,7 @@ export class EvaluationFiguresService {
     const evaluated = rows.filter(({ subject }) => subject !== 'baseline');
     const versions = new Set([...evaluated.map(({ version }) => version), ...asked]);
     const activation = activationOfLoss(definition.plan.loss);
-    const decisions = await this.#decisions(task);
+    const decisions = await this.decisions(task);
     return {
       classes: [...definition.classes],
       evaluations: [...versions]
@@ -164,7 +174,7 @@ export class EvaluationFiguresService {
         .map((version) => {
           const found = evaluated.filter((row) => row.version === version);
           const absent = definition.members.flatMap(
-            (site) => this.#absence(site, version, found, requests) ?? [],
+            (site) => this.absence(site, version, found, requests) ?? [],
           );
           const decision = decisions.get(version) ?? null;
           return { ...versionFigures(version, found, activation), decision, absent };
@@ -173,7 +183,8 @@ export class EvaluationFiguresService {
     };
   }
 
-  async #decisions(task: string): Promise<ReadonlyMap<number, VersionEvaluation['decision']>> {
+  /** What the rules of a task said, by version. */
+  async decisions(task: string): Promise<ReadonlyMap<number, VersionEvaluation['decision']>> {
     const rows = await this.#environment.queries
       .select()
       .from(versionDecisions)
@@ -187,10 +198,10 @@ export class EvaluationFiguresService {
   }
 
   /** Why a planned site is in no figure of a version; null where it reported. */
-  #absence(
+  absence(
     site: SiteId,
     version: number,
-    rows: readonly StoredEvaluation[],
+    rows: readonly EvaluationRow[],
     requests: readonly RequestRecord[],
   ): AbsentSite | null {
     if (rows.some((row) => row.subject === 'global' && row.site === site)) return null;
@@ -234,7 +245,7 @@ function versionFigures(
   activation: Activation,
 ): Omit<VersionEvaluation, 'absent' | 'decision'> {
   const global = rows.filter(({ subject }) => subject === 'global');
-  const alike = global.filter(({ report }) => activationOfReport(report) === activation);
+  const alike = alikeReports(global, activation);
   return {
     version,
     ...pooledFigures(alike),
@@ -245,8 +256,16 @@ function versionFigures(
   };
 }
 
+/** Reports that add up: scored as the loss of their task asks for, which earlier builds of the agent did otherwise. */
+export function alikeReports(
+  rows: readonly StoredEvaluation[],
+  activation: Activation,
+): readonly StoredEvaluation[] {
+  return rows.filter(({ report }) => activationOfReport(report) === activation);
+}
+
 /** Figures over the summed reports; intervals where every report says how many patients it is of. */
-function pooledFigures(
+export function pooledFigures(
   rows: readonly StoredEvaluation[],
 ): Pick<VersionEvaluation, 'pooled' | 'pooledIntervals'> {
   if (rows.length === 0) return { pooled: null, pooledIntervals: null };

@@ -208,3 +208,35 @@ test('versions that there are not, sites that are none of the task and baselines
   expect(await south.refusedCode('evaluation:decline', { decline: foreign })).toBe('NOT_FOUND');
   expect(view.items).toHaveLength(1);
 });
+
+test('in brief the figures are those in full, also after a report was replaced by another', async () => {
+  await harness.createTask({ task: 'brief', rounds: 1 });
+  const brief = async () =>
+    evaluationRoutes.brief.response.parse(
+      await harness.request('GET', '/v1/tasks/brief/evaluations/brief'),
+    );
+  const told: (number | null | undefined)[] = [];
+  for (const strength of [6, 1]) {
+    await ask('brief', { versions: [0] });
+    for (const site of [north, south]) {
+      const [request] = await asked(site);
+      if (request === undefined) throw new Error('expected a request');
+      await report(site, request, site === north ? strength : 3);
+    }
+    const inBrief = await brief();
+    const inFull = await figures('brief');
+    expect(inBrief).toEqual(await brief()); // from memory
+    expect(inBrief.evaluations).toHaveLength(1);
+    const [short, long] = [inBrief.evaluations[0], inFull.evaluations[0]];
+    expect(short?.absent).toEqual(long?.absent);
+    expect(short?.sites.map(({ site }) => site)).toEqual(long?.sites.map(({ site }) => site));
+    for (const [at, { summary }] of (short?.sites ?? []).entries()) {
+      const full = long?.sites[at]?.summary;
+      expect(summary.macroAuc).toBeCloseTo(full?.macroAuc ?? Number.NaN, 5);
+      expect(summary.loss).toBeCloseTo(full?.loss ?? Number.NaN, 5);
+    }
+    expect(short?.pooled?.macroAuc).toBeCloseTo(long?.pooled?.macroAuc ?? Number.NaN, 5);
+    told.push(short?.pooled?.loss);
+  }
+  expect(told[0]).not.toBe(told[1]);
+});

@@ -99,8 +99,36 @@ export const versionEvaluationSchema = z.strictObject({
 /** Figures of one version. */
 export type VersionEvaluation = z.infer<typeof versionEvaluationSchema>;
 
+/** The figures of one report that are followed from version to version, to six decimals. */
+export const briefSummarySchema = scoreSummarySchema.pick({
+  ...{ count: true, loss: true, balancedAccuracy: true },
+  ...{ macroAuc: true, macroAucErrorBound: true },
+});
+/** The figures of one report that are followed from version to version. */
+export type BriefSummary = z.infer<typeof briefSummarySchema>;
+
+/** What one site reported, in brief. */
+export const briefSiteSchema = z.strictObject({
+  ...siteEvaluationSchema.pick({ site: true, heldOutImages: true }).shape,
+  summary: briefSummarySchema,
+});
+
+/** Figures of one version in brief: the same fields as in full, fewer of them. */
+export const briefEvaluationSchema = z.strictObject({
+  ...versionEvaluationSchema.pick({ version: true, decision: true, absent: true }).shape,
+  pooled: briefSummarySchema.nullable(),
+  pooledIntervals: pooledIntervalsSchema.pick({ macroAuc: true }).nullable(),
+  sites: z.array(briefSiteSchema),
+  local: z.array(z.strictObject({ ...briefSiteSchema.shape, round: z.number().int() })),
+});
+/** Figures of one version in brief. */
+export type BriefEvaluation = z.infer<typeof briefEvaluationSchema>;
+
 /** Figures of one version as the steward of a site sees them: the pooled ones and its own, no word of another site. */
-function ownFigures(evaluation: VersionEvaluation, site: SiteId): VersionEvaluation {
+function ownFigures<Evaluation extends VersionEvaluation | BriefEvaluation>(
+  evaluation: Evaluation,
+  site: SiteId,
+): Evaluation {
   const isOwn = (each: { readonly site: SiteId }): boolean => each.site === site;
   const { decision, absent, sites, local } = evaluation;
   return {
@@ -128,6 +156,22 @@ export const evaluationRoutes = {
     }),
     forSteward: ({ classes, evaluations, baselines }, site) => ({
       classes,
+      evaluations: evaluations.map((evaluation) => ownFigures(evaluation, site)),
+      baselines: baselines.filter((each) => each.site === site),
+    }),
+  }),
+  brief: defineRoute({
+    method: 'GET',
+    path: '/v1/tasks/:task/evaluations/brief',
+    summary: 'Show loss and AUC of every version in brief, for charts: pooled, by site, local',
+    roles: readRoles,
+    params: taskParams,
+    response: z.strictObject({
+      evaluations: z.array(briefEvaluationSchema),
+      /** What each site trained alone, where the task asks for it. */
+      baselines: z.array(briefSiteSchema),
+    }),
+    forSteward: ({ evaluations, baselines }, site) => ({
       evaluations: evaluations.map((evaluation) => ownFigures(evaluation, site)),
       baselines: baselines.filter((each) => each.site === site),
     }),

@@ -3,6 +3,7 @@ import { Controller } from '@nestjs/common';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { Input, Route } from '../common/route.ts';
 import { evaluationRoutes } from './evaluation.contract.ts';
+import { EvaluationBriefService } from './evaluation-brief.service.ts';
 import { EvaluationFiguresService } from './evaluation-figures.service.ts';
 import { evaluationRequestRoutes } from './evaluation-requests.contract.ts';
 import { EvaluationRequestsService } from './evaluation-requests.service.ts';
@@ -17,10 +18,16 @@ type Out<Name extends keyof typeof evaluationRequestRoutes> = RouteOutput<
 @Controller()
 export class EvaluationController {
   readonly #figures: EvaluationFiguresService;
+  readonly #brief: EvaluationBriefService;
   readonly #requests: EvaluationRequestsService;
 
-  constructor(figures: EvaluationFiguresService, requests: EvaluationRequestsService) {
+  constructor(
+    figures: EvaluationFiguresService,
+    brief: EvaluationBriefService,
+    requests: EvaluationRequestsService,
+  ) {
     this.#figures = figures;
+    this.#brief = brief;
     this.#requests = requests;
   }
 
@@ -29,6 +36,13 @@ export class EvaluationController {
     @Input(evaluationRoutes.list) { params }: RouteInput<typeof evaluationRoutes.list>,
   ): Promise<RouteOutput<typeof evaluationRoutes.list>> {
     return this.#figures.figures(params.task);
+  }
+
+  @Route(evaluationRoutes.brief)
+  brief(
+    @Input(evaluationRoutes.brief) { params }: RouteInput<typeof evaluationRoutes.brief>,
+  ): Promise<RouteOutput<typeof evaluationRoutes.brief>> {
+    return this.#brief.brief(params.task);
   }
 
   @Route(evaluationRequestRoutes.create)

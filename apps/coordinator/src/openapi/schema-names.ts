@@ -37,6 +37,9 @@ import {
 } from '../evaluation/evaluation-requests.contract.ts';
 import {
   absentSiteSchema,
+  briefEvaluationSchema,
+  briefSiteSchema,
+  briefSummarySchema,
   pooledIntervalsSchema,
   scoreSummarySchema,
   siteEvaluationSchema,
@@ -108,6 +111,9 @@ export const schemaNames: Readonly<Record<string, NamedSchema>> = {
   AwaitedUpload: named(awaitedUploadSchema, 'A late upload that a drain awaits.'),
   Backbone: named(backboneReferenceSchema, 'What the coordinator knows of a backbone.'),
   Bootstrap: named(bootstrapSchema, '95 % intervals that a site drew by patient.'),
+  BriefEvaluation: named(briefEvaluationSchema, 'Figures of one version in brief.'),
+  BriefSite: named(briefSiteSchema, 'What one site reported, in brief.'),
+  BriefSummary: named(briefSummarySchema, 'Figures of one score report in brief.'),
   Classes: named(classesSchema, "Classes in the order of the head's rows; every one once."),
   Comparison: named(comparisonSchema, 'A version beside what the site trained alone.'),
   Delivery: named(deliveryViewSchema, 'One alert to one address.'),

@@ -8,6 +8,12 @@ import { digestSchema } from '#core/protocol';
 import type { DurableFiles } from '../common/durable-files.ts';
 import { Environment } from '../common/environment.ts';
 
+/** Where a blob lies in the folder of blobs, whether or not it is there. */
+export function blobPath(folder: string, digest: string): string {
+  const name = digestSchema.parse(digest);
+  return join(folder, name.slice(0, 2), name);
+}
+
 /** Blobs by content. */
 @Injectable()
 export class BlobStore {
@@ -21,8 +27,7 @@ export class BlobStore {
 
   /** Where a blob lies, whether or not it is there. */
   path(digest: string): string {
-    const name = digestSchema.parse(digest);
-    return join(this.#folder, name.slice(0, 2), name);
+    return blobPath(this.#folder, digest);
   }
 
   /** Store bytes durably and return their digest; storing them again changes nothing. */

@@ -108,7 +108,8 @@ const membersSchema = z.object({ members: z.array(z.string()) });
 const heldMax = 512;
 
 const versionKey = (task: string, version: number): string => `${task}/${version}`;
-const contentKeyPurpose = (task: string, version: number): string =>
+/** What a version's content key is wrapped for. */
+export const contentKeyPurpose = (task: string, version: number): string =>
   `content-key/${task}/${version}`;
 
 /** Versions of adapters. */

@@ -34,7 +34,7 @@ import {
 import { Environment } from '../common/environment.ts';
 import { HeldRows } from '../common/held-rows.ts';
 import type { Queries } from '../config/database.ts';
-import { roundEvents, rounds } from '../config/schema.ts';
+import { roundEvents, rounds, tasks } from '../config/schema.ts';
 import { roundFiguresSchema } from './rounds.contract.ts';
 
 const roundColumnsSchema = z.object({
@@ -66,6 +66,15 @@ const roundRowSchema = roundColumnsSchema.transform((row) => ({
 /** One attempt as it is stored. */
 export type RoundRecord = z.infer<typeof roundRowSchema>;
 
+const listedSchema = roundColumnsSchema
+  .pick({
+    ...{ id: true, task: true, round: true, attempt: true, baseVersion: true, state: true },
+    ...{ openedAtMs: true, deadlineAtMs: true, settledAtMs: true, figures: true },
+  })
+  .transform((row) => ({ ...row, baseVersion: row.baseVersion ?? row.round - 1 }));
+/** What lists show of an attempt: without its records, its keys and the number of its events. */
+export type ListedRound = z.infer<typeof listedSchema>;
+
 /** One event as it is stored. */
 export interface StoredRoundEvent {
   readonly sequence: number;
@@ -87,6 +96,13 @@ const columns = {
     sql`(select count(*) from ${roundEvents} where ${roundEvents.roundId} = ${rounds.id})`.mapWith(
       Number,
     ),
+};
+
+const listedColumns = {
+  ...{ id: rounds.id, task: rounds.task, round: rounds.round, attempt: rounds.attempt },
+  ...{ baseVersion: rounds.baseVersion, state: rounds.state, openedAtMs: rounds.openedAtMs },
+  ...{ deadlineAtMs: rounds.deadlineAtMs, settledAtMs: rounds.settledAtMs },
+  figures: rounds.figures,
 };
 
 /** Attempts at rounds. */
@@ -149,15 +165,35 @@ export class RoundStore {
     return rows[0] === undefined ? null : roundRowSchema.parse(rows[0]);
   }
 
+  /** The last attempts at the last rounds of all tasks, by task, in one statement for those that are not held. */
+  async latestOfAll(): Promise<ReadonlyMap<string, ListedRound>> {
+    const unsettled = [...(await this.#unsettled.all()).values()];
+    const { queries } = this.#environment;
+    // One look into the index for each task, however many attempts there are.
+    const latest = queries
+      .select(listedColumns)
+      .from(rounds)
+      .where(eq(rounds.task, tasks.task))
+      .orderBy(desc(rounds.round), desc(rounds.attempt))
+      .limit(1)
+      .as('latest');
+    const rows = await queries
+      .select()
+      .from(tasks)
+      .innerJoinLateral(latest, sql`true`);
+    const stored = rows.map((row) => listedSchema.parse(row.latest));
+    return new Map([...stored, ...unsettled].map((each) => [each.task, each]));
+  }
+
   /** All attempts of a task, newest first. */
-  async list(task: string): Promise<RoundRecord[]> {
+  async list(task: string): Promise<ListedRound[]> {
     const rows = await this.#environment.queries
-      .select(columns)
+      .select(listedColumns)
       .from(rounds)
       .where(eq(rounds.task, task))
       .orderBy(desc(rounds.round), desc(rounds.attempt))
       .limit(1000);
-    return rows.map((row) => roundRowSchema.parse(row));
+    return rows.map((row) => listedSchema.parse(row));
   }
 
   /**

@@ -7,8 +7,8 @@ import { toJson, toJsonEnvelope } from '../common/json-envelope.ts';
 import { EvaluationFiguresService } from '../evaluation/evaluation-figures.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
-import { UploadStore } from '../uploads/upload-store.ts';
-import { roundNotFound, RoundStore, type RoundRecord } from './round-store.ts';
+import { UploadStore, type UploadProgress } from '../uploads/upload-store.ts';
+import { roundNotFound, RoundStore, type ListedRound, type RoundRecord } from './round-store.ts';
 import type { roundRoutes, RoundView } from './rounds.contract.ts';
 
 /** Rounds as people see them. */
@@ -35,9 +35,18 @@ export class RoundViewsService {
   }
 
   /** One attempt. */
-  async view(round: RoundRecord): Promise<RoundView> {
-    const uploads = await this.#uploads.ofRound(round.id);
-    const received = await this.#uploads.receivedBytes(uploads.map(({ uploadId }) => uploadId));
+  async view(round: ListedRound): Promise<RoundView> {
+    const uploads = await this.#uploads.progressOf([round.id]);
+    return this.#viewOf(round, uploads.get(round.id) ?? []);
+  }
+
+  /** Some attempts, in their order: one statement for the uploads of all of them. */
+  async views(rounds: readonly ListedRound[]): Promise<RoundView[]> {
+    const uploads = await this.#uploads.progressOf(rounds.map(({ id }) => id));
+    return rounds.map((round) => this.#viewOf(round, uploads.get(round.id) ?? []));
+  }
+
+  #viewOf(round: ListedRound, uploads: readonly UploadProgress[]): RoundView {
     return {
       task: round.task,
       round: round.round,
@@ -58,7 +67,7 @@ export class RoundViewsService {
         return {
           ...member,
           progress: isAboutThis ? heartbeat.progress : null,
-          bytesReceived: upload === undefined ? 0 : (received.get(upload.uploadId) ?? 0),
+          bytesReceived: upload?.bytesReceived ?? 0,
           bytesTotal: upload?.bytes ?? null,
           trainingLoss: upload?.trainingLoss ?? null,
         };
@@ -69,7 +78,7 @@ export class RoundViewsService {
   /** Every attempt of a task, newest first. */
   async list(task: TaskId): Promise<RoundView[]> {
     await this.#tasks.get(task);
-    return Promise.all((await this.#store.list(task)).map((round) => this.view(round)));
+    return this.views(await this.#store.list(task));
   }
 
   /** One attempt with its signed records and its events. */

@@ -179,7 +179,10 @@ export class RoundsService {
 
   async #lastAbandoned(task: TaskId, round: number): Promise<RoundRecord | undefined> {
     const attempts = await this.#store.list(task);
-    return attempts.find((each) => each.round === round && each.state.phase === 'abandoned');
+    const isMeant = (each: (typeof attempts)[number]): boolean =>
+      each.round === round && each.state.phase === 'abandoned';
+    const found = attempts.find(isMeant);
+    return found === undefined ? undefined : this.#store.get(found.id);
   }
 
   /** Apply an event that another one may have overtaken. */

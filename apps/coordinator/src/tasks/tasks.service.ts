@@ -9,11 +9,13 @@ import { EvaluationRequestsService } from '../evaluation/evaluation-requests.ser
 import { KeyedMutex } from '../common/mutex.ts';
 import { libraryName } from '../common/package-info.ts';
 import { OpeningGate } from '../operations/opening-gate.service.ts';
+import type { OpeningRefusal } from '../operations/operations.contract.ts';
 import { VersionsService } from '../registry/versions.service.ts';
 import { RoundOpeningsService } from '../rounds/round-openings.service.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { RoundsService } from '../rounds/rounds.service.ts';
 import { RoundViewsService } from '../rounds/round-views.service.ts';
+import type { RoundView } from '../rounds/rounds.contract.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { SchedulesService } from './schedules.service.ts';
 import type { ScheduleRules } from './task-schedule.ts';
@@ -69,11 +71,23 @@ export class TasksService {
   }
 
   async list(): Promise<TaskView[]> {
-    return Promise.all((await this.#store.list()).map((record) => this.#view(record)));
+    const records = await this.#store.list();
+    const latest = await this.#roundStore.latestOfAll();
+    const rounds = await this.#views.views([...latest.values()]);
+    const openingRefusal = await this.#gate.refusal();
+    return Promise.all(
+      records.map((record) => {
+        const currentRound = rounds.find(({ task }) => task === record.task) ?? null;
+        return this.#viewOf(record, currentRound, openingRefusal);
+      }),
+    );
   }
 
   async get(task: TaskId): Promise<TaskView> {
-    return this.#view(await this.#store.get(task));
+    const record = await this.#store.get(task);
+    const latest = await this.#roundStore.latest(task);
+    const currentRound = latest === null ? null : await this.#views.view(latest);
+    return this.#viewOf(record, currentRound, await this.#gate.refusal());
   }
 
   /** Create a task with its version 0, and start it. */
@@ -228,8 +242,11 @@ export class TasksService {
     return latest?.attempt ?? 0;
   }
 
-  async #view(record: TaskRecord): Promise<TaskView> {
-    const latest = await this.#roundStore.latest(record.task);
+  async #viewOf(
+    record: TaskRecord,
+    currentRound: RoundView | null,
+    openingRefusal: OpeningRefusal | null,
+  ): Promise<TaskView> {
     return {
       task: record.task,
       title: record.definition.title,
@@ -239,12 +256,12 @@ export class TasksService {
       promotedVersion: record.promotedVersion,
       nextBaseVersion: nextBaseOf(record),
       rounds: finalVersionOf(record),
-      schedule: this.#schedules.view(record, latest?.openedAtMs ?? null),
+      schedule: this.#schedules.view(record, currentRound?.openedAtMs ?? null),
       incompleteRounds: [...(await this.#roundStore.incomplete(record.task, record.latestVersion))],
       createdAtMs: record.createdAtMs,
       definition: record.definition,
-      currentRound: latest === null ? null : await this.#views.view(latest),
-      openingRefusal: await this.#gate.refusal(),
+      currentRound,
+      openingRefusal,
     };
   }
 }

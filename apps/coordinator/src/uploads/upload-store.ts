@@ -49,6 +49,15 @@ const lateUploadSchema = z.object({
 /** An upload that goes on after its round's end. */
 export type LateUpload = z.infer<typeof lateUploadSchema>;
 
+/** How far an upload is. */
+export interface UploadProgress {
+  readonly site: string;
+  /** As its manifest declares them. */
+  readonly bytes: number;
+  readonly bytesReceived: number;
+  readonly trainingLoss: number;
+}
+
 /** How an upload ended. */
 export type UploadOutcome =
   | { readonly status: 'committed' }
@@ -112,15 +121,20 @@ export class UploadStore {
     return rows.map((row) => uploadRowSchema.parse(row));
   }
 
-  /** Bytes that are durable, by upload. */
-  async receivedBytes(uploadIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    if (uploadIds.length === 0) return new Map();
+  /** How far the uploads of some attempts are, by attempt, in one statement. */
+  async progressOf(roundIds: readonly number[]): Promise<ReadonlyMap<number, UploadProgress[]>> {
+    const found = new Map<number, UploadProgress[]>(roundIds.map((id) => [id, []]));
+    if (roundIds.length === 0) return found;
+    const { roundId, site, bytes, trainingLoss } = uploads;
     const rows = await this.#environment.queries
-      .select({ uploadId: uploadRanges.uploadId, bytes: sum(uploadRanges.bytes) })
-      .from(uploadRanges)
-      .where(inArray(uploadRanges.uploadId, [...uploadIds]))
-      .groupBy(uploadRanges.uploadId);
-    return new Map(rows.map(({ uploadId, bytes }) => [uploadId, Number(bytes ?? 0)]));
+      .select({ roundId, site, bytes, trainingLoss, received: sum(uploadRanges.bytes) })
+      .from(uploads)
+      .leftJoin(uploadRanges, eq(uploadRanges.uploadId, uploads.uploadId))
+      .where(inArray(roundId, [...roundIds]))
+      .groupBy(uploads.uploadId);
+    for (const { received, ...row } of rows)
+      found.get(row.roundId)?.push({ ...row, bytesReceived: Number(received ?? 0) });
+    return found;
   }
 
   /** Bytes of the uploads whose files are kept still, by site, as their manifests declare them. */

@@ -19,7 +19,8 @@ const webhookRowSchema = z.object({
 /** A webhook as it is stored. */
 export type WebhookRecord = z.infer<typeof webhookRowSchema>;
 
-const purposeOf = (webhook: string): string => `webhook/${webhook}`;
+/** What a webhook's secret is wrapped for: it unwraps nowhere else. */
+export const webhookSecretPurpose = (webhook: string): string => `webhook/${webhook}`;
 
 /** Webhooks. */
 @Injectable()
@@ -66,7 +67,7 @@ export class WebhookStore {
     secret: Uint8Array,
   ): Promise<void> {
     const { wrappingKey } = this.#environment.keys;
-    const purpose = purposeOf(record.webhook);
+    const purpose = webhookSecretPurpose(record.webhook);
     const wrappedSecret = wrapSecret({ secret, wrappingKey, purpose });
     await transaction.insert(webhooks).values({ ...record, wrappedSecret });
   }
@@ -77,6 +78,6 @@ export class WebhookStore {
 
   secretOf({ webhook, wrappedSecret: wrapped }: WebhookRecord): Uint8Array {
     const { wrappingKey } = this.#environment.keys;
-    return unwrapSecret({ wrapped, wrappingKey, purpose: purposeOf(webhook) });
+    return unwrapSecret({ wrapped, wrappingKey, purpose: webhookSecretPurpose(webhook) });
   }
 }

@@ -24,7 +24,9 @@ function makeTaskResources(task: string) {
   return {
     rounds: new Resource(taskPath(task, '/rounds'), roundsSchema, ['rounds']),
     versions: new Resource(taskPath(task, '/versions'), versionsSchema, ['versions']),
-    evaluations: new Resource(taskPath(task, '/evaluations'), evaluationsSchema, ['evaluations']),
+    evaluations: new Resource(taskPath(task, '/evaluations/brief'), evaluationsSchema, [
+      'evaluations',
+    ]),
   };
 }
 
