@@ -181,6 +181,7 @@ describe('melo admin tasks', () => {
             latestVersion: 0,
             promotedVersion: null,
             nextBaseVersion: 0,
+            revision: 'ab'.repeat(8),
             rounds: 3,
             incompleteRounds: [],
             schedule: null,

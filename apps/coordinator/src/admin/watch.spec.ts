@@ -71,7 +71,13 @@ class WatchWorld {
     return {
       ...{ task: 'chest', title: 'Chest \u001b[31mred', status: 'running', reason: null },
       ...{ latestVersion: 1, promotedVersion: null, nextBaseVersion: 1, rounds: 3 },
-      ...{ incompleteRounds: [], schedule: null, createdAtMs: nowMs, openingRefusal: null },
+      ...{
+        revision: 'ab'.repeat(8),
+        incompleteRounds: [],
+        schedule: null,
+        createdAtMs: nowMs,
+        openingRefusal: null,
+      },
       definition: taskDefinitionSchema.parse(taskOf({ members: ['north', 'south'] })),
       currentRound: {
         ...{ task: 'chest', round: 2, attempt: 1, baseVersion: 1, phase: 'training', reason: null },

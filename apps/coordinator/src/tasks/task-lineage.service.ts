@@ -8,6 +8,7 @@ import { VersionsService } from '../registry/versions.service.ts';
 import { RoundOpeningsService } from '../rounds/round-openings.service.ts';
 import { RoundStore, type RoundRecord } from '../rounds/round-store.ts';
 import { RoundsService, type TaskChangePlan } from '../rounds/rounds.service.ts';
+import { checkRevision } from './task-revision.ts';
 import { TaskStore, type TaskChange, type TaskRecord } from './task-store.ts';
 
 /** How a task is run again. */
@@ -16,6 +17,16 @@ export interface RerunRequest {
   /** Rounds to make; as many as the definition has after that version where it is left out, at least one. */
   readonly rounds?: number;
   readonly reason: string;
+  /** The revision that was looked at; any where it is left out. */
+  readonly ifRevision?: string;
+}
+
+/** Which version people should use. */
+export interface PromoteRequest {
+  /** Null takes a promotion back. */
+  readonly version: number | null;
+  readonly reason?: string;
+  readonly ifRevision?: string;
 }
 
 /** Promote, run again, roll back. */
@@ -45,9 +56,11 @@ export class TaskLineageService {
   }
 
   /** Say which version people should use; null takes that back. */
-  promote(task: TaskId, version: number | null, reason: string | null): Promise<void> {
+  promote(task: TaskId, request: PromoteRequest): Promise<void> {
+    const { version, reason = null, ifRevision } = request;
     return this.#rounds.changeTask(task, async () => {
       const record = await this.#tasks.get(task);
+      checkRevision(record, ifRevision);
       if (version !== null) await this.#versions.get(task, version);
       return {
         abandonReason: null,
@@ -87,6 +100,7 @@ export class TaskLineageService {
     const { promoted, isRepeatable = false } = options;
     const plan = async (open: RoundRecord | null): Promise<TaskChangePlan> => {
       const record = await this.#tasks.get(task);
+      checkRevision(record, request.ifRevision);
       const { abandonReason, change } = await this.#planRerun(record, request, open);
       return {
         abandonReason,

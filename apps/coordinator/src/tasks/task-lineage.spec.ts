@@ -52,6 +52,34 @@ describe('a task', () => {
     roundRoutes.list.response.parse(await harness.request('GET', `/v1/tasks/${task}/rounds`))
       .rounds;
 
+  test('is changed by one of two people who looked at the same, and says so to the other', async () => {
+    await newTask('shared', 2);
+    await round('shared', 1, 1);
+    const { revision: ifRevision } = await harness.task('shared');
+    const change = (command: string, body: object) =>
+      harness.raw('POST', `/v1/tasks/shared/${command}`, { ...body, ifRevision });
+    const promotions = [0, 1].map((version) => change('promote', { version }));
+    const statuses = (await Promise.all(promotions)).map(({ status }) => status);
+    expect(statuses.sort()).toEqual([200, 409]);
+    const { promotedVersion, status } = await harness.task('shared');
+    const later: readonly (readonly [string, object])[] = [
+      ['schedule', { rules: { sitesReady: 1 } }],
+      ['rollback', { toVersion: 0, reason: 'too late' }],
+      ['rerun', { fromVersion: 0, reason: 'too late' }],
+      ['pause', {}],
+      ['cancel', {}],
+    ];
+    for (const [command, body] of later) {
+      const refused = await change(command, body);
+      expect([command, refused.status]).toEqual([command, 409]);
+      expect(await refused.text()).toContain('somebody changed it meanwhile');
+    }
+    expect(await harness.task('shared')).toMatchObject({ promotedVersion, status, schedule: null });
+    const { revision } = await harness.task('shared');
+    await round('shared', 2, 1); // training alone is no change of what people set
+    expect((await harness.task('shared')).revision).toBe(revision);
+  });
+
   test('that ended is run again from an earlier version; the chain of results goes on', async () => {
     await newTask('again', 3);
     for (const [number, step] of [

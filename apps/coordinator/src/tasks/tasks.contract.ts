@@ -10,7 +10,6 @@ import {
 import {
   commandRoles,
   defineRoute,
-  nothing,
   readRoles,
   reasonBody,
   scienceRoles,
@@ -46,6 +45,10 @@ export const scheduleViewSchema = z.strictObject({
 /** When the next round may open, and what it waits for. */
 export type ScheduleView = z.infer<typeof scheduleViewSchema>;
 
+const revisionSchema = z.string().regex(/^[0-9a-f]{16}$/, 'expected the revision of a task');
+/** The revision that was looked at: where another change came first it is refused. */
+const ifRevision = revisionSchema.exactOptional();
+
 /** A definition as it is answered, without the rules between its fields: a steward sees its own site alone among the members. */
 export const definitionViewSchema = z.strictObject(taskDefinitionSchema.shape);
 /** A task as people see it. */
@@ -67,6 +70,8 @@ export const taskViewSchema = z.strictObject({
   incompleteRounds: z.array(z.number().int()),
   /** Null where the next round opens when the one before has ended. */
   schedule: scheduleViewSchema.nullable(),
+  /** What `ifRevision` is compared with: changes where a person, or a rule of the task, changes what people set. */
+  revision: revisionSchema,
   createdAtMs: timeMs,
   definition: definitionViewSchema,
   /** Why the coordinator opens no round of any task now; null where it does. */
@@ -88,7 +93,7 @@ function ownTask(view: TaskView, site: SiteId): TaskView {
   };
 }
 
-const command = <Body extends z.ZodType>(
+const command = <Body extends z.ZodRawShape>(
   name: string,
   summary: string,
   body: Body,
@@ -101,11 +106,11 @@ const command = <Body extends z.ZodType>(
     roles,
     scope: 'tasks',
     params: taskParams,
-    body,
+    body: z.strictObject({ ...body, ifRevision }),
     response: taskViewSchema,
   });
 const reason = reasonBody.shape.reason;
-const maybeReason = z.strictObject({ reason: reason.exactOptional() });
+const maybeReason = { reason: reason.exactOptional() };
 /** Rounds that a re-run makes; as many as the definition has after the version where it is left out, at least one. */
 const moreRounds = z.number().int().min(1).max(limits.roundsMax).exactOptional();
 
@@ -146,32 +151,28 @@ export const taskRoutes = {
     response: taskViewSchema,
     forSteward: ownTask,
   }),
-  start: command('start', 'Start a task that was created without starting', nothing, scienceRoles),
+  start: command('start', 'Start a task that was created without starting', {}, scienceRoles),
   pause: command('pause', 'Let the open round end and open no other', maybeReason, scienceRoles),
-  resume: command('resume', 'Go on with a paused or failed task', nothing, scienceRoles),
+  resume: command('resume', 'Go on with a paused or failed task', {}, scienceRoles),
   cancel: command('cancel', 'Abandon the open round and end the task', maybeReason),
-  promote: command(
-    'promote',
-    'Say which version people should use; null takes that back',
-    z.strictObject({
-      version: adapterVersionSchema.nullable(),
-      reason: reason.exactOptional(),
-    }),
-  ),
+  promote: command('promote', 'Say which version people should use; null takes that back', {
+    version: adapterVersionSchema.nullable(),
+    ...maybeReason,
+  }),
   rerun: command(
     'rerun',
     'Let the next round start from an earlier version, or make more rounds from the latest',
-    z.strictObject({ fromVersion: adapterVersionSchema, rounds: moreRounds, reason }),
+    { fromVersion: adapterVersionSchema, rounds: moreRounds, reason },
   ),
-  rollback: command(
-    'rollback',
-    'Promote an earlier version and let the next round start from it',
-    z.strictObject({ toVersion: adapterVersionSchema, rounds: moreRounds, reason }),
-  ),
+  rollback: command('rollback', 'Promote an earlier version and let the next round start from it', {
+    toVersion: adapterVersionSchema,
+    rounds: moreRounds,
+    reason,
+  }),
   schedule: command(
     'schedule',
     'Say when rounds may open: at times of a calendar, once enough sites are ready; null is at once',
-    z.strictObject({ rules: scheduleRulesSchema.nullable() }),
+    { rules: scheduleRulesSchema.nullable() },
     scienceRoles,
   ),
 } as const;

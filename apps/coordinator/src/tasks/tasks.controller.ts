@@ -35,28 +35,28 @@ export class TasksController {
   }
 
   @Route(taskRoutes.start)
-  start(@Input(taskRoutes.start) { params }: In<'start'>): Promise<TaskView> {
-    return this.#tasks.start(params.task);
+  start(@Input(taskRoutes.start) { params, body }: In<'start'>): Promise<TaskView> {
+    return this.#tasks.start(params.task, body.ifRevision);
   }
 
   @Route(taskRoutes.pause)
   pause(@Input(taskRoutes.pause) { params, body }: In<'pause'>): Promise<TaskView> {
-    return this.#tasks.pause(params.task, body.reason);
+    return this.#tasks.pause(params.task, body);
   }
 
   @Route(taskRoutes.resume)
-  resume(@Input(taskRoutes.resume) { params }: In<'resume'>): Promise<TaskView> {
-    return this.#tasks.resume(params.task);
+  resume(@Input(taskRoutes.resume) { params, body }: In<'resume'>): Promise<TaskView> {
+    return this.#tasks.resume(params.task, body.ifRevision);
   }
 
   @Route(taskRoutes.cancel)
   cancel(@Input(taskRoutes.cancel) { params, body }: In<'cancel'>): Promise<TaskView> {
-    return this.#tasks.cancel(params.task, body.reason);
+    return this.#tasks.cancel(params.task, body);
   }
 
   @Route(taskRoutes.promote)
   async promote(@Input(taskRoutes.promote) { params, body }: In<'promote'>): Promise<TaskView> {
-    await this.#lineage.promote(params.task, body.version, body.reason ?? null);
+    await this.#lineage.promote(params.task, body);
     return this.#tasks.get(params.task);
   }
 
@@ -79,6 +79,6 @@ export class TasksController {
 
   @Route(taskRoutes.schedule)
   schedule(@Input(taskRoutes.schedule) { params, body }: In<'schedule'>): Promise<TaskView> {
-    return this.#tasks.schedule(params.task, body.rules);
+    return this.#tasks.schedule(params.task, body);
   }
 }

@@ -19,11 +19,18 @@ import type { RoundView } from '../rounds/rounds.contract.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { SchedulesService } from './schedules.service.ts';
 import type { ScheduleRules } from './task-schedule.ts';
+import { checkRevision, revisionOf } from './task-revision.ts';
 import { finalVersionOf, nextBaseOf, taskShape, TaskStore, type TaskRecord } from './task-store.ts';
 import type { TaskStatus, TaskView } from './tasks.contract.ts';
 
 /** Bytes of a definition in JSON: a row stays below 64 KiB. */
 const definitionBytesMax = 49_152;
+
+/** Why a status is changed, and what was looked at. */
+interface Asked {
+  readonly reason?: string | null;
+  readonly ifRevision?: string | undefined;
+}
 
 /** The life of tasks. */
 @Injectable()
@@ -149,26 +156,31 @@ export class TasksService {
     );
   }
 
-  start(task: TaskId): Promise<TaskView> {
-    return this.#change(task, ['created'], 'running');
+  start(task: TaskId, ifRevision?: string): Promise<TaskView> {
+    return this.#change(task, ['created'], 'running', { ifRevision });
   }
 
-  pause(task: TaskId, reason: string | null = null): Promise<TaskView> {
-    return this.#change(task, ['running'], 'paused', reason);
+  pause(task: TaskId, asked: Asked): Promise<TaskView> {
+    return this.#change(task, ['running'], 'paused', asked);
   }
 
   /** Go on; after a failure the attempts that failed are forgiven. */
-  resume(task: TaskId): Promise<TaskView> {
-    return this.#change(task, ['paused', 'failed'], 'running');
+  resume(task: TaskId, ifRevision?: string): Promise<TaskView> {
+    return this.#change(task, ['paused', 'failed'], 'running', { ifRevision });
   }
 
   /** End a task for good: its open round is abandoned. */
-  cancel(task: TaskId, reason = 'cancelled by an administrator'): Promise<TaskView> {
-    return this.#change(task, ['created', 'running', 'paused', 'failed'], 'cancelled', reason);
+  cancel(task: TaskId, asked: Asked): Promise<TaskView> {
+    const from = ['created', 'running', 'paused', 'failed'] as const;
+    const { reason = 'cancelled by an administrator' } = asked;
+    return this.#change(task, from, 'cancelled', { ...asked, reason });
   }
 
   /** Say when rounds may open; null is at once. */
-  async schedule(task: TaskId, rules: ScheduleRules | null): Promise<TaskView> {
+  async schedule(
+    task: TaskId,
+    { rules, ifRevision }: { readonly rules: ScheduleRules | null; readonly ifRevision?: string },
+  ): Promise<TaskView> {
     const { definition } = await this.#store.get(task);
     const sites = rules?.sitesReady ?? 0;
     if (sites > definition.members.length) {
@@ -183,6 +195,7 @@ export class TasksService {
     await this.#rounds.changeTask(task, async () => ({
       abandonReason: null,
       change: async (transaction) => {
+        checkRevision(await this.#store.get(task, transaction), ifRevision);
         await this.#store.update(transaction, task, { schedule });
         await this.#audit.append(transaction, {
           actor: 'administrator',
@@ -200,10 +213,11 @@ export class TasksService {
     task: TaskId,
     from: readonly TaskStatus[],
     status: TaskStatus,
-    reason: string | null = null,
+    { reason = null, ifRevision }: Asked,
   ): Promise<TaskView> {
     await this.#rounds.changeTask(task, async () => {
       const record = await this.#store.get(task);
+      checkRevision(record, ifRevision);
       const isRepeat = record.status === status;
       if (!isRepeat && !from.includes(record.status)) {
         throw new StateError(
@@ -258,6 +272,7 @@ export class TasksService {
       rounds: finalVersionOf(record),
       schedule: this.#schedules.view(record, currentRound?.openedAtMs ?? null),
       incompleteRounds: [...(await this.#roundStore.incomplete(record.task, record.latestVersion))],
+      revision: revisionOf(record),
       createdAtMs: record.createdAtMs,
       definition: record.definition,
       currentRound,

@@ -65,7 +65,7 @@ export const userParams = z.strictObject({
   user: userNameSchema.describe('Name of an account.'),
 });
 /** The version that was looked at: where another change came first it is refused. */
-const ifVersion = z.number().int().min(0).max(1e9).exactOptional();
+export const ifVersion = z.number().int().min(0).max(1e9).exactOptional();
 const roleAndSite = { role: roleSchema, site: siteIdSchema.exactOptional() };
 
 /** Routes of administrators. */

@@ -164,10 +164,10 @@ export class AccountsService {
   }
 
   /** Remove the second factor of somebody who lost it. */
-  removeSecondFactor(user: string): Promise<UserView> {
+  removeSecondFactor(user: string, ifVersion: number | undefined): Promise<UserView> {
     const action = 'user.second-factor-removed';
     const decide = (): UserChange => withoutSecondFactor;
-    return this.#change(user, { action, ifVersion: undefined, decide });
+    return this.#change(user, { action, ifVersion, decide });
   }
 
   /** Remove an account. */

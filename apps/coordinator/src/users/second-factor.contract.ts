@@ -10,7 +10,13 @@ import {
   roleSchema,
   timeMs,
 } from '../common/contract.ts';
-import { passwordSchema, userNameSchema, userParams, userViewSchema } from './accounts.contract.ts';
+import {
+  ifVersion,
+  passwordSchema,
+  userNameSchema,
+  userParams,
+  userViewSchema,
+} from './accounts.contract.ts';
 
 /** Recovery codes of one account. */
 export const recoveryCodesCount = 10;
@@ -99,6 +105,7 @@ export const secondFactorRoutes = {
     roles: commandRoles,
     scope: 'people',
     params: userParams,
+    body: z.strictObject({ ifVersion }),
     response: userViewSchema,
   }),
 } as const;

@@ -93,9 +93,9 @@ export class SecondFactorController {
 
   @Route(secondFactorRoutes.removeOfUser)
   removeOfUser(
-    @Input(secondFactorRoutes.removeOfUser) { params }: In<'removeOfUser'>,
+    @Input(secondFactorRoutes.removeOfUser) { params, body }: In<'removeOfUser'>,
   ): Promise<UserView> {
-    return this.#accounts.removeSecondFactor(params.user);
+    return this.#accounts.removeSecondFactor(params.user, body.ifVersion);
   }
 
   /** Whose account it is: of somebody who signed in, no token's. */

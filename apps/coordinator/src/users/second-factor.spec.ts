@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { HandClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
 import { cookieOf, People, phrase } from '../testing/people.ts';
-import { newPasswordSchema } from './accounts.contract.ts';
+import { newPasswordSchema, userViewSchema } from './accounts.contract.ts';
 import { ownAccountSchema, secondFactorRoutes } from './second-factor.contract.ts';
 import { freeFailures } from './sign-in-throttle.service.ts';
 import { sessionViewSchema } from './users.contract.ts';
@@ -121,6 +121,20 @@ describe('a second factor', () => {
     await harness.request('POST', '/v1/users/greta/second-factor/remove');
     expect((await people.browse('GET', '/v1/account', cookie)).status).toBe(401);
     expect((await people.signIn('greta', phrase)).status).toBe(201);
+  });
+
+  test('is not removed by an administrator who looked before somebody else changed the account', async () => {
+    await withFactor('jutta');
+    const look = async () => userViewSchema.parse(await harness.request('GET', '/v1/users/jutta'));
+    const remove = (ifVersion: number) =>
+      harness.raw('POST', '/v1/users/jutta/second-factor/remove', { ifVersion });
+    const { version } = await look();
+    await harness.request('POST', '/v1/users/jutta/role', { role: 'scientist' });
+    const refused = await remove(version);
+    expect([refused.status, await codeOf(refused)]).toEqual([409, 'STATE_CONFLICT']);
+    expect(await look()).toMatchObject({ hasSecondFactor: true, role: 'scientist' });
+    expect((await remove((await look()).version)).status).toBe(200);
+    expect((await look()).hasSecondFactor).toBe(false);
   });
 
   test('is asked for after an administrator has set another password too', async () => {

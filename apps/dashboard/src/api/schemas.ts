@@ -159,6 +159,7 @@ export const taskSchema = z.object({
   latestVersion: z.number(),
   promotedVersion: z.number().nullable(),
   nextBaseVersion: z.number(),
+  revision: z.string(),
   rounds: z.number(),
   incompleteRounds: z.array(z.number()),
   schedule: z

@@ -30,6 +30,7 @@ const task = (change: Partial<Stated>): Task => ({
   latestVersion: 0,
   promotedVersion: null,
   nextBaseVersion: 0,
+  revision: '',
   rounds: 3,
   incompleteRounds: [],
   schedule: null,

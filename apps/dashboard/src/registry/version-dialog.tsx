@@ -11,20 +11,19 @@ import { Digest, Facts } from '../common/facts.tsx';
 import { formatBytes } from '../common/format.ts';
 import { Waiting } from '../common/panel.tsx';
 import { useMay } from '../session/access.ts';
+import { changeTask } from '../tasks/change-task.ts';
 import { maybeReason } from '../tasks/task-actions.tsx';
 import { DownloadLinks } from './download-link.tsx';
 
 function actionsOf(task: Task, { version, isPromoted }: Version) {
   const name = task.task;
-  const post = (path: string, body: unknown) =>
-    command('POST', taskPath(name, `/${path}`), answerOfCommand, body);
   const promote: Action = {
     label: 'Promote',
     title: `Promote version ${version} of ${name}?`,
     explanation: `People are told to use version ${version} from now on. Training goes on where it is.`,
     verb: 'Promote it',
     reason: 'optional',
-    run: (reason) => post('promote', { version, ...maybeReason(reason) }),
+    run: (reason) => changeTask(task, 'promote', { version, ...maybeReason(reason) }),
     done: `Version ${version} of ${name} is the one to use.`,
   };
   const demote: Action = {
@@ -33,7 +32,7 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
     explanation: 'No version is promoted then.',
     verb: 'Take it back',
     reason: 'optional',
-    run: (reason) => post('promote', { version: null, ...maybeReason(reason) }),
+    run: (reason) => changeTask(task, 'promote', { version: null, ...maybeReason(reason) }),
     done: `No version of ${name} is promoted now.`,
   };
   const rollBack: Action = {
@@ -43,7 +42,7 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
     verb: 'Roll back',
     reason: 'required',
     isGrave: true,
-    run: (reason) => post('rollback', { toVersion: version, reason }),
+    run: (reason) => changeTask(task, 'rollback', { toVersion: version, reason }),
     done: `${name} goes on from version ${version}.`,
   };
   const evaluate: Action = {
@@ -53,7 +52,10 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
       'Every member is asked to measure it on its held-out images within a day; a site’s own policy may decline.',
     verb: 'Ask the sites',
     reason: 'optional',
-    run: (reason) => post('evaluation-requests', { versions: [version], ...maybeReason(reason) }),
+    run: (reason) => {
+      const body = { versions: [version], ...maybeReason(reason) };
+      return command('POST', taskPath(name, '/evaluation-requests'), answerOfCommand, body);
+    },
     done: `The sites were asked to evaluate version ${version} of ${name}.`,
   };
   return {

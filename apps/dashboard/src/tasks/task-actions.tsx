@@ -3,28 +3,22 @@ import { command, taskPath } from '../api/client.ts';
 import { answerOfCommand, type Task } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { useMay } from '../session/access.ts';
+import { changeTask } from './change-task.ts';
 
 /** A reason in the form that a command takes it in: left out where none was given. */
 export const maybeReason = (reason: string): { readonly reason?: string } =>
   reason === '' ? {} : { reason };
 
-function post(task: string, name: string, body: unknown): Promise<unknown> {
-  return command('POST', taskPath(task, `/${name}`), answerOfCommand, body);
-}
-
 /** What can be done with a task, by the right that it needs. */
-function actionsOf({
-  task,
-  status,
-  currentRound: round,
-}: Task): Readonly<Record<'train' | 'administer', readonly Action[]>> {
+function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readonly Action[]>> {
+  const { task, status, currentRound: round } = looked;
   const start: Action = {
     label: 'Start',
     title: `Start ${task}?`,
     explanation: 'Its first round opens as soon as enough of its members are there.',
     verb: 'Start it',
     reason: 'none',
-    run: () => post(task, 'start', {}),
+    run: () => changeTask(looked, 'start', {}),
     done: `${task} was started.`,
   };
   const pause: Action = {
@@ -33,7 +27,7 @@ function actionsOf({
     explanation: 'The open round goes on to its end; no other opens until the task is resumed.',
     verb: 'Pause it',
     reason: 'optional',
-    run: (reason) => post(task, 'pause', maybeReason(reason)),
+    run: (reason) => changeTask(looked, 'pause', maybeReason(reason)),
     done: `${task} is paused.`,
   };
   const resume: Action = {
@@ -42,7 +36,7 @@ function actionsOf({
     explanation: 'The next round opens as soon as enough of its members are there.',
     verb: 'Resume it',
     reason: 'none',
-    run: () => post(task, 'resume', {}),
+    run: () => changeTask(looked, 'resume', {}),
     done: `${task} goes on.`,
   };
   const cancel: Action = {
@@ -53,7 +47,7 @@ function actionsOf({
     verb: 'Cancel the task',
     reason: 'optional',
     isGrave: true,
-    run: (reason) => post(task, 'cancel', maybeReason(reason)),
+    run: (reason) => changeTask(looked, 'cancel', maybeReason(reason)),
     done: `${task} was cancelled.`,
   };
   const abandon: readonly Action[] =
@@ -68,7 +62,10 @@ function actionsOf({
             verb: 'Abandon the round',
             reason: 'required',
             isGrave: true,
-            run: (reason) => post(task, `rounds/${round.round}/abandon`, { reason }),
+            run: (reason) => {
+              const path = taskPath(task, `/rounds/${round.round}/abandon`);
+              return command('POST', path, answerOfCommand, { reason });
+            },
             done: `Round ${round.round} of ${task} was abandoned.`,
           },
         ];

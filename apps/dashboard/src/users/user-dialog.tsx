@@ -4,7 +4,7 @@
  */
 import { Button, Group, Text } from '@mantine/core';
 import { useEffect, useState } from 'react';
-import { ApiError, command, read } from '../api/client.ts';
+import { ApiError, read } from '../api/client.ts';
 import { newPasswordSchema, userSchema, type User } from '../api/people-schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
@@ -66,8 +66,7 @@ const removeSecondFactor = (user: User, around: Around): Action => ({
   verb: 'Remove the second factor',
   reason: 'none',
   isGrave: true,
-  run: () =>
-    around(() => command('POST', userPath(user.user, '/second-factor/remove'), userSchema)),
+  run: () => around(() => changeUser(user, 'second-factor/remove', userSchema)),
   done: `${user.user} has no second factor any more.`,
 });
 
