@@ -16,12 +16,14 @@ import { RequestLimits } from './common/request-limits.ts';
 import { ErrorFilter } from './common/error.filter.ts';
 import { ChangesInterceptor } from './dashboard/changes.interceptor.ts';
 import { DashboardGateway } from './dashboard/dashboard.gateway.ts';
+import { BaselineRequestsService } from './evaluation/baseline-requests.service.ts';
 import { EvaluationBriefService } from './evaluation/evaluation-brief.service.ts';
 import { EvaluationController } from './evaluation/evaluation.controller.ts';
 import { EvaluationFiguresService } from './evaluation/evaluation-figures.service.ts';
 import { EvaluationRequestStore } from './evaluation/evaluation-request-store.ts';
 import { EvaluationRequestsService } from './evaluation/evaluation-requests.service.ts';
 import { EvaluationsService } from './evaluation/evaluations.service.ts';
+import { LocalAdaptersService } from './evaluation/local-adapters.service.ts';
 import { VersionRulesService } from './evaluation/version-rules.service.ts';
 import { ApiController } from './openapi/api.controller.ts';
 import { HealthController } from './health/health.controller.ts';
@@ -106,6 +108,7 @@ const services = [
   AuditTallyService,
   BackgroundWork,
   BackupService,
+  BaselineRequestsService,
   BlobStore,
   CallersService,
   Changes,
@@ -126,6 +129,7 @@ const services = [
   EvaluationsService,
   GrantsService,
   LeavingService,
+  LocalAdaptersService,
   NoncesService,
   OpeningGate,
   PasswordSignInService,

@@ -62,7 +62,7 @@ class WatchWorld {
       'GET /v1/tasks/chest': answered(() => this.#task()),
       'GET /v1/sites': answered(() => ({ sites: this.sites })),
       'GET /v1/tasks/chest/evaluations': answered(() => ({
-        ...{ classes: [], evaluations: [evaluation], baselines: [] },
+        ...{ classes: [], evaluations: [evaluation], baselines: [], localAdapters: [] },
       })),
     });
   }

@@ -149,8 +149,10 @@ async function nameUploads(
     uploadRow,
     sql`select upload_id as "uploadId", uploads.status,
           exists(select 1 from upload_ranges where upload_ranges.upload_id = uploads.upload_id) as "hasRanges"
-        from uploads join rounds on rounds.id = uploads.round_id
-        where rounds.wrapped_secret_key is not null order by upload_id`,
+        from uploads left join rounds on rounds.id = uploads.round_id
+        where rounds.wrapped_secret_key is not null
+          or (uploads.request is not null and uploads.status = 'open')
+        order by upload_id`,
   );
   const found: Found = { files: [], absent: [] };
   for (const { uploadId, status, hasRanges } of rows) {

@@ -181,12 +181,14 @@ export const roundEvents = pgTable(
   (table) => [primaryKey({ columns: [table.roundId, table.sequence] })],
 );
 
-/** Uploads of updates: the ranges lie in one file each. */
+/** Uploads of updates and of baselines' adapters: the ranges lie in one file each. */
 export const uploads = pgTable(
   'uploads',
   {
     uploadId: text('upload_id').primaryKey(),
-    roundId: bigint('round_id', { mode: 'number' }).notNull(),
+    /** One of the two: the request asks for a baseline's adapter. */
+    roundId: bigint('round_id', { mode: 'number' }),
+    request: text('request'),
     site: text('site').notNull(),
     bytes: integer('bytes').notNull(),
     samples: integer('samples').notNull(),
@@ -199,7 +201,10 @@ export const uploads = pgTable(
     rejectionMessage: text('rejection_message'),
     createdAtMs: timeMs('created_at_ms').notNull(),
   },
-  (table) => [uniqueIndex('uploads_round_site').on(table.roundId, table.site)],
+  (table) => [
+    uniqueIndex('uploads_round_site').on(table.roundId, table.site),
+    uniqueIndex('uploads_request_site').on(table.request, table.site),
+  ],
 );
 
 /** Ranges that are durable, each with the digest of its bytes. */
@@ -249,19 +254,17 @@ export const evaluations = pgTable(
     task: text('task').notNull(),
     subject: text('subject').notNull(),
     version: integer('version').notNull(),
-    /** 0 where the subject is global. */
+    /** 0 where the subject is not local. */
     round: integer('round').notNull(),
     site: text('site').notNull(),
+    /** Where the subject is cross: the site that trained the adapter; empty elsewhere. */
+    owner: text('owner').notNull().default(''),
     payloadDigest: text('payload_digest').notNull(),
     signature: bytes('signature').notNull(),
     heldOutImages: integer('held_out_images').notNull(),
     receivedAtMs: timeMs('received_at_ms').notNull(),
   },
-  (table) => [
-    primaryKey({
-      columns: [table.task, table.subject, table.version, table.round, table.site],
-    }),
-  ],
+  (t) => [primaryKey({ columns: [t.task, t.subject, t.version, t.round, t.site, t.owner] })],
 );
 
 /** What sites were asked to evaluate beside the rounds; the payload is what was signed. */
@@ -279,6 +282,12 @@ export const evaluationRequests = pgTable(
     deadlineAtMs: timeMs('deadline_at_ms').notNull(),
     /** Null while a site is waited for. */
     closedAtMs: timeMs('closed_at_ms'),
+    /** Of a request about one site's adapter: that site, and where the ciphertext is until its retention ends. */
+    owner: text('owner'),
+    ciphertextDigest: text('ciphertext_digest'),
+    ciphertextBytes: integer('ciphertext_bytes'),
+    /** Its content key; of a request for adapters the key that they are sealed to. */
+    wrappedKey: bytes('wrapped_key'),
   },
   (table) => [index('evaluation_requests_task').on(table.task)],
 );

@@ -8,14 +8,10 @@ import { activationOfLoss, type Activation } from '#core/protocol';
 import { BoundedMap } from '../common/bounded-map.ts';
 import type { RouteOutput } from '../common/contract.ts';
 import { TaskStore } from '../tasks/task-store.ts';
-import {
-  alikeReports,
-  EvaluationFiguresService,
-  pooledFigures,
-  type EvaluationRow,
-} from './evaluation-figures.service.ts';
+import { EvaluationFiguresService, type EvaluationRow } from './evaluation-figures.service.ts';
 import { EvaluationRequestStore } from './evaluation-request-store.ts';
 import type { BriefEvaluation, BriefSummary, evaluationRoutes } from './evaluation.contract.ts';
+import { alikeReports, pooledFigures } from './figure-views.ts';
 
 /** Reports and versions whose figures are held, some 300 bytes each; of any other they are worked out again. */
 const reportsMax = 50_000;

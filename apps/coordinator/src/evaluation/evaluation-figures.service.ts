@@ -1,24 +1,14 @@
 /** Figures of versions: each site's own, pooled over the summed reports, and by name whom they are without. */
 import { Injectable } from '@nestjs/common';
-import { and, asc, eq, inArray, ne } from 'drizzle-orm';
+import { and, asc, eq, inArray } from 'drizzle-orm';
 import { z } from 'zod';
-import {
-  activationOfReport,
-  aucIntervals,
-  mergeScoreReports,
-  scoreReportSchema,
-  summarizeScores,
-  type ScoreReport,
-  type ScoreSummary,
-} from '#core/evaluation';
+import { scoreReportSchema, summarizeScores } from '#core/evaluation';
 import {
   activationOfLoss,
   decodePayload,
   evaluationPayloadSchema,
   evaluationSubjectSchema,
   siteIdSchema,
-  type Activation,
-  type EvaluationPayload,
   type SiteId,
 } from '#core/protocol';
 import type { RouteOutput } from '../common/contract.ts';
@@ -27,9 +17,15 @@ import { evaluations, versionDecisions } from '../config/schema.ts';
 import { BlobStore } from '../registry/blob-store.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
-import { EvaluationRequestStore, type RequestRecord } from './evaluation-request-store.ts';
-import { describeItem } from './evaluation-requests.service.ts';
+import {
+  EvaluationRequestStore,
+  type ItemRecord,
+  type RequestRecord,
+} from './evaluation-request-store.ts';
 import type { AbsentSite, evaluationRoutes, VersionEvaluation } from './evaluation.contract.ts';
+import { siteView, versionFigures, type SiteReport } from './figure-views.ts';
+import { localAdapterFigures } from './local-adapter-figures.ts';
+import { describeItem } from './request-views.ts';
 
 const rowSchema = z.object({
   subject: evaluationSubjectSchema,
@@ -39,14 +35,13 @@ const rowSchema = z.object({
   payloadDigest: z.string(),
   heldOutImages: z.number(),
   receivedAtMs: z.number(),
+  /** Of `cross`: the site that trained the adapter; else empty. */
+  owner: z.string(),
 });
 /** A report that a site sent, as it is listed. */
 export type EvaluationRow = z.infer<typeof rowSchema>;
 /** A report that a site sent, with its meaning checked. */
-export type StoredEvaluation = EvaluationRow & {
-  readonly payload: EvaluationPayload;
-  readonly report: ScoreReport;
-};
+export type StoredEvaluation = EvaluationRow & SiteReport;
 
 /** A site's losses around one round; null where there is no report, or no image behind it. */
 export interface RoundLosses {
@@ -61,27 +56,6 @@ const decisionSchema = z.object({
   reason: z.string(),
   decidedAtMs: z.number(),
 });
-
-type SiteView = VersionEvaluation['sites'][number];
-
-/** A summary as the contract has it. */
-export function summaryView(report: ScoreReport): SiteView['summary'] {
-  const figures: ScoreSummary = summarizeScores(report);
-  return {
-    ...figures,
-    recall: [...figures.recall],
-    auc: [...figures.auc],
-    aucErrorBound: [...figures.aucErrorBound],
-    brier: [...figures.brier],
-    brierErrorBound: [...figures.brierErrorBound],
-    sensitivity: figures.sensitivity.map((at) => ({
-      specificity: at.specificity,
-      sensitivity: [...at.sensitivity],
-      errorBound: [...at.errorBound],
-      threshold: [...at.threshold],
-    })),
-  };
-}
 
 /** Figures of versions. */
 @Injectable()
@@ -135,7 +109,7 @@ export class EvaluationFiguresService {
       .where(
         and(
           eq(evaluations.task, round.task),
-          ne(evaluations.subject, 'baseline'),
+          inArray(evaluations.subject, ['global', 'local']),
           eq(evaluations.version, round.baseVersion),
           inArray(evaluations.round, [0, round.round]),
         ),
@@ -162,8 +136,10 @@ export class EvaluationFiguresService {
     const { definition } = await this.#tasks.get(task);
     const rows = await this.stored(task);
     const requests = (await this.#requests.list(task)).filter((each) => each.subject === 'global');
+    const localRequests =
+      definition.crossEvaluation === true ? await this.#requests.listOfLocalAdapters(task) : [];
     const asked = requests.flatMap(({ items }) => items.map(({ version }) => version));
-    const evaluated = rows.filter(({ subject }) => subject !== 'baseline');
+    const evaluated = rows.filter(({ subject }) => subject === 'global' || subject === 'local');
     const versions = new Set([...evaluated.map(({ version }) => version), ...asked]);
     const activation = activationOfLoss(definition.plan.loss);
     const decisions = await this.decisions(task);
@@ -180,6 +156,10 @@ export class EvaluationFiguresService {
           return { ...versionFigures(version, found, activation), decision, absent };
         }),
       baselines: rows.filter(({ subject }) => subject === 'baseline').map(siteView),
+      localAdapters: localAdapterFigures({
+        ...{ definition, rows, requests: localRequests },
+        describe: (site, item) => this.#describeAbsent(site, item),
+      }),
     };
   }
 
@@ -208,79 +188,13 @@ export class EvaluationFiguresService {
     const item = requests
       .flatMap(({ items }) => items)
       .find((each) => each.site === site && each.version === version);
+    return this.#describeAbsent(site, item);
+  }
+
+  #describeAbsent(site: SiteId, item: ItemRecord | undefined): AbsentSite {
     const status = this.#roster.find(site)?.status;
     const standing = status === 'active' || status === undefined ? '' : `, the site is ${status}`;
     const what = item === undefined ? 'no report yet' : describeItem(item);
     return { site, state: item?.state ?? null, reason: `${what}${standing}` };
   }
-}
-
-function siteView({
-  site,
-  heldOutImages,
-  receivedAtMs,
-  report,
-  payload,
-}: StoredEvaluation): SiteView {
-  return {
-    ...{ site, heldOutImages, receivedAtMs },
-    summary: summaryView(report),
-    heldOutGroups: payload.grouping?.groups ?? null,
-    intervals: payload.bootstrap ?? null,
-    comparison: payload.comparison ?? null,
-  };
-}
-
-/** Undefined last: it is neither good nor bad. */
-const worstFirst = (a: SiteView, b: SiteView): number =>
-  (a.summary.macroAuc ?? Infinity) - (b.summary.macroAuc ?? Infinity) || (a.site < b.site ? -1 : 1);
-
-/**
- * Figures of one version; reports add up in ascending order of the sites. One that was scored otherwise than the loss of its task
- * asks for, as earlier builds of the agent did, stands by itself.
- */
-function versionFigures(
-  version: number,
-  rows: readonly StoredEvaluation[],
-  activation: Activation,
-): Omit<VersionEvaluation, 'absent' | 'decision'> {
-  const global = rows.filter(({ subject }) => subject === 'global');
-  const alike = alikeReports(global, activation);
-  return {
-    version,
-    ...pooledFigures(alike),
-    sites: global.map(siteView).sort(worstFirst),
-    local: rows
-      .filter(({ subject }) => subject === 'local')
-      .map((row) => ({ ...siteView(row), round: row.round })),
-  };
-}
-
-/** Reports that add up: scored as the loss of their task asks for, which earlier builds of the agent did otherwise. */
-export function alikeReports(
-  rows: readonly StoredEvaluation[],
-  activation: Activation,
-): readonly StoredEvaluation[] {
-  return rows.filter(({ report }) => activationOfReport(report) === activation);
-}
-
-/** Figures over the summed reports; intervals where every report says how many patients it is of. */
-export function pooledFigures(
-  rows: readonly StoredEvaluation[],
-): Pick<VersionEvaluation, 'pooled' | 'pooledIntervals'> {
-  if (rows.length === 0) return { pooled: null, pooledIntervals: null };
-  const merged = mergeScoreReports(rows.map(({ report }) => report));
-  const groupings = rows.flatMap(({ payload }) => payload.grouping ?? []);
-  if (groupings.length < rows.length) return { pooled: summaryView(merged), pooledIntervals: null };
-  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
-  const intervals = aucIntervals(merged, {
-    groups: sum(groupings.map(({ groups }) => groups)),
-    squares: sum(groupings.map(({ squares }) => squares)),
-  });
-  const copy = (ends: readonly [number, number] | null): [number, number] | null =>
-    ends && [ends[0], ends[1]];
-  return {
-    pooled: summaryView(merged),
-    pooledIntervals: { auc: intervals.auc.map(copy), macroAuc: copy(intervals.macroAuc) },
-  };
 }

@@ -1,13 +1,15 @@
 /** Requests for evaluations as they are stored; the open ones are held in memory, since every pull of a site asks for them. */
 import { Injectable } from '@nestjs/common';
-import { and, asc, desc, eq, inArray, isNull, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { SignedEnvelope } from '#core/crypto';
 import {
   evaluationRequestIdSchema,
   evaluationStateSchema,
+  requestSubjectSchema,
   siteIdSchema,
   taskIdSchema,
+  type SiteId,
 } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
 import { HeldRows } from '../common/held-rows.ts';
@@ -29,18 +31,32 @@ export type ItemRecord = z.infer<typeof itemSchema>;
 const requestSchema = z.object({
   request: evaluationRequestIdSchema,
   task: taskIdSchema,
-  subject: z.enum(['global', 'baseline']),
+  subject: requestSubjectSchema,
   reason: z.string().nullable(),
   payload: z.instanceof(Uint8Array),
   signature: z.instanceof(Uint8Array),
   requestedAtMs: z.number(),
   deadlineAtMs: z.number(),
   closedAtMs: z.number().nullable(),
+  /** Of `cross`: whose adapter it is, where its ciphertext lies; null elsewhere, the latter also once it is erased. */
+  owner: siteIdSchema.nullable(),
+  ciphertextDigest: z.string().nullable(),
+  ciphertextBytes: z.number().nullable(),
+  /** Of `cross` its content key, of `baseline-upload` the secret key that adapters are sealed to, both wrapped. */
+  wrappedKey: z.instanceof(Uint8Array).nullable(),
 });
 /** A request with its items, as it is stored. */
 export type RequestRecord = z.infer<typeof requestSchema> & {
   readonly items: readonly ItemRecord[];
 };
+
+/** What a request holds of adapters that sites trained alone. */
+export interface StoredAdapter {
+  readonly owner: SiteId | null;
+  readonly ciphertextDigest: string | null;
+  readonly ciphertextBytes: number | null;
+  readonly wrappedKey: Uint8Array | null;
+}
 
 /** Requests shown of one task: the newest. */
 const shownMax = 200;
@@ -66,6 +82,21 @@ export class EvaluationRequestStore {
   /** Requests that wait for a site, oldest first. */
   async open(): Promise<readonly RequestRecord[]> {
     return [...(await this.#open.all()).values()];
+  }
+
+  /** Requests of a task for adapters that sites trained alone and for evaluations of these, newest first: as many as members at most. */
+  async listOfLocalAdapters(task: string): Promise<readonly RequestRecord[]> {
+    const rows = await this.#environment.queries
+      .select()
+      .from(evaluationRequests)
+      .where(
+        and(
+          eq(evaluationRequests.task, task),
+          inArray(evaluationRequests.subject, ['baseline-upload', 'cross']),
+        ),
+      )
+      .orderBy(desc(evaluationRequests.requestedAtMs));
+    return this.#withItems(rows);
   }
 
   /** Requests of a task, newest first. */
@@ -99,10 +130,14 @@ export class EvaluationRequestStore {
   /** Store a request within a transaction. */
   async insert(
     transaction: Queries,
-    record: Omit<z.input<typeof requestSchema>, 'payload' | 'signature' | 'closedAtMs'> & {
-      readonly signed: SignedEnvelope;
-      readonly items: readonly Omit<ItemRecord, 'request' | 'changedAtMs'>[];
-    },
+    record: Omit<
+      z.input<typeof requestSchema>,
+      'payload' | 'signature' | 'closedAtMs' | keyof StoredAdapter
+    > &
+      StoredAdapter & {
+        readonly signed: SignedEnvelope;
+        readonly items: readonly Omit<ItemRecord, 'request' | 'changedAtMs'>[];
+      },
   ): Promise<void> {
     this.#readAgainAfter(transaction);
     const { items, signed, ...request } = record;
@@ -145,6 +180,34 @@ export class EvaluationRequestStore {
     await transaction
       .update(evaluationRequests)
       .set({ closedAtMs })
+      .where(eq(evaluationRequests.request, request));
+  }
+
+  /** Closed requests that still hold a key and were closed by then, and those of sites that are gone. */
+  async retained(
+    closedBeforeMs: number,
+    isGone: (owner: string) => boolean,
+  ): Promise<readonly RequestRecord[]> {
+    const rows = await this.#environment.queries
+      .select()
+      .from(evaluationRequests)
+      .where(
+        and(isNotNull(evaluationRequests.wrappedKey), isNotNull(evaluationRequests.closedAtMs)),
+      );
+    return rows
+      .map((row) => ({ ...requestSchema.parse(row), items: [] }))
+      .filter(
+        ({ closedAtMs, owner }) =>
+          (closedAtMs ?? Infinity) <= closedBeforeMs || (owner !== null && isGone(owner)),
+      );
+  }
+
+  /** Forget where an adapter lay and every key to it, within a transaction. */
+  async forgetKey(transaction: Queries, request: string): Promise<void> {
+    this.#readAgainAfter(transaction);
+    await transaction
+      .update(evaluationRequests)
+      .set({ wrappedKey: null, ciphertextDigest: null })
       .where(eq(evaluationRequests.request, request));
   }
 

@@ -7,6 +7,7 @@ import {
   evaluationRequestIdSchema,
   evaluationStateSchema,
   limits,
+  requestSubjectSchema,
   siteIdSchema,
   taskIdSchema,
   type SiteId,
@@ -37,8 +38,13 @@ export type EvaluationItem = z.infer<typeof evaluationItemSchema>;
 export const evaluationRequestViewSchema = z.strictObject({
   request: evaluationRequestIdSchema,
   task: taskIdSchema,
-  /** `baseline`: what each site trains alone, which the task itself asks for. */
-  subject: z.enum(['global', 'baseline']),
+  /**
+   * `baseline`: what each site trains alone, which the task itself asks for; `baseline-upload`: its adapter; `cross`: such an adapter of
+   * one site, the owner.
+   */
+  subject: requestSubjectSchema,
+  /** Of `cross`: the site that trained the adapter. */
+  owner: siteIdSchema.nullable(),
   reason: z.string().nullable(),
   requestedAtMs: timeMs,
   deadlineAtMs: timeMs,
@@ -107,7 +113,9 @@ export const evaluationRequestRoutes = {
     params: taskParams,
     response: z.strictObject({ requests: z.array(evaluationRequestViewSchema) }),
     forSteward: ({ requests }, site) => ({
-      requests: requests.map((request) => ownItems(request, site)),
+      requests: requests
+        .filter(({ owner }) => owner === null || owner === site)
+        .map((request) => ownItems(request, site)),
     }),
   }),
   cancel: defineRoute({

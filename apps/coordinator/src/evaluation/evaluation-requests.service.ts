@@ -3,7 +3,6 @@
  * deadline. A site that is away does them when it is back.
  */
 import { Injectable } from '@nestjs/common';
-import { resolveTrainedTensors } from '#core/adapter';
 import { toHex } from '#core/bytes';
 import { randomBytes, signDomains, signPayload, type SignedEnvelope } from '#core/crypto';
 import { InputError, StateError } from '#core/errors';
@@ -15,6 +14,7 @@ import {
   protocolVersion,
   type AskedEvaluation,
   type EvaluationRequest,
+  type RequestSubject,
   type SiteId,
   type SiteResponse,
   type TaskId,
@@ -26,25 +26,32 @@ import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import type { Queries } from '../config/database.ts';
 import { VersionsService } from '../registry/versions.service.ts';
+import { crossEvaluationHindrance } from '../rounds/agent-release.ts';
 import { DeadlinesService } from '../rounds/deadlines.service.ts';
 import { SignedBySite } from '../rounds/signed-by-site.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { RosterService } from '../sites/roster.service.ts';
-import { TaskStore, type TaskRecord } from '../tasks/task-store.ts';
+import { TaskStore } from '../tasks/task-store.ts';
 import {
   EvaluationRequestStore,
   type ItemRecord,
   type RequestRecord,
+  type StoredAdapter,
 } from './evaluation-request-store.ts';
 import type {
   EvaluationRequestBody,
   EvaluationRequestView,
 } from './evaluation-requests.contract.ts';
+import { crossReference } from './local-adapter-keys.ts';
+import { viewOf } from './request-views.ts';
 
 /** How often deadlines are looked at. */
 const lookMs = 1000;
-/** A baseline may take as long as all rounds together, and longer where the machine has other work. */
-const baselineDeadlineMsMax = 365 * 24 * 3_600_000;
+
+type ItemState = Pick<ItemRecord, 'state' | 'code' | 'reason'>;
+
+/** What is there is evaluated before anything is trained for it, and trained before it is sent. */
+const patience = { global: 0, cross: 0, baseline: 1, 'baseline-upload': 2 } as const;
 
 /** Evaluations that are asked for. */
 @Injectable()
@@ -94,7 +101,9 @@ export class EvaluationRequestsService {
   /** Ask for evaluations of versions. */
   async create(task: TaskId, body: EvaluationRequestBody): Promise<EvaluationRequestView> {
     const record = await this.#tasks.get(task);
-    const made = isRepeatedCommand() ? (await this.#store.list(task))[0] : undefined;
+    const made = isRepeatedCommand()
+      ? (await this.#store.list(task)).find((each) => each.subject === 'global')
+      : undefined;
     if (made !== undefined) return viewOf(made);
     const { members } = record.definition;
     const stranger = body.sites?.find((site) => !members.includes(site));
@@ -105,7 +114,9 @@ export class EvaluationRequestsService {
         { site: stranger },
       );
     }
-    const open = (await this.#store.open()).filter((each) => each.task === task);
+    const open = (await this.#store.open()).filter(
+      (each) => each.task === task && each.subject === 'global',
+    );
     if (open.length >= limits.evaluationRequestsMax) {
       throw new StateError(
         'STATE_CONFLICT',
@@ -117,7 +128,7 @@ export class EvaluationRequestsService {
       body.versions.map((version) => this.#versions.get(task, version)),
     );
     const request = await this.#environment.transactions.run((transaction) =>
-      this.#insert(transaction, record, {
+      this.insert(transaction, task, {
         subject: 'global',
         versions: versions.map(({ version, adapterDigest }) => ({ version, adapterDigest })),
         baseline: null,
@@ -132,38 +143,15 @@ export class EvaluationRequestsService {
     return viewOf(stored);
   }
 
-  /** Ask every member for its local-only baseline, within the transaction that creates a task. */
-  async askBaselines(
+  /** Store a signed request within a transaction; returns its name. */
+  async insert(
     transaction: Queries,
-    record: Pick<TaskRecord, 'task' | 'definition'>,
-    adapterDigest: string,
-  ): Promise<void> {
-    const { definition } = record;
-    if (definition.localBaseline !== true) return;
-    const { rounds, plan, rules, members } = definition;
-    await this.#insert(transaction, record, {
-      subject: 'baseline',
-      versions: [{ version: 0, adapterDigest }],
-      baseline: {
-        ...{ rounds, plan },
-        // All of them: what a site's step keeps private in rounds is trained alone too.
-        trainedTensors: [
-          ...resolveTrainedTensors(definition.trainedTensors, this.#tasks.shape(definition).layout),
-        ],
-      },
-      sites: [...members].sort(),
-      deadlineMs: Math.min(baselineDeadlineMsMax, 2 * rounds * rules.deadlineMs),
-      reason: 'the task asks for what each site trains alone',
-    });
-  }
-
-  async #insert(
-    transaction: Queries,
-    { task }: Pick<TaskRecord, 'task'>,
-    about: Pick<EvaluationRequest, 'subject' | 'versions' | 'baseline' | 'sites'> & {
-      readonly deadlineMs: number;
-      readonly reason: string | null;
-    },
+    task: TaskId,
+    about: Pick<
+      EvaluationRequest,
+      'subject' | 'versions' | 'baseline' | 'sites' | 'uploadPublicKey'
+    > & { readonly deadlineMs: number; readonly reason: string | null },
+    adapter: Partial<StoredAdapter> = {},
   ): Promise<string> {
     const { federation, keys, clock } = this.#environment;
     const { deadlineMs, reason, ...asked } = about;
@@ -178,12 +166,14 @@ export class EvaluationRequestsService {
     const versions = asked.versions.map(({ version }) => version);
     await this.#store.insert(transaction, {
       ...{ request, task, subject: asked.subject, reason, requestedAtMs, deadlineAtMs, signed },
+      ...{ owner: null, ciphertextDigest: null, ciphertextBytes: null, wrappedKey: null },
+      ...adapter,
       items: versions.flatMap((version) =>
         asked.sites.map((site) => ({ version, site, ...this.#firstState(site) })),
       ),
     });
     await this.#audit.append(transaction, {
-      actor: asked.subject === 'baseline' ? 'coordinator' : 'administrator',
+      actor: asked.subject === 'global' ? 'administrator' : 'coordinator',
       action: 'evaluation.requested',
       target: `task:${task}`,
       details: {
@@ -191,6 +181,7 @@ export class EvaluationRequestsService {
         subject: asked.subject,
         versions,
         sites: asked.sites,
+        owner: adapter.owner ?? null,
         deadlineMs,
         reason,
       },
@@ -199,11 +190,25 @@ export class EvaluationRequestsService {
   }
 
   /** Who is gone for good is not waited for. */
-  #firstState(site: SiteId): Pick<ItemRecord, 'state' | 'code' | 'reason'> {
+  #firstState(site: string): ItemState {
     const status = this.#roster.find(site)?.status;
     if (status !== 'revoked' && status !== 'left')
       return { state: 'asked', code: null, reason: null };
     return { state: 'lost', code: null, reason: `the site is ${status}` };
+  }
+
+  /** Whether a site will not come back. */
+  isGone(site: string): boolean {
+    return this.#firstState(site).state === 'lost';
+  }
+
+  /** Where a site's part in a request stands before it has answered: a running agent that cannot do it is not waited for either. */
+  #stateNow(site: SiteId, subject: RequestSubject): ItemState {
+    const isNew = subject === 'baseline-upload' || subject === 'cross';
+    if (!isNew || !this.#connections.isConnected(site)) return this.#firstState(site);
+    const reason = crossEvaluationHindrance(this.#roster.find(site)?.agentVersion ?? null);
+    if (reason === null) return this.#firstState(site);
+    return { state: 'declined', code: 'AGENT_VERSION_TOO_OLD', reason };
   }
 
   /** What a site is asked: versions first, then what takes long. */
@@ -217,14 +222,19 @@ export class EvaluationRequestsService {
           .filter((item) => item.site === site && item.state === 'asked')
           .map(({ version }) => ({ request, version })),
       )
-      .sort((a, b) => Number(isBaseline(a.request)) - Number(isBaseline(b.request)));
+      .sort((a, b) => patience[a.request.subject] - patience[b.request.subject]);
     const asked: AskedEvaluation[] = [];
     for (const { request, version } of waiting.slice(0, limits.itemsPerMessageMax)) {
-      const record = await this.#versions.get(request.task, version);
       const { payload, signature } = request;
       asked.push({
         request: { payload, signature },
-        adapter: this.#versions.referenceFor(record, agreementPublicKey),
+        adapter:
+          request.subject === 'cross'
+            ? crossReference(request, this.#environment.keys.wrappingKey, agreementPublicKey)
+            : this.#versions.referenceFor(
+                await this.#versions.get(request.task, version),
+                agreementPublicKey,
+              ),
       });
     }
     return { ok: true, asked, hasMore: waiting.length > asked.length };
@@ -263,10 +273,13 @@ export class EvaluationRequestsService {
     readonly site: SiteId;
     readonly subject: string;
     readonly version: number;
+    /** Of `cross`: whose adapter it is. */
+    readonly owner: string;
   }): Promise<readonly string[]> {
-    const { task, site, subject, version } = report;
+    const { task, site, subject, version, owner } = report;
     return (await this.#store.open())
       .filter((each) => each.task === task && each.subject === subject)
+      .filter((each) => (each.owner ?? '') === owner)
       .filter(({ items }) => items.some((item) => item.site === site && item.version === version))
       .map(({ request }) => request);
   }
@@ -294,9 +307,11 @@ export class EvaluationRequestsService {
     }
     for (const record of await this.#store.open()) {
       const { status } = await this.#tasks.get(record.task);
-      const isDue = record.deadlineAtMs <= nowMs || status === 'cancelled';
+      const isOwnerGone = record.owner !== null && this.isGone(record.owner);
+      const isDue = record.deadlineAtMs <= nowMs || status === 'cancelled' || isOwnerGone;
       if (!isDue && record.items.some(({ state }) => state === 'asked')) continue;
-      await this.#close(record, 'no report by the deadline');
+      const why = isOwnerGone ? 'the site that trained it has left' : 'no report by the deadline';
+      await this.#close(record, why);
     }
   }
 
@@ -326,21 +341,31 @@ export class EvaluationRequestsService {
     return viewOf(await find());
   }
 
-  /** Who has left meanwhile is not waited for. */
-  async #loseGone({ request, items }: RequestRecord): Promise<void> {
-    const gone = items.filter(
-      ({ site, state }) => state === 'asked' && this.#firstState(site).state === 'lost',
-    );
+  /** Who has left meanwhile is not waited for, nor whose agent cannot do it. */
+  async #loseGone({ request, task, subject, items }: RequestRecord): Promise<void> {
+    const gone = items
+      .filter(({ state }) => state === 'asked')
+      .map(({ site, version }) => ({ site, version, to: this.#stateNow(site, subject) }))
+      .filter(({ to }) => to.state !== 'asked');
     if (gone.length === 0) return;
     await this.#environment.transactions.run(async (transaction) => {
-      for (const { site, version } of gone)
-        await this.#store.settle(transaction, request, { site, version }, this.#firstState(site));
+      for (const { site, version, to } of gone) {
+        await this.#store.settle(transaction, request, { site, version }, to);
+        if (to.state !== 'declined') continue;
+        await this.#audit.append(transaction, {
+          actor: 'coordinator',
+          action: 'evaluation.declined',
+          target: `task:${task}`,
+          details: { request, site, version, code: to.code, reason: to.reason },
+        });
+      }
     });
+    this.#changes.publish('evaluations');
   }
 
   /** Close a request; whoever has not reported is lost, for this reason. */
   async #close(
-    { request, task, subject }: RequestRecord,
+    { request, task, subject, owner }: RequestRecord,
     reason: string,
     actor: 'coordinator' | 'administrator' = 'coordinator',
   ): Promise<void> {
@@ -355,6 +380,7 @@ export class EvaluationRequestsService {
         details: {
           request,
           subject,
+          owner,
           reason,
           lost: lost.map(({ site, version }) => ({ site, version })),
         },
@@ -369,27 +395,4 @@ export class EvaluationRequestsService {
     await this.#tasks.get(task);
     return (await this.#store.list(task)).map(viewOf);
   }
-}
-
-const isBaseline = ({ subject }: RequestRecord): boolean => subject === 'baseline';
-
-/** What became of an item, for people. */
-export function describeItem({ state, reason, code }: ItemRecord): string {
-  const why = [code, reason].filter((part) => part !== null).join(': ');
-  const words = state === 'asked' ? 'asked, no report yet' : state;
-  return why === '' ? words : `${words}, ${why}`;
-}
-
-function viewOf(record: RequestRecord): EvaluationRequestView {
-  const { payload: _, signature: _signature, items, ...request } = record;
-  const missing = items.filter(({ state }) => state !== 'done');
-  const done = `${items.length - missing.length} of ${items.length} evaluations`;
-  const names = missing.map(
-    (item) => `${item.site} (version ${item.version}): ${describeItem(item)}`,
-  );
-  return {
-    ...request,
-    summary: names.length === 0 ? done : `${done}, without ${names.join('; ')}`,
-    items: items.map(({ request: _request, ...item }) => item),
-  };
 }

@@ -57,6 +57,7 @@ async function report(site: FakeSite, request: EvaluationRequest, strength: numb
   const labels = [0, 1, 0, 1, 0, 1, 0, 1];
   const logits = labels.flatMap((label, at) => [0, strength * (label - 0.5) + Math.sin(7 * at)]);
   const isBaseline = request.subject === 'baseline';
+  if (request.subject === 'baseline-upload') throw new Error('expected something to report');
   const evaluation = site.evaluation({
     ...{ type: 'evaluation', protocol: protocolVersion, federation: request.federation },
     ...{ task: request.task, site: site.site, subject: request.subject, version: version.version },

@@ -4,6 +4,7 @@ import {
   adapterVersionSchema,
   bootstrapSchema,
   comparisonSchema,
+  digestSchema,
   evaluationStateSchema,
   siteIdSchema,
   type SiteId,
@@ -124,6 +125,26 @@ export const briefEvaluationSchema = z.strictObject({
 /** Figures of one version in brief. */
 export type BriefEvaluation = z.infer<typeof briefEvaluationSchema>;
 
+/** The adapter that one site trained alone, on every site's held-out images. */
+export const localAdapterEvaluationSchema = z.strictObject({
+  /** The site that trained it. */
+  owner: siteIdSchema,
+  /** Whether the owner let it out: `done` where the coordinator has had it, else why not. */
+  state: evaluationStateSchema,
+  reason: z.string().nullable(),
+  adapterDigest: digestSchema.nullable(),
+  /** Whether the coordinator still holds it: it goes with the retention of uploads. */
+  isKept: z.boolean(),
+  pooled: scoreSummarySchema.nullable(),
+  pooledIntervals: pooledIntervalsSchema.nullable(),
+  /** Planned sites without a report, with the reason. */
+  absent: z.array(absentSiteSchema),
+  /** The least macro AUC first, an undefined one last. */
+  sites: z.array(siteEvaluationSchema),
+});
+/** The adapter that one site trained alone, on every site's held-out images. */
+export type LocalAdapterEvaluation = z.infer<typeof localAdapterEvaluationSchema>;
+
 /** Figures of one version as the steward of a site sees them: the pooled ones and its own, no word of another site. */
 function ownFigures<Evaluation extends VersionEvaluation | BriefEvaluation>(
   evaluation: Evaluation,
@@ -145,7 +166,8 @@ export const evaluationRoutes = {
   list: defineRoute({
     method: 'GET',
     path: '/v1/tasks/:task/evaluations',
-    summary: 'Show the figures of every version: pooled, by site, and of local adapters',
+    summary:
+      'Show the figures of every version: pooled, by site, of local adapters, and of these across sites',
     roles: readRoles,
     params: taskParams,
     response: z.strictObject({
@@ -153,11 +175,20 @@ export const evaluationRoutes = {
       evaluations: z.array(versionEvaluationSchema),
       /** What each site trained alone, where the task asks for it. */
       baselines: z.array(siteEvaluationSchema),
+      /** Those adapters across the sites, by the site that trained them; empty unless the task asks for it. */
+      localAdapters: z.array(localAdapterEvaluationSchema),
     }),
-    forSteward: ({ classes, evaluations, baselines }, site) => ({
+    forSteward: ({ classes, evaluations, baselines, localAdapters }, site) => ({
       classes,
       evaluations: evaluations.map((evaluation) => ownFigures(evaluation, site)),
       baselines: baselines.filter((each) => each.site === site),
+      localAdapters: localAdapters
+        .filter(({ owner }) => owner === site)
+        .map((adapter) => ({
+          ...adapter,
+          absent: adapter.absent.filter((each) => each.site === site),
+          sites: adapter.sites.filter((each) => each.site === site),
+        })),
     }),
   }),
   brief: defineRoute({

@@ -10,6 +10,7 @@ import {
   parseMessage,
   type EvaluationPayload,
   type SiteId,
+  type TaskId,
 } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
 import { Environment } from '../common/environment.ts';
@@ -20,7 +21,9 @@ import { RoundStore } from '../rounds/round-store.ts';
 import { findMember } from '../rounds/member-status.ts';
 import { SignedBySite } from '../rounds/signed-by-site.ts';
 import { TaskStore } from '../tasks/task-store.ts';
+import { EvaluationRequestStore } from './evaluation-request-store.ts';
 import { EvaluationRequestsService } from './evaluation-requests.service.ts';
+import { digestAsked } from './request-views.ts';
 import { VersionRulesService } from './version-rules.service.ts';
 
 /** Signed score reports. */
@@ -34,6 +37,7 @@ export class EvaluationsService {
   readonly #blobs: BlobStore;
   readonly #audit: AuditService;
   readonly #requests: EvaluationRequestsService;
+  readonly #requestStore: EvaluationRequestStore;
   readonly #rules: VersionRulesService;
 
   constructor(
@@ -45,6 +49,7 @@ export class EvaluationsService {
     blobs: BlobStore,
     audit: AuditService,
     requests: EvaluationRequestsService,
+    requestStore: EvaluationRequestStore,
     rules: VersionRulesService,
   ) {
     this.#environment = environment;
@@ -55,6 +60,7 @@ export class EvaluationsService {
     this.#blobs = blobs;
     this.#audit = audit;
     this.#requests = requests;
+    this.#requestStore = requestStore;
     this.#rules = rules;
   }
 
@@ -63,17 +69,21 @@ export class EvaluationsService {
     const schema = evaluationPayloadSchema;
     const message = this.#signed.open(site, signDomains.evaluation, envelope, schema);
     await this.#check(site, message);
+    const owner =
+      message.subject === 'cross'
+        ? await this.#ownerOf(message.task, site, message.adapterDigest)
+        : '';
     const payloadDigest = await this.#blobs.put(envelope.payload);
     const { task, subject, version, heldOutImages } = message;
     const { round } = message;
-    const key = { task, subject, version, round: round ?? 0, site };
+    const key = { task, subject, version, round: round ?? 0, site, owner };
     const values = {
       payloadDigest,
       signature: envelope.signature,
       heldOutImages,
       receivedAtMs: this.#environment.clock.wallTimeMs(),
     };
-    const answered = await this.#requests.answeredBy(message);
+    const answered = await this.#requests.answeredBy({ ...message, owner });
     await this.#environment.transactions.run(async (transaction) => {
       await this.#requests.markDone(transaction, answered, message);
       const stored = await transaction
@@ -86,6 +96,7 @@ export class EvaluationsService {
             evaluations.version,
             evaluations.round,
             evaluations.site,
+            evaluations.owner,
           ],
           set: values,
           setWhere: ne(evaluations.payloadDigest, payloadDigest),
@@ -96,11 +107,33 @@ export class EvaluationsService {
         actor: `site:${site}`,
         action: 'evaluation.taken',
         target: `task:${task}`,
-        details: { subject, version, round, payloadDigest },
+        details: {
+          ...{ subject, version, round, payloadDigest },
+          ...(owner === '' ? {} : { owner }),
+        },
       });
     });
     if (answered.length > 0) this.#requests.settleSoon();
     this.#rules.note(task);
+  }
+
+  /**
+   * Find whose adapter a site was asked to evaluate.
+   *
+   * @throws InputError NOT_FOUND for any digest that this site was not asked about
+   */
+  async #ownerOf(task: TaskId, site: SiteId, adapterDigest: string): Promise<SiteId> {
+    const found = (await this.#requestStore.listOfLocalAdapters(task)).find(
+      (each) =>
+        each.subject === 'cross' &&
+        each.items.some((item) => item.site === site) &&
+        digestAsked(each) === adapterDigest,
+    );
+    if (found !== undefined && found.owner !== null) return found.owner;
+    throw new InputError(
+      'NOT_FOUND',
+      `evaluation: expected an adapter of ${task} that this site was asked to evaluate, ${adapterDigest.slice(0, 16)} is not one; evaluate the file that came with the request`,
+    );
   }
 
   async #check(site: SiteId, message: EvaluationPayload): Promise<void> {
@@ -133,6 +166,14 @@ export class EvaluationsService {
       throw new InputError(
         'REQUEST_INVALID',
         'evaluation: expected a task that asks for baselines, version 0 and no round; evaluate the version itself',
+      );
+    }
+    if (message.subject === 'cross') {
+      if (definition.crossEvaluation === true && version.version === 0 && message.round === null)
+        return; // which adapter it is, the requests know
+      throw new InputError(
+        'REQUEST_INVALID',
+        'evaluation: expected a task that asks for the adapters of sites, number 0 and no round; evaluate the version itself',
       );
     }
     if (message.subject === 'global') {

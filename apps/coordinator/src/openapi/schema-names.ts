@@ -40,6 +40,7 @@ import {
   briefEvaluationSchema,
   briefSiteSchema,
   briefSummarySchema,
+  localAdapterEvaluationSchema,
   pooledIntervalsSchema,
   scoreSummarySchema,
   siteEvaluationSchema,
@@ -132,6 +133,10 @@ export const schemaNames: Readonly<Record<string, NamedSchema>> = {
   JsonObject: named(anyJsonObject, 'A JSON object of any content.'),
   LeavingSite: named(leavingViewSchema, 'A site that left, and what that means.'),
   LeavingTask: named(leavingTaskViewSchema, 'What a site that leaves means for one task.'),
+  LocalAdapterEvaluation: named(
+    localAdapterEvaluationSchema,
+    'What one site trained alone, at every site.',
+  ),
   Member: named(memberViewSchema, 'One member of an attempt.'),
   MemberStatus: named(memberStatusSchema, 'Where a member of an attempt stands.'),
   NewPassword: named(newPasswordSchema, 'An account and the password made for it, shown once.'),

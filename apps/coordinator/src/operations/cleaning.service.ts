@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { eq, isNotNull, lte } from 'drizzle-orm';
+import { and, eq, isNotNull, lte, or } from 'drizzle-orm';
 import { BackgroundWork } from '../common/background-work.ts';
 import { forgetKeys } from '../common/command-keys.ts';
 import { Environment } from '../common/environment.ts';
@@ -85,13 +85,18 @@ export class CleaningService {
     return named;
   }
 
-  /** Uploads whose round still has its key: the retention of the others has ended. */
+  /** Uploads whose round still has its key (the retention of the others has ended), and baselines' adapters on their way. */
   async #keptUploads(): Promise<ReadonlySet<string>> {
     const rows = await this.#environment.queries
       .select({ uploadId: uploads.uploadId })
       .from(uploads)
-      .innerJoin(rounds, eq(rounds.id, uploads.roundId))
-      .where(isNotNull(rounds.wrappedSecretKey));
+      .leftJoin(rounds, eq(rounds.id, uploads.roundId))
+      .where(
+        or(
+          isNotNull(rounds.wrappedSecretKey),
+          and(isNotNull(uploads.request), eq(uploads.status, 'open')),
+        ),
+      );
     return new Set(rows.map(({ uploadId }) => uploadId));
   }
 }

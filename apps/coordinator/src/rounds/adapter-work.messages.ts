@@ -1,6 +1,7 @@
 /** What passes between the coordinator and its worker thread. */
 import type {
   AggregateJob,
+  AloneJob,
   InitialJob,
   MadeVersion,
   UpdateRejection,
@@ -12,6 +13,7 @@ export type WorkRequest = { readonly id: number } & (
   | { readonly kind: 'initial'; readonly job: InitialJob }
   | { readonly kind: 'verify'; readonly job: VerifyJob }
   | { readonly kind: 'aggregate'; readonly job: AggregateJob }
+  | { readonly kind: 'alone'; readonly job: AloneJob }
 );
 
 /** What became of it. */

@@ -117,12 +117,23 @@ export interface AggregateJob {
   readonly contentKey: Uint8Array;
 }
 
+/** What makes a file of the adapter that a site trained alone. */
+export interface AloneJob {
+  readonly seal: RoundSeal;
+  readonly update: SealedUpdate;
+  /** Version 0, which it was trained from. */
+  readonly global: StoredFile;
+  readonly library: string;
+  readonly contentKey: Uint8Array;
+}
+
 /** Where the heavy work is done. */
 export interface AdapterWork {
   makeInitial(job: InitialJob): Promise<MadeVersion>;
   /** Return why the update is refused, or null where it is good. */
   verifyUpdate(job: VerifyJob): Promise<UpdateRejection | null>;
   aggregate(job: AggregateJob): Promise<MadeVersion>;
+  makeAlone(job: AloneJob): Promise<MadeVersion>;
   close(): Promise<void>;
 }
 
@@ -265,6 +276,22 @@ export async function aggregate(
   });
 }
 
+/** Make the file of an adapter that a site trained alone: its card is that of version 0 and does not say whose it is. */
+export async function makeAlone(
+  { seal, update, global, library, contentKey }: AloneJob,
+  { opened, files }: WorkBench,
+): Promise<MadeVersion> {
+  const { specification, values, card } = decodeAdapterFile(await readStored(global, files));
+  const delta =
+    opened.take(openedKey(seal, update)) ?? (await openSealedUpdate(seal, update, files));
+  const file = encodeAdapterFile({
+    specification,
+    values: values.map((value, at) => value + (delta[at] ?? 0)),
+    card: { ...card, software: { library, engine: 'trained by one site alone' } },
+  });
+  return finish(file, contentKey);
+}
+
 function keepState(
   layout: AdapterLayout,
   state: AggregationState,
@@ -284,6 +311,7 @@ export const inProcessWork = (files = new DurableFiles()): AdapterWork => {
     makeInitial: (job) => Promise.resolve(makeInitial(job)),
     verifyUpdate: (job) => verifyUpdate(job, bench),
     aggregate: (job) => aggregate(job, bench),
+    makeAlone: (job) => makeAlone(job, bench),
     close: () => Promise.resolve(),
   };
 };

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { MeloError } from '#core/errors';
 import { DurableFiles } from '../common/durable-files.ts';
 import type { WorkRequest, WorkResponse } from './adapter-work.messages.ts';
-import { aggregate, makeInitial, verifyUpdate } from './adapter-work.ts';
+import { aggregate, makeAlone, makeInitial, verifyUpdate } from './adapter-work.ts';
 import { OpenedUpdates } from './opened-updates.ts';
 
 const bench = { opened: new OpenedUpdates(), files: new DurableFiles() };
@@ -18,6 +18,8 @@ async function answer(request: WorkRequest): Promise<WorkResponse> {
         return { id, kind: 'verified', rejection: await verifyUpdate(request.job, bench) };
       case 'aggregate':
         return { id, kind: 'made', version: await aggregate(request.job, bench) };
+      case 'alone':
+        return { id, kind: 'made', version: await makeAlone(request.job, bench) };
     }
   } catch (error) {
     const isOurs = error instanceof MeloError;

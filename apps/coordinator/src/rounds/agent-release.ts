@@ -18,6 +18,15 @@ export function cannotRead(agentVersion: string | null, definition: Definition):
   return needed !== null && !isReleaseAtLeast(agentVersion ?? '', needed);
 }
 
+/** With it came requests for the adapter that a site trained alone, and for evaluations of it. */
+const crossEvaluationRelease = '0.2.0';
+
+/** Say why an agent cannot send the adapter that it trained alone, nor evaluate that of another site; null where it can. */
+export function crossEvaluationHindrance(agentVersion: string | null): string | null {
+  if (isReleaseAtLeast(agentVersion ?? '', crossEvaluationRelease)) return null;
+  return `cannot: expected site agent ${crossEvaluationRelease} or newer, the site runs ${agentVersion ?? 'an unnamed one'}`;
+}
+
 /** Say why an agent is too old for a task; null where it is not. */
 export function releaseHindrance(
   agentVersion: string | null,

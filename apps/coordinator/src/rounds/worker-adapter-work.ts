@@ -41,6 +41,10 @@ export class WorkerAdapterWork implements AdapterWork {
     return made(await this.#ask({ kind: 'aggregate', job }));
   }
 
+  async makeAlone(job: Parameters<AdapterWork['makeAlone']>[0]): Promise<MadeVersion> {
+    return made(await this.#ask({ kind: 'alone', job }));
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#worker?.terminate();

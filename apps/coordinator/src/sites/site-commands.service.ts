@@ -10,7 +10,7 @@ import { packageVersion } from '../common/package-info.ts';
 import { sites } from '../config/schema.ts';
 import { EvaluationRequestsService } from '../evaluation/evaluation-requests.service.ts';
 import { EvaluationsService } from '../evaluation/evaluations.service.ts';
-import { VersionsService } from '../registry/versions.service.ts';
+import { LocalAdaptersService } from '../evaluation/local-adapters.service.ts';
 import { AssignmentsService } from '../rounds/assignments.service.ts';
 import { DecisionsService } from '../rounds/decisions.service.ts';
 import { findMember } from '../rounds/member-status.ts';
@@ -47,10 +47,10 @@ export class SiteCommandsService {
     transitions: RoundTransitionsService,
     assignments: AssignmentsService,
     decisions: DecisionsService,
-    versions: VersionsService,
     uploads: UploadsService,
     evaluations: EvaluationsService,
     evaluationRequests: EvaluationRequestsService,
+    localAdapters: LocalAdaptersService,
     audit: AuditService,
     chain: AuditChainService,
   ) {
@@ -76,9 +76,9 @@ export class SiteCommandsService {
         ok: true,
         status: await decisions.decide(site, 'withdraw', decision),
       }),
-      'blob:get': async (site, { digest, offset, length }) => ({
+      'blob:get': async (site, request) => ({
         ok: true,
-        bytes: await versions.rangeFor(site, digest, offset, length),
+        bytes: await localAdapters.rangeFor(site, request),
       }),
       'upload:begin': async (site, request) => ({
         ok: true,

@@ -5,7 +5,7 @@ import type { TaskDefinition, TaskId } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
-import { EvaluationRequestsService } from '../evaluation/evaluation-requests.service.ts';
+import { BaselineRequestsService } from '../evaluation/baseline-requests.service.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import { libraryName } from '../common/package-info.ts';
 import { OpeningGate } from '../operations/opening-gate.service.ts';
@@ -46,7 +46,7 @@ export class TasksService {
   readonly #schedules: SchedulesService;
   readonly #openings: RoundOpeningsService;
   readonly #gate: OpeningGate;
-  readonly #evaluations: EvaluationRequestsService;
+  readonly #baselines: BaselineRequestsService;
   readonly #mutex = new KeyedMutex();
 
   constructor(
@@ -61,7 +61,7 @@ export class TasksService {
     schedules: SchedulesService,
     openings: RoundOpeningsService,
     gate: OpeningGate,
-    evaluations: EvaluationRequestsService,
+    baselines: BaselineRequestsService,
   ) {
     this.#environment = environment;
     this.#store = store;
@@ -74,7 +74,7 @@ export class TasksService {
     this.#schedules = schedules;
     this.#openings = openings;
     this.#gate = gate;
-    this.#evaluations = evaluations;
+    this.#baselines = baselines;
   }
 
   async list(): Promise<TaskView[]> {
@@ -123,7 +123,7 @@ export class TasksService {
         const record = { task, definition, status, createdAtMs, latestVersion: 0 };
         await this.#store.insert(transaction, record);
         await keepVersion(transaction, null);
-        await this.#evaluations.askBaselines(transaction, record, made.adapterDigest);
+        await this.#baselines.ask(transaction, record, made.adapterDigest);
         await this.#audit.append(transaction, {
           actor: 'administrator',
           action: 'task.created',

@@ -19,10 +19,13 @@ import {
   type SignedEnvelope,
 } from '#core/crypto';
 import {
+  baselineManifestSchema,
+  baselineSealRound,
   decodePayload,
   decisionSchema,
   encodePayload,
   evaluationPayloadSchema,
+  evaluationRequestSchema,
   limits,
   manifestSchema,
   nonceStatementSchema,
@@ -32,6 +35,7 @@ import {
   siteCommands,
   type Assignment,
   type BackboneReference,
+  type BaselineManifest,
   type Manifest,
   type NonceStatement,
   type RoundOpen,
@@ -265,10 +269,44 @@ export class FakeSite {
     return { ciphertext, uploadId, manifest: signed };
   }
 
+  /** Seal the adapter that this site trained alone for the request that asks for it; parts of the manifest can be replaced. */
+  sealBaseline(
+    asked: SignedEnvelope,
+    layout: AdapterLayout,
+    delta: Float32Array,
+    change: Partial<BaselineManifest> = {},
+  ): SealedForRound & { readonly request: string } {
+    const requested = decodePayload(evaluationRequestSchema, asked.payload, 'request');
+    const { protocol, federation, task, request, baseline, uploadPublicKey } = requested;
+    if (baseline === null || uploadPublicKey === undefined) throw new Error('asks for no adapter');
+    const requestDigest = envelopeDigest(signDomains.evaluationRequest, asked.payload);
+    const { site } = this;
+    const { ciphertext, ephemeralPublicKey } = sealUpdate({
+      plaintext: encodeUpdate({ layout, trainedTensors: baseline.trainedTensors, delta }),
+      roundPublicKey: Buffer.from(uploadPublicKey, 'hex'),
+      roundOpenDigest: requestDigest,
+      context: { federation, task, ...baselineSealRound, site, layoutHash: layout.hash },
+    });
+    const uploadId = toHex(blake2b256(ciphertext));
+    const manifest = encodePayload(
+      baselineManifestSchema,
+      baselineManifestSchema.parse({
+        ...{ type: 'baseline-manifest', protocol, federation, task, site, request, requestDigest },
+        layoutHash: layout.hash,
+        ephemeralPublicKey: toHex(ephemeralPublicKey),
+        ...{ ciphertextDigest: uploadId, ciphertextBytes: ciphertext.length, ...change },
+      }),
+    );
+    const signed = this.sign(signDomains.baselineManifest, manifest);
+    return { ciphertext, uploadId, manifest: signed, request };
+  }
+
   /** Begin an upload. */
-  begin(sealed: SealedForRound): Promise<SiteResponse<'upload:begin'>> {
-    const { uploadId, ciphertext, manifest } = sealed;
-    return this.ask('upload:begin', { uploadId, bytes: ciphertext.length, manifest });
+  begin(
+    sealed: SealedForRound & { readonly request?: string },
+  ): Promise<SiteResponse<'upload:begin'>> {
+    const { ciphertext, ...begun } = sealed;
+    return this.ask('upload:begin', { ...begun, bytes: ciphertext.length });
   }
 
   /** Send all ranges, or those given. */

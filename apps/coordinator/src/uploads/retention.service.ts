@@ -1,8 +1,9 @@
-/** The end of retention: a settled round's uploads and its secret key are erased together. */
+/** The end of retention: a settled round's uploads and its secret key are erased together, and adapters that sites trained alone. */
 import { Injectable } from '@nestjs/common';
 import { BackgroundWork } from '../common/background-work.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
+import { LocalAdaptersService } from '../evaluation/local-adapters.service.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { UploadStore } from './upload-store.ts';
 
@@ -15,6 +16,7 @@ export class RetentionService {
   readonly #background: BackgroundWork;
   readonly #rounds: RoundStore;
   readonly #uploads: UploadStore;
+  readonly #localAdapters: LocalAdaptersService;
   readonly #mutex = new KeyedMutex();
 
   constructor(
@@ -22,11 +24,13 @@ export class RetentionService {
     background: BackgroundWork,
     rounds: RoundStore,
     uploads: UploadStore,
+    localAdapters: LocalAdaptersService,
   ) {
     this.#environment = environment;
     this.#background = background;
     this.#rounds = rounds;
     this.#uploads = uploads;
+    this.#localAdapters = localAdapters;
   }
 
   /** Look now and then for rounds whose retention has ended; every second where it is "at once". */
@@ -58,5 +62,6 @@ export class RetentionService {
         attempt: round.attempt,
       });
     }
+    await this.#localAdapters.eraseDue(clock.wallTimeMs() - settings.retentionMs);
   }
 }

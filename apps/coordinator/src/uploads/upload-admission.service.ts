@@ -65,6 +65,15 @@ export class UploadAdmission {
         'upload:begin: expected no new late update while the coordinator drains; it takes them after its next start',
       );
     }
+    await this.checkRoom(site, bytes);
+  }
+
+  /**
+   * Check that there is room for a new upload, of a round or not.
+   *
+   * @throws UnavailableError DISK_LOW, InputError QUOTA_EXCEEDED
+   */
+  async checkRoom(site: SiteId, bytes: number): Promise<void> {
     await this.#disk.check('upload:begin');
     await this.#checkQuotas(site, bytes);
   }

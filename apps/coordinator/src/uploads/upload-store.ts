@@ -6,10 +6,11 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { and, asc, eq, inArray, isNotNull, sum } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, or, sum } from 'drizzle-orm';
 import { z } from 'zod';
 import type { SignedEnvelope } from '#core/crypto';
 import {
+  baselineManifestSchema,
   decodePayload,
   digestSchema,
   manifestSchema,
@@ -26,7 +27,8 @@ import type { SealedUpdate } from '../rounds/adapter-work.ts';
 
 const uploadRowSchema = z.object({
   uploadId: digestSchema,
-  roundId: z.number().int(),
+  roundId: z.number().int().nullable(),
+  request: z.string().nullable(),
   site: siteIdSchema,
   bytes: z.number().int(),
   samples: z.number().int(),
@@ -75,6 +77,9 @@ interface HeldUpload {
   /** Null where they were not read yet. */
   ranges: Map<number, string> | null;
 }
+
+/** A baseline's adapter lies in its upload only until it is committed. */
+const isOpenBaseline = and(isNotNull(uploads.request), eq(uploads.status, 'open'));
 
 /** Uploads held at most; any other is read when it is asked for. */
 const heldMax = 256;
@@ -142,8 +147,8 @@ export class UploadStore {
     const rows = await this.#environment.queries
       .select({ site: uploads.site, bytes: sum(uploads.bytes) })
       .from(uploads)
-      .innerJoin(rounds, eq(rounds.id, uploads.roundId))
-      .where(isNotNull(rounds.wrappedSecretKey))
+      .leftJoin(rounds, eq(rounds.id, uploads.roundId))
+      .where(or(isNotNull(rounds.wrappedSecretKey), isOpenBaseline))
       .groupBy(uploads.site)
       .orderBy(asc(uploads.site));
     return new Map(rows.map(({ site, bytes }) => [siteIdSchema.parse(site), Number(bytes ?? 0)]));
@@ -170,12 +175,13 @@ export class UploadStore {
     return rows.map((row) => lateUploadSchema.parse(row));
   }
 
-  /** Store a new upload within the transaction of the event `upload-begun`. */
+  /** Store a new upload within a transaction: of a round, or of a baseline's adapter. */
   async insert(
     transaction: Queries,
     upload: {
       readonly uploadId: string;
-      readonly roundId: number;
+      readonly roundId: number | null;
+      readonly request: string | null;
       readonly site: string;
       readonly bytes: number;
       readonly samples: number;
@@ -270,9 +276,31 @@ export class UploadStore {
     await files.syncFolder(folder.uploads);
   }
 
+  /** Open uploads that a request asked for, of one site or of all. */
+  async openOfRequest(request: string, site?: string): Promise<UploadRecord[]> {
+    const rows = await this.#environment.queries
+      .select()
+      .from(uploads)
+      .where(
+        and(
+          eq(uploads.request, request),
+          eq(uploads.status, 'open'),
+          site === undefined ? undefined : eq(uploads.site, site),
+        ),
+      );
+    return rows.map((row) => uploadRowSchema.parse(row));
+  }
+
+  /** Remove an upload with its file: it will not be committed. */
+  async remove(uploadId: string): Promise<void> {
+    await this.discardRanges(uploadId);
+    await this.#environment.queries.delete(uploads).where(eq(uploads.uploadId, uploadId));
+  }
+
   /** What the heavy work needs to know of a sealed update. */
   sealedUpdate(upload: UploadRecord): SealedUpdate {
-    const manifest = decodePayload(manifestSchema, upload.manifestPayload, 'stored manifest');
+    const schema = upload.request === null ? manifestSchema : baselineManifestSchema;
+    const manifest = decodePayload(schema, upload.manifestPayload, 'stored manifest');
     return {
       path: this.path(upload.uploadId),
       site: upload.site,

@@ -27,6 +27,7 @@ import { AuditService, type AuditRecord } from '../audit/audit.service.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import type { Queries } from '../config/database.ts';
+import { LocalAdaptersService } from '../evaluation/local-adapters.service.ts';
 import { findMember, memberStatus } from '../rounds/member-status.ts';
 import { RoundSealsService } from '../rounds/round-seals.service.ts';
 import { RoundStore, type RoundRecord } from '../rounds/round-store.ts';
@@ -51,6 +52,7 @@ export class UploadsService {
   readonly #tasks: TaskStore;
   readonly #audit: AuditService;
   readonly #admission: UploadAdmission;
+  readonly #localAdapters: LocalAdaptersService;
   readonly #mutex = new KeyedMutex();
 
   constructor(
@@ -63,6 +65,7 @@ export class UploadsService {
     tasks: TaskStore,
     audit: AuditService,
     admission: UploadAdmission,
+    localAdapters: LocalAdaptersService,
   ) {
     this.#environment = environment;
     this.#store = store;
@@ -73,6 +76,7 @@ export class UploadsService {
     this.#tasks = tasks;
     this.#audit = audit;
     this.#admission = admission;
+    this.#localAdapters = localAdapters;
   }
 
   /** Begin an upload, or go on with it: tell which ranges are there already. */
@@ -81,15 +85,17 @@ export class UploadsService {
     request: SiteRequest<'upload:begin'>,
   ): Promise<{ readonly received: [number, number][]; readonly isCommitted: boolean }> {
     return this.#mutex.run(request.uploadId, async () => {
-      const manifest = this.#signed.open(
-        site,
-        signDomains.manifest,
-        request.manifest,
-        manifestSchema,
-      );
+      const { request: asked } = request;
+      const domain = signDomains.manifest;
+      const manifest =
+        asked === undefined
+          ? this.#signed.open(site, domain, request.manifest, manifestSchema)
+          : null;
       const known = await this.#store.find(request.uploadId);
-      if (known === null) await this.#beginNew(site, request, manifest);
-      else this.#checkSame(site, known, request);
+      if (known !== null) this.#checkSame(site, known, request);
+      else if (manifest !== null) await this.#beginNew(site, request, manifest);
+      else if (asked !== undefined)
+        await this.#localAdapters.begin(site, { ...request, request: asked });
       if (known?.status === 'rejected') throw rejection(known);
       const ranges = await this.#store.ranges(request.uploadId);
       this.#admission.noteActivity(request.uploadId);
@@ -114,6 +120,7 @@ export class UploadsService {
       await this.#store.insert(transaction, {
         uploadId,
         roundId: round.id,
+        request: null,
         site,
         bytes,
         samples: manifest.samples,
@@ -166,6 +173,7 @@ export class UploadsService {
     if (known.site !== site) throw notYours(site);
     const isSame =
       known.bytes === request.bytes &&
+      known.request === (request.request ?? null) &&
       toHex(known.manifestPayload) === toHex(request.manifest.payload);
     if (!isSame) throw mismatch(site, 'the manifest that this upload began with');
   }
@@ -200,14 +208,19 @@ export class UploadsService {
     });
   }
 
-  /** Open, check and record an update; returns where the member stands then. */
-  commit(site: SiteId, uploadId: string): Promise<MemberStatus> {
+  /** Open, check and record an update; returns where the member stands then, null for what is of no round. */
+  commit(site: SiteId, uploadId: string): Promise<MemberStatus | null> {
     return this.#mutex.run(uploadId, async () => {
       const upload = await this.#getOwn(site, uploadId);
       if (upload.status === 'rejected') throw rejection(upload);
+      const isDone = upload.status === 'committed';
+      if (!isDone) await this.#checkComplete(upload);
+      if (upload.roundId === null) {
+        if (!isDone) await this.#localAdapters.commit(upload);
+        return null;
+      }
       const round = await this.#rounds.get(upload.roundId);
-      if (upload.status === 'committed') return memberStatus(round, site);
-      await this.#checkComplete(upload);
+      if (isDone) return memberStatus(round, site);
       const refused =
         (await this.#tooFewSamples(upload, round)) ??
         (await this.#environment.work.verifyUpdate({

@@ -19,6 +19,7 @@ export const signDomains = {
   evaluation: 'melo/1/evaluation',
   evaluationRequest: 'melo/1/evaluation-request',
   evaluationDecline: 'melo/1/evaluation-decline',
+  baselineManifest: 'melo/1/baseline-manifest',
   handshake: 'melo/1/handshake',
   nonce: 'melo/1/nonce',
   enrollment: 'melo/1/enrollment',

@@ -69,9 +69,10 @@ export const comparisonSchema = z.strictObject({
 
 /**
  * Whose adapter was evaluated. `global`: the published version. `local`: the site's own after its training in `round`. `baseline`: the
- * one that the site trained alone, under the budget of the whole task; version 0 is what it started from.
+ * one that the site trained alone, under the budget of the whole task; version 0 is what it started from. `cross`: such a one of any
+ * site of the task, as its digest says; nobody but the coordinator is told whose it is.
  */
-export const evaluationSubjectSchema = z.enum(['global', 'local', 'baseline']);
+export const evaluationSubjectSchema = z.enum(['global', 'local', 'baseline', 'cross']);
 /** Whose adapter was evaluated. */
 export type EvaluationSubject = z.infer<typeof evaluationSubjectSchema>;
 
@@ -110,6 +111,14 @@ export const baselinePlanSchema = z.strictObject({
 /** What a site trains alone. */
 export type BaselinePlan = z.infer<typeof baselinePlanSchema>;
 
+/**
+ * What a request is about. `global`: published versions. `baseline`: what each site trains alone. `baseline-upload`: the adapter that
+ * came of it, to be sent to the coordinator for the others to evaluate. `cross`: one such adapter, to be evaluated.
+ */
+export const requestSubjectSchema = z.enum(['global', 'baseline', 'baseline-upload', 'cross']);
+/** What a request is about. */
+export type RequestSubject = z.infer<typeof requestSubjectSchema>;
+
 /** What sites are asked to evaluate beside the rounds, on their own held-out images; signed by the coordinator. */
 export const evaluationRequestSchema = z.strictObject({
   type: z.literal('evaluation-request'),
@@ -117,20 +126,44 @@ export const evaluationRequestSchema = z.strictObject({
   federation: federationIdSchema,
   task: taskIdSchema,
   request: evaluationRequestIdSchema,
-  subject: z.enum(['global', 'baseline']),
+  subject: requestSubjectSchema,
   sites: z.array(siteIdSchema).min(1).max(limits.membersMax),
-  /** Of a baseline version 0 alone: what it starts from. */
+  /** Of a baseline and its upload version 0 alone: what it starts from. Of `cross` number 0 with the digest of the adapter. */
   versions: z
     .array(z.strictObject({ version: adapterVersionSchema, adapterDigest: digestSchema }))
     .min(1)
     .max(limits.evaluationVersionsMax),
-  /** Null where versions are evaluated. */
+  /** Null where an adapter is evaluated that is there already. */
   baseline: baselinePlanSchema.nullable(),
+  /** Of `baseline-upload`: the X25519 key that the adapter is sealed to. */
+  uploadPublicKey: digestSchema.exactOptional(),
   requestedAtMs: wallTimeMsSchema,
   deadlineAtMs: wallTimeMsSchema,
 });
 /** A request for evaluations, parsed. */
 export type EvaluationRequest = z.infer<typeof evaluationRequestSchema>;
+
+/** What a site signs about the adapter that it trained alone and sends for the others to evaluate. */
+export const baselineManifestSchema = z.strictObject({
+  type: z.literal('baseline-manifest'),
+  protocol: z.literal(protocolVersion),
+  federation: federationIdSchema,
+  task: taskIdSchema,
+  site: siteIdSchema,
+  request: evaluationRequestIdSchema,
+  /** Digest of the signed request, in its purpose: the seal binds it too. */
+  requestDigest: digestSchema,
+  layoutHash: digestSchema,
+  ephemeralPublicKey: digestSchema,
+  /** BLAKE2b-256 of the ciphertext: also the upload's id. */
+  ciphertextDigest: digestSchema,
+  ciphertextBytes: z.number().int().min(1).max(limits.updateBytesMax),
+});
+/** A baseline's manifest, parsed. */
+export type BaselineManifest = z.infer<typeof baselineManifestSchema>;
+
+/** Round and attempt that the seal of a baseline names: those of a round begin at 1. */
+export const baselineSealRound = { round: 0, attempt: 0 } as const;
 
 /** A site's signed word that it does not evaluate a version as it was asked. */
 export const evaluationDeclineSchema = z.strictObject({

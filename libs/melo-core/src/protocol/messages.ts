@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { isErrorCode, type ErrorCode } from '#core/errors';
+import { evaluationRequestIdSchema } from './evaluation-payloads.ts';
 import { limits } from './limits.ts';
 import {
   adapterVersionSchema,
@@ -104,7 +105,7 @@ export type Assignment = z.infer<typeof assignmentSchema>;
 const askedEvaluationSchema = z.strictObject({
   /** The signed request; it may name more versions. */
   request: signedEnvelopeSchema,
-  /** The version to evaluate, or to start a baseline from. */
+  /** The version or the site's adapter to evaluate, or the version to start a baseline from. */
   adapter: adapterReferenceSchema,
 });
 /** One version that a site is asked to evaluate. */
@@ -173,6 +174,8 @@ export const siteCommands = {
       uploadId: digestSchema,
       bytes: z.number().int().min(1).max(limits.updateBytesMax),
       manifest: signedEnvelopeSchema,
+      /** The request that asks for a baseline's adapter, whose manifest this then is; left out of a round's update. Since 0.2. */
+      request: evaluationRequestIdSchema.exactOptional(),
     }),
     /** `received`: ranges stored durably already; `isCommitted`: nothing is left to do. */
     response: z.strictObject({
@@ -191,7 +194,8 @@ export const siteCommands = {
   },
   'upload:commit': {
     request: z.strictObject({ uploadId: digestSchema }),
-    response: z.strictObject({ ...ok, status: memberStatusSchema }),
+    /** Null of a baseline's adapter: it is part of no round. */
+    response: z.strictObject({ ...ok, status: memberStatusSchema.nullable() }),
   },
   evaluation: {
     request: z.strictObject({ evaluation: signedEnvelopeSchema }),

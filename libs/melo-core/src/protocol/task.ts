@@ -111,6 +111,8 @@ export const taskDefinitionSchema = z
     rules: roundRulesSchema,
     /** Each site also trains alone, once, under the budget of all rounds, to tell whether the federation helps it. */
     localBaseline: z.boolean().exactOptional(),
+    /** Each site that allows it also sends that adapter, and every site evaluates it on its held-out images. */
+    crossEvaluation: z.boolean().exactOptional(),
     promotion: promotionRuleSchema.exactOptional(),
     earlyStop: earlyStopRuleSchema.exactOptional(),
     /** How long both rules wait for the sites' evaluations of a version; a day where left out. */
@@ -131,6 +133,18 @@ export const taskDefinitionSchema = z
     {
       path: ['promotion', 'noSiteWorseThanLocalBy'],
       message: 'expected localBaseline: true beside it',
+    },
+  )
+  .refine(
+    ({ crossEvaluation, localBaseline }) => crossEvaluation !== true || localBaseline === true,
+    { path: ['crossEvaluation'], message: 'expected localBaseline: true beside it' },
+  )
+  .refine(
+    ({ crossEvaluation, site }) => crossEvaluation !== true || site?.privatePart === undefined,
+    {
+      path: ['crossEvaluation'],
+      message:
+        'expected no privatePart beside it: what stays at the sites is not sent for this either',
     },
   )
   .refine(
