@@ -62,7 +62,11 @@ export function eventText(event: AgentEvent): string {
       return `${roundText(event.task, event.round)}: update of ${bytesText(event.bytes)} is with the coordinator (${event.status}); ${bytesText(event.egressBytes)} left this site for it in all`;
     case 'evaluation-declined':
       return `${event.task}: version ${event.version} is not evaluated as asked, ${event.code}: ${event.reason}`;
+    case 'baseline-shared':
+      return `${event.task}: the adapter that this site trained alone is with the coordinator (${bytesText(event.bytes)}), as the task asks and the policy allows`;
     case 'evaluated':
+      if (event.subject === 'cross')
+        return `${event.task}: an adapter that one site trained alone is evaluated on the held-out images`;
       return `${event.task}: ${event.subject} version ${event.version} evaluated on the held-out images`;
     case 'version':
       return `${event.task}: version ${event.version}${event.isFinal ? ', the last one' : ''}: ${event.summary}`;

@@ -68,6 +68,12 @@ export type AgentEvent =
       readonly subject: string;
     }
   | {
+      /** The adapter that this site trained alone is with the coordinator, since the task asks for it and the policy allows it. */
+      readonly event: 'baseline-shared';
+      readonly task: string;
+      readonly bytes: number;
+    }
+  | {
       readonly event: 'version';
       readonly task: string;
       readonly version: number;

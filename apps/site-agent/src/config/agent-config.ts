@@ -101,8 +101,10 @@ const trainerSchema = z.strictObject({
 const policySchema = z.strictObject({
   /** Evaluate published versions on this site's held-out images when an administrator asks. */
   evaluations: z.boolean().default(true),
-  /** Train alone once, where a task asks for it, and report how that adapter does; it stays here. */
+  /** Train alone once, where a task asks for it, and report how that adapter does; it stays here unless `shareBaseline` is true. */
   baseline: z.boolean().default(true),
+  /** Let that adapter out where a task asks for it: the coordinator holds it for a while, and every member of the task evaluates it. */
+  shareBaseline: z.boolean().default(false),
   /** Report by how much a version is better than what this site trained alone, with its interval. */
   comparison: z.boolean().default(false),
 });

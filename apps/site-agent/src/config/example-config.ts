@@ -44,6 +44,7 @@ tasks:
 # policy:
 #   evaluations: true       # evaluate versions on the held-out images when an administrator asks
 #   baseline: true          # train alone once, where a task asks for it; the adapter stays here, its figures are reported
+#   shareBaseline: false    # let that adapter out, where a task asks for it: the coordinator and every member of the task get it
 #   comparison: false       # report by how much a version is better than that, with its interval; \`melo agent report\` tells it here anyway
 
 # imageCacheBytesMax: 2147483648

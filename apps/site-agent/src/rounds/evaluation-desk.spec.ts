@@ -1,5 +1,5 @@
 /** Evaluations beside the rounds, as a site does or declines them. */
-import { readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { signDomains, verifyPayload } from '#core/crypto';
 import {
@@ -152,4 +152,63 @@ test('a baseline is trained once, gives way to rounds, stays here and is compare
   const file = join(agent.directory, 'data', 'scores', 'lung', 'baseline.json');
   expect(readdirSync(join(file, '..'))).toContain('baseline.json');
   expect(await archive.read('lung', null)).toMatchObject({ scored: { classes: 2 } });
+});
+
+test('an adapter that was trained alone leaves only where the policy says so, the same bytes after a restart', async () => {
+  const { task } = agent;
+  await agent.start();
+  task.askBaselineUpload(1);
+  await waitUntil(() => task.asked.length === 0, 'the decline');
+  expect(declined()[0]).toMatchObject({
+    code: 'TASK_NOT_ALLOWED',
+    reason: 'by its policy this site does not let out the adapter that it trained alone',
+  });
+  expect(agent.coordinator.requestsOf('upload:begin')).toEqual([]);
+  await agent.stop();
+
+  agent.settings.more = 'policy: { shareBaseline: true }\n';
+  agent.trainer = new InProcessTrainer();
+  const commit = agent.coordinator.handlers.get('upload:commit');
+  if (commit === undefined) throw new Error('expected a handler');
+  const isTried = new Promise<void>((tried) => {
+    agent.coordinator.handlers.set('upload:commit', () => {
+      tried();
+      return new Promise(() => undefined); // the agent stops before it hears of the end
+    });
+  });
+  await agent.start();
+  task.askBaselineUpload(1);
+  await isTried;
+  await agent.stop();
+  agent.coordinator.handlers.set('upload:commit', commit);
+  agent.trainer = new InProcessTrainer();
+  await agent.start();
+  await waitUntil(() => task.adapters.length === 1, 'the adapter');
+  const ids = agent.coordinator
+    .requestsOf('upload:begin')
+    .map((raw) => siteCommands['upload:begin'].request.parse(raw).uploadId);
+  expect(new Set(ids).size).toBe(1);
+  expect(agent.trainer.jobs).toEqual([]); // trained and sealed once
+  expect(task.adapters[0]?.some((value) => value !== 0)).toBe(true);
+  expect(subjects()).toEqual(['baseline 0']);
+  const isLeft = (event: (typeof agent.events)[number]) => event.event === 'baseline-shared';
+  await waitUntil(() => agent.events.some(isLeft), 'the news of it');
+});
+
+test('an adapter of another site is evaluated whole, without what this site keeps, and is not kept', async () => {
+  agent.settings.more = 'policy: { comparison: true }\n';
+  const left = join(agent.directory, 'data', 'work', 'lung', 'cross-0123456789abcdef');
+  mkdirSync(left, { recursive: true }); // a crash left it
+  await agent.start();
+  await waitUntil(() => !existsSync(left), 'the removal of what a crash left');
+  agent.task.askCross(0.5);
+  await waitUntil(() => agent.task.asked.length === 0, 'the report');
+  const [report] = reports();
+  expect(report).toMatchObject({ subject: 'cross', version: 0, round: null });
+  expect(report?.comparison).toBeUndefined();
+  expect(agent.trainer.jobs.at(-1)).toMatchObject({ siteStateFile: null, compareWith: null });
+  const data = join(agent.directory, 'data');
+  expect(readdirSync(join(data, 'adapters'), { recursive: true })).toEqual([]);
+  await waitUntil(() => readdirSync(join(data, 'work', 'lung')).length === 0, 'its removal');
+  expect(await new ScoreArchive(data).versions('lung')).toEqual([]);
 });

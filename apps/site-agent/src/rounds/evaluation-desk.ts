@@ -2,7 +2,7 @@
  * What the coordinator asks to be evaluated beside the rounds: pulled, judged by this site's policy, declined with a reason or lined up
  * behind the rounds. Nothing of it is remembered here: what is not done is asked again.
  */
-import { signDomains, signPayload, verifyPayload } from '#core/crypto';
+import { envelopeDigest, signDomains, signPayload, verifyPayload } from '#core/crypto';
 import { MeloError } from '#core/errors';
 import {
   decodePayload,
@@ -12,21 +12,39 @@ import {
   protocolVersion,
   type AskedEvaluation,
   type EvaluationRequest,
+  type RequestSubject,
 } from '#core/protocol';
+import type { PolicyConfig } from '../config/agent-config.ts';
 import { declineForError, digestOf, type Decline } from '../policy/policy.ts';
 import { isLinkError } from '../transport/connection.ts';
 import { RefusedError } from '../transport/refused-error.ts';
 import type { AgentContext } from './context.ts';
-import { failureOf } from './round-worker.ts';
-import { evaluateVersion, trainBaseline, type StoredVersion } from './version-evaluation.ts';
+import { failureOf, reportName } from './round-worker.ts';
+import { shareBaseline } from './share-baseline.ts';
+import {
+  evaluateCross,
+  evaluateVersion,
+  trainBaseline,
+  type StoredVersion,
+} from './version-evaluation.ts';
 import type { WorkQueue } from './work-queue.ts';
 
 /** What a coordinator of the first release answers. */
 const unknownCommandCodes: ReadonlySet<string> = new Set(['MESSAGE_INVALID', 'NOT_FOUND']);
 
+/** What this site does not do by its policy, as the end of a sentence; null where it does. */
+function refusedByPolicy(subject: RequestSubject, policy: PolicyConfig): string | null {
+  if (subject === 'global' || subject === 'cross')
+    return policy.evaluations ? null : 'evaluates nothing beside the rounds';
+  if (!policy.baseline) return 'trains no baseline';
+  if (subject === 'baseline' || policy.shareBaseline) return null;
+  return 'does not let out the adapter that it trained alone';
+}
+
 /** One version that is asked for, its signature verified. */
 interface Asked extends Pick<AskedEvaluation, 'adapter'> {
   readonly request: EvaluationRequest;
+  readonly requestDigest: string;
   readonly about: StoredVersion;
   /** In the queue. */
   readonly key: string;
@@ -77,7 +95,7 @@ export class EvaluationDesk {
       if (!wanted.has(each.key) || isTooSoon) continue;
       this.#queue.add({
         key: each.key,
-        ...(each.request.subject === 'baseline' ? { isPatient: true } : {}),
+        ...(each.request.baseline === null ? {} : { isPatient: true }),
         run: (signal) => this.#run(each, signal),
       });
     }
@@ -94,7 +112,8 @@ export class EvaluationDesk {
       const isOurs = request.federation === federation && request.sites.includes(site);
       if (!isOurs || found === undefined) return null;
       const key = `asked/${task}/${request.request}/${found.version}`;
-      return { request, adapter, about: { task, ...found }, key };
+      const requestDigest = envelopeDigest(domain, payload);
+      return { request, requestDigest, adapter, about: { task, ...found }, key };
     } catch (error) {
       if (!(error instanceof MeloError)) throw error;
       logger.error({ code: error.code }, error.message);
@@ -112,17 +131,11 @@ export class EvaluationDesk {
       const reason = `the policy of this site does not list the task ${task}`;
       return { code: 'TASK_NOT_ALLOWED', reason };
     }
-    const isAllowed =
-      request.subject === 'baseline' ? config.policy.baseline : config.policy.evaluations;
-    if (!isAllowed) {
-      const what =
-        request.subject === 'baseline'
-          ? 'trains no baseline'
-          : 'evaluates nothing beside the rounds';
-      return { code: 'TASK_NOT_ALLOWED', reason: `by its policy this site ${what}` };
-    }
+    const refused = refusedByPolicy(request.subject, config.policy);
+    if (refused !== null)
+      return { code: 'TASK_NOT_ALLOWED', reason: `by its policy this site ${refused}` };
     const state = journal.get(task);
-    const digest = digestOf(state.known, version);
+    const digest = request.subject === 'cross' ? null : digestOf(state.known, version);
     const isForked = audit.fork !== null || state.fork !== null;
     if (!isForked && (digest === null || digest === adapterDigest)) return null;
     const reason = `this site does not know version ${version}, or another file under that number`;
@@ -132,21 +145,20 @@ export class EvaluationDesk {
   async #isReported({ key, about, request }: Asked): Promise<boolean> {
     if (this.#done.has(key)) return true;
     const { outbox, pump } = this.#context;
-    const name = `${request.subject}-${about.version}`;
-    const isWaiting = await outbox.hasEvaluation(about.task, name);
+    const { subject } = request;
+    if (subject === 'baseline-upload') return false; // it is no report
+    const isWaiting = await outbox.hasEvaluation(
+      about.task,
+      reportName({ ...about, subject, round: null }),
+    );
     if (isWaiting) pump.kick();
     return isWaiting;
   }
 
   async #run(asked: Asked, signal: AbortSignal): Promise<void> {
-    const { request, adapter, about, key } = asked;
-    const { versions, heartbeat } = this.#context;
+    const { key } = asked;
     try {
-      const { task, adapterDigest: digest } = about;
-      await versions.ensure({ task, reference: adapter, digest }, { signal });
-      if (request.baseline === null)
-        await evaluateVersion(this.#context, about, request.request, signal);
-      else await trainBaseline(this.#context, about, request.baseline, signal);
+      await this.#do(asked, signal);
       this.#done.add(key);
       this.#again(0); // more may be asked
     } catch (error) {
@@ -154,8 +166,22 @@ export class EvaluationDesk {
       if (isLinkError(error)) this.#again(0);
       else await this.#afterFailure(asked, error);
     } finally {
-      heartbeat.setIdle();
+      this.#context.heartbeat.setIdle();
     }
+  }
+
+  async #do({ request, requestDigest, adapter, about }: Asked, signal: AbortSignal): Promise<void> {
+    const context = this.#context;
+    const { subject, baseline } = request;
+    if (subject === 'cross') {
+      await evaluateCross(context, about, adapter, signal);
+      return;
+    }
+    const { task, adapterDigest: digest } = about;
+    await context.versions.ensure({ task, reference: adapter, digest }, { signal });
+    if (baseline === null) await evaluateVersion(context, about, request.request, signal);
+    else if (subject === 'baseline') await trainBaseline(context, about, baseline, signal);
+    else await shareBaseline(context, about, { ...request, baseline, requestDigest }, signal);
   }
 
   /** Try again after a long wait, as with rounds; after too many tries say so. */

@@ -87,19 +87,28 @@ export function trainerJob(
   };
 }
 
+/** What a score report is of. */
+export interface EvaluatedAdapter {
+  readonly subject: EvaluationSubject;
+  readonly version: number;
+  readonly round: number | null;
+  readonly adapterDigest: string;
+}
+
+/** What a score report is called in the outbox: a later one of the same adapter replaces it. */
+export function reportName({ subject, version, round, adapterDigest }: EvaluatedAdapter): string {
+  if (subject === 'cross') return `cross-${adapterDigest.slice(0, 16)}`;
+  return `${subject}-${subject === 'local' ? (round ?? 0) : version}`;
+}
+
 /** Sign a score report and put it into the outbox; the journal then says that it need not be made again. */
 export async function reportEvaluation(
   context: AgentContext,
   files: WorkFiles,
-  about: {
-    readonly task: TaskId;
-    readonly subject: EvaluationSubject;
-    readonly version: number;
-    readonly round: number | null;
-    readonly adapterDigest: string;
-  },
+  about: EvaluatedAdapter & { readonly task: TaskId },
 ): Promise<void> {
-  const file = about.subject === 'global' ? 'global' : 'local'; // a baseline is a local training too
+  const isTrainedHere = about.subject === 'local' || about.subject === 'baseline';
+  const file = isTrainedHere ? 'local' : 'global';
   const stored = await files.readReport(file);
   if (stored === null)
     throw new StateError('STATE_CONFLICT', 'score report: expected a file; evaluate again');
@@ -117,7 +126,7 @@ export async function reportEvaluation(
     ...(isFull ? sureness : {}),
   });
   const evaluation = signPayload(signDomains.evaluation, payload, context.keys.signing.secretKey);
-  const name = `${about.subject}-${about.subject === 'local' ? (about.round ?? 0) : about.version}`;
+  const name = reportName(about);
   context.crashPoints.reach('agent.evaluation-signed');
   await context.outbox.addEvaluation(about.task, name, evaluation);
   context.crashPoints.reach('agent.evaluation-kept');
@@ -126,7 +135,7 @@ export async function reportEvaluation(
       evaluatedVersion: Math.max(evaluatedVersion, about.version), // an earlier one may have been asked for
     }));
   }
-  if (about.subject !== 'local') {
+  if (about.subject === 'global' || about.subject === 'baseline') {
     const version = about.subject === 'global' ? about.version : null;
     await context.scores.keep(about.task, version, files.scoresPath(file));
   }

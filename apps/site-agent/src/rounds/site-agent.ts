@@ -27,7 +27,7 @@ import { failureOf, RoundWorker, type AcceptedRound } from './round-worker.ts';
 import { Synchroniser, type NewVersion } from './synchroniser.ts';
 import { TaskJournal } from './task-journal.ts';
 import { ScoreArchive } from './score-archive.ts';
-import { FinalEvaluation } from './version-evaluation.ts';
+import { FinalEvaluation, removeOthersAdapters } from './version-evaluation.ts';
 import { VersionStore } from './version-store.ts';
 import { WithdrawalWatch } from './withdrawal-watch.ts';
 import { Withdrawals } from './withdrawals.ts';
@@ -152,6 +152,7 @@ export class SiteAgent {
   static async create(options: SiteAgentOptions): Promise<SiteAgent> {
     const context = await createContext(options);
     await context.versions.removeStaleDownloads(Date.now());
+    await removeOthersAdapters(context.config.dataDirectory);
     for (const task of context.config.tasks.keys()) await pruneVersions(context, task);
     const agent = new SiteAgent(context);
     await agent.#withdrawals.start();

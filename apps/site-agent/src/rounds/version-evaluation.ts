@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { activationOf, decodeAdapterFile } from '#core/adapter';
 import { InputError } from '#core/errors';
-import { planDigest, type BaselinePlan, type TaskId } from '#core/protocol';
+import { planDigest, type AdapterReference, type BaselinePlan, type TaskId } from '#core/protocol';
 import { baselinePlanOf } from '#core/training';
 import { makePrivateDirectory, readIfPresent } from '../common/durable-file.ts';
 import { findDataset } from '../data/dataset.ts';
@@ -24,15 +24,15 @@ export interface StoredVersion {
 
 /** What a piece of work needs from the file it starts from and from the site's configuration. */
 async function prepare(
-  { versions, policy }: AgentContext,
+  { policy }: AgentContext,
   { task, version }: StoredVersion,
+  adapterFile: string,
 ): Promise<
   Pick<RoundJob, 'adapterFile' | 'task' | 'preprocessing' | 'backboneDirectory'> & {
     readonly card: ReturnType<typeof decodeAdapterFile>['card'];
   }
 > {
   const settings = policy.tasks.get(task);
-  const adapterFile = versions.path(task, version);
   const bytes = await readIfPresent(adapterFile);
   if (settings === undefined || bytes === null) {
     throw new InputError(
@@ -72,6 +72,20 @@ async function runJob(
   );
 }
 
+/** Make a folder for one evaluation; what an earlier one left is removed, since one piece of work runs at a time. */
+async function evaluationFolder(
+  { config }: AgentContext,
+  task: TaskId,
+  own: string,
+): Promise<string> {
+  const parent = await makePrivateDirectory(join(config.dataDirectory, 'work', task));
+  for (const name of await readdir(parent)) {
+    const isLeft = /^(?:version|cross)-/.test(name) && name !== own;
+    if (isLeft) await new WorkFiles(join(parent, name)).removeAll();
+  }
+  return join(parent, own);
+}
+
 /**
  * Evaluate a version and put its report into the outbox.
  *
@@ -84,14 +98,12 @@ export async function evaluateVersion(
   signal: AbortSignal,
 ): Promise<void> {
   const { task, version, adapterDigest } = about;
-  const { card: _, ...prepared } = await prepare(context, about);
-  const parent = await makePrivateDirectory(join(context.config.dataDirectory, 'work', task));
-  const own = `version-${version}-${occasion}`;
-  for (const name of await readdir(parent)) {
-    const isLeft = name.startsWith('version-') && name !== own; // one piece of work runs at a time
-    if (isLeft) await new WorkFiles(join(parent, name)).removeAll();
-  }
-  const directory = join(parent, own);
+  const { card: _, ...prepared } = await prepare(
+    context,
+    about,
+    context.versions.path(task, version),
+  );
+  const directory = await evaluationFolder(context, task, `version-${version}-${occasion}`);
   const job = trainerJob(context, {
     ...{ parts: ['evaluate-global'], directory, ...prepared, training: null },
     siteStateFile: await new SiteStates(context.config.dataDirectory).upTo(task, version),
@@ -102,6 +114,48 @@ export async function evaluateVersion(
   const subject = 'global';
   await reportEvaluation(context, files, { task, subject, version, round: null, adapterDigest });
   await files.removeAll();
+}
+
+/** Evaluate an adapter that a site of the task trained alone, and put the report into the outbox; the adapter is not kept. */
+export async function evaluateCross(
+  context: AgentContext,
+  { task, adapterDigest }: StoredVersion,
+  reference: AdapterReference,
+  signal: AbortSignal,
+): Promise<void> {
+  const about = { task, version: 0, adapterDigest };
+  const directory = await evaluationFolder(context, task, `cross-${adapterDigest.slice(0, 16)}`);
+  const files = new WorkFiles(directory);
+  try {
+    const adapterFile = join(directory, 'adapter.safetensors');
+    await context.versions.fetchTo(adapterFile, { reference, digest: adapterDigest }, { signal });
+    const { card: _, ...prepared } = await prepare(context, about, adapterFile);
+    const job = trainerJob(context, {
+      ...{ parts: ['evaluate-global'], directory, ...prepared, training: null },
+      ...{ siteStateFile: null, taskName: task },
+    });
+    await runJob(context, task, { ...job, compareWith: null }, signal);
+    await reportEvaluation(context, files, { ...about, subject: 'cross', round: null });
+  } finally {
+    await files.removeAll(); // called off or failed, too: it comes again
+  }
+}
+
+/** Remove, at the start, what a crash left of adapters of other sites. */
+export async function removeOthersAdapters(dataDirectory: string): Promise<void> {
+  const work = join(dataDirectory, 'work');
+  for (const task of await readdir(work).catch(() => []))
+    for (const name of await readdir(join(work, task)).catch(() => []))
+      if (name.startsWith('cross-')) await new WorkFiles(join(work, task, name)).removeAll();
+}
+
+/** Where what a site trains alone for a task is kept. */
+export function baselineDirectory(
+  { config }: AgentContext,
+  task: TaskId,
+  { plan }: BaselinePlan,
+): string {
+  return join(config.dataDirectory, 'work', task, `baseline-${planDigest(plan).slice(0, 16)}`);
 }
 
 /**
@@ -115,14 +169,9 @@ export async function trainBaseline(
   signal: AbortSignal,
 ): Promise<void> {
   const { task } = about;
-  const { config, site } = context;
-  const { card, ...prepared } = await prepare(context, about);
-  const directory = join(
-    config.dataDirectory,
-    'work',
-    task,
-    `baseline-${planDigest(baseline.plan).slice(0, 16)}`,
-  );
+  const { site, versions } = context;
+  const { card, ...prepared } = await prepare(context, about, versions.path(task, about.version));
+  const directory = baselineDirectory(context, task, baseline);
   const dataset = await findDataset(prepared.task, {
     classes: card.classes,
     activation: activationOf(card),

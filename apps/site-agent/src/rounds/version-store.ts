@@ -1,6 +1,6 @@
 /** Published versions on this machine: fetched once, checked against the digest that was signed. */
 import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { decodeAdapterFile, initialAdapter } from '#core/adapter';
 import { toHex } from '#core/bytes';
 import { blake2b256, decryptAdapter, openContentKey, type AgreementKeyPair } from '#core/crypto';
@@ -72,11 +72,26 @@ export class VersionStore {
   }
 
   async #ensure(version: WantedVersion, options: FetchOptions): Promise<Uint8Array> {
-    const { task, reference, digest } = version;
-    const path = this.path(task, reference.version);
+    return this.#fetch(this.path(version.task, version.reference.version), version, options);
+  }
+
+  /** Fetch an adapter that is no version, checked against its digest like one; `path` is outside the folder of versions. */
+  async fetchTo(
+    path: string,
+    adapter: Omit<WantedVersion, 'task'>,
+    options: FetchOptions = {},
+  ): Promise<void> {
+    await this.#fetch(path, adapter, options);
+  }
+
+  async #fetch(
+    path: string,
+    { reference, digest }: Omit<WantedVersion, 'task'>,
+    options: FetchOptions,
+  ): Promise<Uint8Array> {
     const stored = await readIfPresent(path);
     if (stored !== null && toHex(blake2b256(stored)) === digest) return new Uint8Array(stored);
-    const directory = await makePrivateDirectory(join(this.#directory, task));
+    const directory = await makePrivateDirectory(dirname(path));
     const blob = { digest: reference.ciphertextDigest, bytes: reference.ciphertextBytes };
     const partialPath = join(directory, `${blob.digest}.part`);
     const ciphertext = await downloadBlob(this.#commands, blob, { ...options, partialPath });

@@ -1,5 +1,6 @@
 /** Looks whether a person has withdrawn this site from a task, and then stops at once what runs for it, link or no link. */
 import type { AgentContext } from './context.ts';
+import { removeSealedBaselines } from './share-baseline.ts';
 import type { WorkQueue } from './work-queue.ts';
 
 const checkIntervalMs = 1000;
@@ -62,7 +63,7 @@ export class WithdrawalWatch {
 
   /** The upload under way ends first, then the journal says so: after a crash nothing of this attempt goes out any more. */
   async #stopTask(task: string): Promise<void> {
-    const { journal, outbox, pump, withdrawals } = this.#context;
+    const { config, journal, outbox, pump, withdrawals } = this.#context;
     const held = pump.hold(task);
     await this.#queue.callOff((key) => isFor(key, task));
     const reason = withdrawals.of(task)?.reason ?? 'the site has withdrawn';
@@ -72,6 +73,7 @@ export class WithdrawalWatch {
         : { round: { ...round, phase: 'withdrawn', because: { code: 'TASK_WITHDRAWN', reason } } },
     );
     await outbox.removeTask(task);
+    await removeSealedBaselines(config.dataDirectory, task);
     await held;
     pump.release(task);
   }

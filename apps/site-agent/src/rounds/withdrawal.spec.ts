@@ -1,5 +1,5 @@
 /** A site that takes its part back: by a person's word, or because its work fails for good. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UnavailableError } from '#core/errors';
 import { siteCommands, taskIdSchema } from '#core/protocol';
@@ -197,4 +197,22 @@ test('a damaged request still keeps the site out', async () => {
   await agent.start();
   await waitUntil(() => requests('round:decline') === 1, 'decline');
   expect(lastDecision()).toMatchObject({ code: 'TASK_WITHDRAWN' });
+});
+
+test('what was trained alone and waits to be let out never goes out of a site that has withdrawn', async () => {
+  agent.settings.more = 'policy: { shareBaseline: true }\n';
+  agent.coordinator.handlers.set('upload:range', () => new Promise(() => undefined));
+  await agent.start();
+  agent.task.askBaselineUpload(1);
+  await waitUntil(() => requests('upload:range') > 0, 'upload', 50_000);
+  await withdraw();
+  await waitUntil(() => agent.task.asked.length === 0, 'the decline');
+  const [decline] = agent.coordinator
+    .requestsOf('evaluation:decline')
+    .map((raw) => siteCommands['evaluation:decline'].request.parse(raw).decline.payload);
+  expect(Buffer.from(decline ?? []).toString()).toContain(reason);
+  expect(requests('upload:commit')).toBe(0);
+  const work = join(agent.directory, 'data', 'work', 'lung');
+  const left = await readdir(work, { recursive: true });
+  expect(left.filter((name) => name.includes('upload.'))).toEqual([]);
 });

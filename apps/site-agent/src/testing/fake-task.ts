@@ -3,6 +3,7 @@ import {
   adapterCard,
   adapterDigest,
   adapterLayout,
+  decodeAdapterFile,
   decodeUpdate,
   encodeAdapterFile,
   initialAdapter,
@@ -25,6 +26,8 @@ import {
   type SignedEnvelope,
 } from '#core/crypto';
 import {
+  baselineManifestSchema,
+  baselineSealRound,
   decodePayload,
   evaluationDeclineSchema,
   evaluationPayloadSchema,
@@ -72,6 +75,9 @@ export class FakeTask {
   readonly definition: TaskDefinition;
   /** Deltas that were opened, in order of arrival. */
   readonly updates: Float32Array[] = [];
+  /** Deltas of adapters that were trained alone and let out. */
+  readonly adapters: Float32Array[] = [];
+  #uploadPair: AgreementKeyPair | null = null;
   status: MemberStatus = 'invited';
   /** Changes a RoundOpen before it is signed. */
   alter: (open: RoundOpen) => RoundOpen = (open) => open;
@@ -244,6 +250,30 @@ export class FakeTask {
     this.ask(0, { subject: 'baseline', baseline: { rounds, plan, trainedTensors } });
   }
 
+  /** Ask for the adapter of what a site trains alone; what comes is opened into {@link adapters}. */
+  askBaselineUpload(rounds: number): void {
+    this.#uploadPair = generateAgreementKeyPair();
+    const layout = adapterLayout(specificationOf(this.definition));
+    const trainedTensors = [...resolveTrainedTensors('all', layout)];
+    this.ask(0, {
+      subject: 'baseline-upload',
+      baseline: { rounds, plan: this.definition.plan, trainedTensors },
+      uploadPublicKey: toHex(this.#uploadPair.publicKey),
+    });
+  }
+
+  /** Ask for the evaluation of an adapter that some site trained alone. */
+  askCross(change: number): void {
+    const specification = specificationOf(this.definition);
+    const { card } = decodeAdapterFile(this.#file);
+    const values = this.#values.map((value) => value + change);
+    const file = encodeAdapterFile({ specification, values, card });
+    this.#versions.push({ values, file, reference: { ...this.#store(file), version: 0 } });
+    const versions = [{ version: 0, adapterDigest: adapterDigest(file) }];
+    this.ask(this.#versions.length - 1, { subject: 'cross', versions });
+    this.#versions.pop();
+  }
+
   /** What is asked and neither reported nor declined. */
   get asked(): readonly EvaluationRequest[] {
     return this.#asked.map(({ request }) => request);
@@ -348,9 +378,9 @@ export class FakeTask {
     return encodeAdapterFile({ specification, values: this.#values, card });
   }
 
-  #store(): object {
+  #store(file = this.#file): object {
     const contentKey = randomBytes(32);
-    const ciphertext = encryptAdapter({ plaintext: this.#file, contentKey });
+    const ciphertext = encryptAdapter({ plaintext: file, contentKey });
     this.#blobs.set(digestOf(ciphertext), ciphertext);
     return {
       version: this.#version,
@@ -389,7 +419,8 @@ export class FakeTask {
   #commit(ciphertext: Uint8Array): object {
     const round = this.#round;
     const begins = this.coordinator.requestsOf('upload:begin');
-    const { manifest } = siteCommands['upload:begin'].request.parse(begins.at(-1));
+    const { manifest, request } = siteCommands['upload:begin'].request.parse(begins.at(-1));
+    if (request !== undefined) return this.#commitAdapter(ciphertext, request, manifest);
     const payload = verifyPayload(signDomains.manifest, manifest, this.#siteKeys.signing.publicKey);
     const {
       layoutHash,
@@ -412,5 +443,26 @@ export class FakeTask {
     this.updates.push(decodeUpdate({ layout, trainedTensors, bytes: plaintext, site }));
     this.status = 'reported';
     return { ok: true, status: 'reported' };
+  }
+
+  #commitAdapter(ciphertext: Uint8Array, name: string, manifest: SignedEnvelope): object {
+    const { publicKey } = this.#siteKeys.signing;
+    const payload = verifyPayload(signDomains.baselineManifest, manifest, publicKey);
+    const said = decodePayload(baselineManifestSchema, payload, 'manifest');
+    const asked = this.#asked.find(({ request }) => request.request === name)?.request;
+    if (this.#uploadPair === null || asked?.baseline === undefined || asked.baseline === null)
+      return { ok: false, code: 'STATE_CONFLICT', message: 'not asked', retryable: false };
+    const { federation, task, site, layoutHash } = said;
+    const bytes = openUpdate({
+      ciphertext,
+      roundKeyPair: this.#uploadPair,
+      roundOpenDigest: said.requestDigest,
+      context: { federation, task, ...baselineSealRound, site, layoutHash },
+    });
+    const layout = adapterLayout(specificationOf(this.definition));
+    const { trainedTensors } = asked.baseline;
+    this.adapters.push(decodeUpdate({ layout, trainedTensors, bytes, site }));
+    this.#asked = this.#asked.filter(({ request }) => request.request !== name);
+    return { ok: true, status: null };
   }
 }

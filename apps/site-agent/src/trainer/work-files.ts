@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { readFile, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { decodeFloats, encodeFloats } from '#core/adapter';
-import { concatBytes } from '#core/bytes';
+import { concatBytes, toHex } from '#core/bytes';
+import { blake2b256, type SignedEnvelope } from '#core/crypto';
 import {
   bootstrapSchema,
   comparisonSchema,
   digestSchema,
+  evaluationRequestIdSchema,
   groupingSchema,
   limits,
 } from '#core/protocol';
@@ -51,6 +53,23 @@ export interface KeptFiles {
   readonly personalAdapter: Uint8Array | null;
 }
 
+const sealedSchema = z.strictObject({
+  version: z.literal(1),
+  request: evaluationRequestIdSchema,
+  uploadId: digestSchema,
+  payload: z.base64().max(2 * limits.payloadBytesMax),
+  signature: z.base64().max(128),
+});
+/** An adapter that was trained alone, sealed for one request: the same bytes at every try. */
+export interface SealedBaseline {
+  readonly request: string;
+  readonly uploadId: string;
+  readonly ciphertext: Uint8Array;
+  readonly manifest: SignedEnvelope;
+}
+
+const sealedName = 'upload.sealed';
+const sealedRecordName = 'upload.json';
 const siteStateName = 'site-state.safetensors';
 const personalAdapterName = 'personal-adapter.safetensors';
 
@@ -121,6 +140,35 @@ export class WorkFiles {
 
   async readUpdate(): Promise<Uint8Array> {
     return new Uint8Array(await readFile(this.#path('update.safetensors')));
+  }
+
+  /** What was sealed of an adapter that was trained alone, for one request; null where that is nothing. */
+  async readSealed(request: string): Promise<SealedBaseline | null> {
+    const ciphertext = await readIfPresent(this.#path(sealedName));
+    const record = await readJsonIfPresent(this.#path(sealedRecordName), sealedSchema);
+    if (ciphertext === null || record?.request !== request) return null;
+    if (toHex(blake2b256(ciphertext)) !== record.uploadId) return null;
+    const payload = new Uint8Array(Buffer.from(record.payload, 'base64'));
+    const signature = new Uint8Array(Buffer.from(record.signature, 'base64'));
+    const { uploadId } = record;
+    const manifest = { payload, signature };
+    return { request, uploadId, ciphertext: new Uint8Array(ciphertext), manifest };
+  }
+
+  /** Keep what was sealed before a byte of it leaves; the record comes last and makes it valid. */
+  async writeSealed({ ciphertext, manifest, request, uploadId }: SealedBaseline): Promise<void> {
+    await writeDurably(this.#path(sealedName), ciphertext);
+    await writeJsonDurably(this.#path(sealedRecordName), {
+      ...{ version: 1, request, uploadId },
+      payload: Buffer.from(manifest.payload).toString('base64'),
+      signature: Buffer.from(manifest.signature).toString('base64'),
+    });
+  }
+
+  /** The coordinator has what was sealed. */
+  async removeSealed(): Promise<void> {
+    await rm(this.#path(sealedRecordName), { force: true });
+    await rm(this.#path(sealedName), { force: true });
   }
 
   /** The checkpoint of exactly this work, or null: one of other images, plan or adapter is no checkpoint of it. */

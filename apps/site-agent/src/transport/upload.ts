@@ -16,6 +16,8 @@ export interface SealedUpload {
   readonly uploadId: string;
   readonly ciphertext: Uint8Array;
   readonly manifest: SignedEnvelope;
+  /** Of an adapter that was trained alone: the request that asks for it. */
+  readonly request?: string;
 }
 
 /** How far an upload is. */
@@ -111,11 +113,12 @@ class UploadSession {
   }
 
   async attempt(): Promise<UploadOutcome> {
-    const { uploadId, ciphertext, manifest } = this.#upload;
+    const { uploadId, ciphertext, manifest, request } = this.#upload;
     const { received, isCommitted } = await this.#commands.command('upload:begin', {
       uploadId,
       bytes: ciphertext.length,
       manifest,
+      ...(request === undefined ? {} : { request }),
     });
     if (isCommitted) return this.#outcome(null);
     this.#bytesStored = ciphertext.length;
