@@ -11,6 +11,7 @@ import {
 import type { RouteOutput } from '../common/contract.ts';
 import { type AdminContext, type ConnectionOptions, runAdmin } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { formatLocalAdapters } from './local-adapters-text.ts';
 import { formatFigure, formatTable, formatTime, parseNumber } from './text.ts';
 
 type EvaluateOptions = ConnectionOptions & {
@@ -41,7 +42,8 @@ prints and "tasks matrix" shows of open requests.`;
 const matrixHelp = `
 Macro AUC of each version at each site on its own held-out images, the worst site first, and over all sites from the
 summed histograms. ALONE is what the site trained by itself, where the task asks for it. A figure marked with * is
-without a planned site; the lines below name it.`;
+without a planned site; the lines below name it. Where the task asks for it (crossEvaluation), a second table has what each
+site that allows it trained by itself, at every site.`;
 
 /** Add the commands of evaluations. */
 export function addEvaluationCommands(
@@ -170,12 +172,14 @@ async function showMatrix(
       : figures.evaluations.filter(({ version }) => wanted.includes(version));
   const open = requests.filter(({ closedAtMs }) => closedAtMs === null);
   const answer = { ...figures, evaluations: shown, requests };
+  const local = formatLocalAdapters(figures.localAdapters);
   if (shown.length === 0) {
-    context.show(answer, `${task}: no version was evaluated yet`);
+    context.show(answer, [`${task}: no version was evaluated yet`, ...local].join('\n\n'));
     context.hint(`next: melo admin tasks evaluate ${task} --versions 0`);
     return;
   }
-  context.show(answer, formatMatrix(figures, shown, open, context.environment.nowMs()));
+  const versionsTable = formatMatrix(figures, shown, open, context.environment.nowMs());
+  context.show(answer, [versionsTable, ...local].join('\n\n'));
 }
 
 function formatMatrix(
@@ -222,8 +226,8 @@ function formatMatrix(
         : [`version ${version} was ${decision.promotion} by rule: ${decision.reason}`],
     ),
     ...open.map(
-      ({ request, summary, deadlineAtMs }) =>
-        `request ${request}, until ${formatTime(deadlineAtMs, nowMs)}: ${summary}`,
+      ({ request, owner, summary, deadlineAtMs }) =>
+        `request ${request}${owner === null ? '' : `, the adapter of ${owner}`}, until ${formatTime(deadlineAtMs, nowMs)}: ${summary}`,
     ),
   ];
   const table = formatTable(headings, [pooledRow, intervalRow, ...siteRows]);

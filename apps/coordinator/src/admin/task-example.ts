@@ -68,6 +68,7 @@ rules:
 # Each hospital also trains alone, once, to tell whether the federation helps it; then a version may be promoted by rule,
 # and training ends where it gains nothing any more (docs/evaluation.md).
 # localBaseline: true
+# crossEvaluation: true     # hospitals that allow it also let that adapter out, and every hospital evaluates it
 # promotion: { metric: macroAuc, noSiteWorseThanLocalBy: 0.02 }
 # earlyStop: { patienceRounds: 3, minimumGain: 0.001 }
 members: [hospital-1, hospital-2, hospital-3]`;

@@ -145,6 +145,7 @@ export const evaluationRequestsSchema = z.object({
       request: z.string(),
       task: z.string(),
       subject: z.string(),
+      owner: z.string().nullable(),
       reason: z.string().nullable(),
       requestedAtMs: timeMs,
       deadlineAtMs: timeMs,

@@ -143,6 +143,7 @@ export const definitionSchema = z.looseObject({
     samplesMinimum: z.number().optional(),
   }),
   localBaseline: z.boolean().optional(),
+  crossEvaluation: z.boolean().optional(),
   promotion: z.looseObject({ metric: z.string() }).optional(),
   earlyStop: z.looseObject({}).optional(),
   members: z.array(z.string()),
@@ -186,12 +187,18 @@ export const summarySchema = z.object({
 
 const siteEvaluation = { site: z.string(), heldOutImages: z.number(), summary: summarySchema };
 
+const absentSchema = z.object({
+  site: z.string(),
+  state: z.string().nullable(),
+  reason: z.string(),
+});
+
 /** Figures of one version. */
 export const evaluationSchema = z.object({
   version: z.number(),
   pooled: summarySchema.nullable(),
   pooledIntervals: z.object({ macroAuc: z.tuple([z.number(), z.number()]).nullable() }).nullable(),
-  absent: z.array(z.object({ site: z.string(), state: z.string().nullable(), reason: z.string() })),
+  absent: z.array(absentSchema),
   decision: z.object({ promotion: z.string(), reason: z.string() }).nullable(),
   sites: z.array(z.object(siteEvaluation)),
   local: z.array(z.object({ ...siteEvaluation, round: z.number() })),
@@ -202,6 +209,16 @@ export type Evaluation = z.infer<typeof evaluationSchema>;
 export const evaluationsSchema = z.object({
   evaluations: z.array(evaluationSchema),
   baselines: z.array(z.object(siteEvaluation)),
+  localAdapters: z.array(
+    z.object({
+      owner: z.string(),
+      state: z.string(),
+      reason: z.string().nullable(),
+      pooled: summarySchema.nullable(),
+      absent: z.array(absentSchema),
+      sites: z.array(z.object(siteEvaluation)),
+    }),
+  ),
 });
 /** Figures of every version. */
 export type Evaluations = z.infer<typeof evaluationsSchema>;

@@ -6,6 +6,7 @@ import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatCount, formatFigure } from '../common/format.ts';
 import { Panel, Waiting } from '../common/panel.tsx';
 import { NoEvaluation } from './charts-panel.tsx';
+import { LocalAdaptersTable } from './local-adapters-table.tsx';
 import { MatrixTable } from './matrix-table.tsx';
 import { newestEvaluated, siteFigures, type SiteFigures } from './series.ts';
 
@@ -88,10 +89,15 @@ export function FiguresPanel({ task }: { readonly task: string }) {
     <Panel title="Figures by site">
       {data === undefined ? (
         <Waiting error={error} />
-      ) : evaluated.length === 0 ? (
-        <NoEvaluation />
       ) : (
-        <Figures evaluations={evaluated} all={data} />
+        <Stack gap="md">
+          {evaluated.length === 0 ? (
+            <NoEvaluation />
+          ) : (
+            <Figures evaluations={evaluated} all={data} />
+          )}
+          <LocalAdaptersTable evaluations={data} />
+        </Stack>
       )}
     </Panel>
   );

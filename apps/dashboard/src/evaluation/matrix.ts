@@ -59,3 +59,45 @@ export function matrixOf({ evaluations, baselines }: Evaluations): Matrix {
   ]);
   return { versions: shown.map(({ version }) => version), rows: [pooled, ...rows], notes };
 }
+
+/** The adapter that one site trained alone: one cell for each site. */
+export interface LocalAdapterRow {
+  readonly owner: string;
+  readonly pooled: string;
+  readonly cells: readonly string[];
+}
+
+/** Make the table of adapters that sites trained alone, at every site; the worst site first. */
+export function localAdapterMatrixOf({ localAdapters }: Pick<Evaluations, 'localAdapters'>): {
+  readonly sites: readonly string[];
+  readonly rows: readonly LocalAdapterRow[];
+  readonly notes: readonly string[];
+} {
+  const least = (site: string): number =>
+    Math.min(
+      ...localAdapters
+        .flatMap(({ sites }) => sites.filter((each) => each.site === site))
+        .map(({ summary }) => summary.macroAuc ?? Infinity),
+    );
+  const sites = localAdapters
+    .map(({ owner }) => owner)
+    .sort((a, b) => (least(a) === least(b) ? (a < b ? -1 : 1) : least(a) - least(b)));
+  const rows = localAdapters.map(({ owner, state, pooled, absent, sites: reported }) => {
+    const all = `${formatFigure(pooled?.macroAuc)}${absent.length === 0 ? '' : '*'}`;
+    return {
+      owner,
+      pooled: state !== 'done' ? state : pooled === null ? '–' : all,
+      cells: sites.map((site) => {
+        const found = reported.find((each) => each.site === site);
+        if (found !== undefined) return formatFigure(found.summary.macroAuc);
+        return absent.find((each) => each.site === site)?.state ?? '–';
+      }),
+    };
+  });
+  const notes = localAdapters.flatMap(({ owner, state, reason, absent }) =>
+    state === 'done'
+      ? absent.map((each) => `* The adapter of ${owner} is without ${each.site}: ${each.reason}.`)
+      : [`No adapter of ${owner}: ${reason ?? state}.`],
+  );
+  return { sites, rows, notes };
+}

@@ -11,8 +11,10 @@ import { StatusBadge } from '../common/status-badge.tsx';
 import { useMay } from '../session/access.ts';
 import { maybeReason } from '../tasks/task-actions.tsx';
 
-function subjectOf({ subject, items }: EvaluationRequest): string {
+function subjectOf({ subject, owner, items }: EvaluationRequest): string {
   if (subject === 'baseline') return 'what each site trains alone';
+  if (subject === 'baseline-upload') return 'the adapter that each site trains alone';
+  if (subject === 'cross') return `the adapter that ${owner ?? 'a site'} trained alone`;
   const versions = [...new Set(items.map(({ version }) => version))];
   return `${versions.length === 1 ? 'version' : 'versions'} ${versions.join(', ')}`;
 }

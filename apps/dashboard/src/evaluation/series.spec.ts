@@ -25,7 +25,11 @@ const evaluation = (version: number, change: Partial<Evaluation> = {}): Evaluati
 });
 
 const auc = { figure: 'macroAuc' } as const;
-const evaluations = (...all: readonly Evaluation[]) => ({ evaluations: [...all], baselines: [] });
+const evaluations = (...all: readonly Evaluation[]) => ({
+  evaluations: [...all],
+  baselines: [],
+  localAdapters: [],
+});
 
 describe('lines', () => {
   test('the pooled line is what was pooled, not a mean of the sites', () => {
@@ -57,6 +61,7 @@ describe('lines', () => {
         evaluation(1, { local: [{ ...report('south', 0.1), round: 2 }] }),
       ],
       baselines: [report('north', 0.7)],
+      localAdapters: [],
     };
     const { points, lines } = linesOf(all, { ...auc, site: 'north' });
     expect(lines.map(({ kind }) => kind)).toEqual(['site', 'own', 'alone', 'pooled']);

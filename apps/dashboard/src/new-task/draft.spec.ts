@@ -28,7 +28,8 @@ test.each([
   { augmentation: 'sided' },
   { augmentation: 'mirrored' },
   { trained: 'head', method: 'median' },
-  { method: 'alternating', samplesMinimum: '100', localBaseline: false },
+  { method: 'alternating', samplesMinimum: '100', localBaseline: false, crossEvaluation: true },
+  { crossEvaluation: true },
   { method: 'trimmed-mean', backbone: 'vit_base_patch16_224', deadlineHours: '0.5' },
 ] as const)('with %j it is one too', (change) => {
   expect(

@@ -34,6 +34,7 @@ export interface Draft {
   readonly learningRate: string;
   readonly augmentation: 'none' | 'sided' | 'mirrored';
   readonly localBaseline: boolean;
+  readonly crossEvaluation: boolean;
   readonly rounds: string;
   readonly quorumSites: string;
   readonly deadlineHours: string;
@@ -58,6 +59,7 @@ export function emptyDraft(publicSeed: string): Draft {
     learningRate: '0.002',
     augmentation: 'none',
     localBaseline: true,
+    crossEvaluation: false,
     rounds: '10',
     quorumSites: '2',
     deadlineHours: '6',
@@ -147,6 +149,7 @@ export function definitionOf(draft: Draft) {
       ...(draft.samplesMinimum === '' ? {} : { samplesMinimum: Number(draft.samplesMinimum) }),
     },
     ...(draft.localBaseline ? { localBaseline: true } : {}),
+    ...(draft.localBaseline && draft.crossEvaluation ? { crossEvaluation: true } : {}),
     members: [...draft.members],
   };
 }

@@ -245,6 +245,13 @@ export function HowStep(props: StepProps) {
         checked={draft.localBaseline}
         onChange={(event) => onChange({ localBaseline: event.currentTarget.checked })}
       />
+      <Checkbox
+        label="Sites that allow it let that adapter out, and every site evaluates it"
+        description="Off unless it is needed: each site decides by its own policy, and the others get its adapter."
+        checked={draft.localBaseline && draft.crossEvaluation}
+        disabled={!draft.localBaseline}
+        onChange={(event) => onChange({ crossEvaluation: event.currentTarget.checked })}
+      />
     </Stack>
   );
 }

@@ -19,6 +19,11 @@ function describeSite({ site }: Definition): string {
     .join(', ');
 }
 
+function describeBaseline({ localBaseline, crossEvaluation }: Definition): string {
+  if (localBaseline !== true) return 'no';
+  return crossEvaluation === true ? 'yes, once, and across the sites that allow it' : 'yes, once';
+}
+
 function describeRules({ rules }: Definition): string {
   const wait = rules.wait === 'quorum' ? ', going on as soon as they are in' : '';
   return `${rules.quorumSites} sites must report${wait}, within ${formatSpan(rules.deadlineMs)}`;
@@ -77,7 +82,7 @@ export function PlanPanel({ task }: { readonly task: Task }) {
                 'Training images at least',
                 rules.samplesMinimum === undefined ? undefined : String(rules.samplesMinimum),
               ],
-              ['Trained alone too', definition.localBaseline === true ? 'yes, once' : 'no'],
+              ['Trained alone too', describeBaseline(definition)],
               ['Promoted by rule', definition.promotion === undefined ? 'no' : 'yes'],
               ['Stops early by rule', definition.earlyStop === undefined ? 'no' : 'yes'],
               ['Members', <Members key="members" members={definition.members} />],
