@@ -9,6 +9,7 @@ const longFigures = [
   ['first-round'],
   ['gratings'],
   ['methods', '--part', 'nano'],
+  ['methods', '--part', 'sixteen-rounds'],
   ['methods', '--part', 'breast-ultrasound'],
   ['methods', '--part', 'chest-xray'],
 ];

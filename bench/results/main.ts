@@ -1,4 +1,4 @@
-/** `npm run results -- NAME [--seeds 1,2,3] [--part nano|breast-ultrasound|chest-xray] [--device cpu|gpu] [--quick]`: make one table of docs/results.md again. */
+/** `npm run results -- NAME [--seeds 1,2,3] [--part nano] [--device cpu|gpu] [--quick]`: make one table of docs/results.md again. */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
@@ -37,7 +37,7 @@ const tables: Readonly<Record<string, () => Promise<TableModule>>> = {
   methods: () => import('./methods.ts'),
 };
 
-const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3] [--part nano|breast-ultrasound|chest-xray] [--device cpu|gpu] [--quick]
+const usage = `usage: npm run results -- ${Object.keys(tables).join(' | ')} [--seeds 1,2,3] [--part ${resultsParts.join('|')}] [--device cpu|gpu] [--quick]
 
 --part, --device and --quick are of methods: which images, where to train (gpu needs \`npm run tfjs:native -- --gpu\`), and the smallest
 sizes without a change of docs/results.md.`;

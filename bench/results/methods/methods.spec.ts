@@ -2,7 +2,15 @@ import { columnsOf, federatedDefinition } from '../../../apps/site-agent/src/sim
 import { parsePlan, runsOf } from '../../../apps/site-agent/src/simulation/plan.ts';
 import { renderTable } from '../table.ts';
 import { methods, type Method } from './method-list.ts';
-import { comparisonPlan, imageSet, nanoSet, onDevice, runName, tuningPlan } from './plans.ts';
+import {
+  comparisonPlan,
+  imageSet,
+  longSet,
+  nanoSet,
+  onDevice,
+  runName,
+  tuningPlan,
+} from './plans.ts';
 import type { PlanResults } from './simulations.ts';
 import { methodsTable, type Compared } from './summary.ts';
 import { beyond, bestOf } from './tuning.ts';
@@ -20,7 +28,7 @@ const basis = {
 } satisfies Parameters<typeof federatedDefinition>[1];
 
 const sets = [
-  ...[nanoSet(false), nanoSet(true)],
+  ...[nanoSet(false), nanoSet(true), longSet(false), longSet(true)],
   ...(['breast-ultrasound', 'chest-xray'] as const).map((name) => imageSet(name, 'shared', false)),
 ];
 

@@ -49,12 +49,11 @@ function task(rounds: number): SimulationPlanInput['task'] {
   return { rounds, rank: 4, alpha: 8, plan: { optimiser, batchSize: 16 } };
 }
 
-/** The small ViT of the repository on phantoms. */
-export function nanoSet(isQuick: boolean): ImageSet {
-  const [images, rounds, sites] = isQuick ? [60, 2, 3] : [600, 8, 5];
-  const phantoms = { images, difficulty: 1, heldOutShare: 0.35 };
+function phantomSet(name: string, rounds: number, isQuick: boolean): ImageSet {
+  const [images, sites] = isQuick ? [60, 3] : [600, 5];
+  const phantoms = { images, difficulty: 0.4, heldOutShare: 0.35 };
   return {
-    name: 'phantoms',
+    name,
     base: {
       ...{ backbone: 'nano', phantoms: { ...phantoms, seed: 1 }, sites },
       ...{ task: task(rounds), measureEvery: rounds },
@@ -62,6 +61,17 @@ export function nanoSet(isQuick: boolean): ImageSet {
     tuning: { phantoms: { ...phantoms, seed: 2 } },
     settings: isQuick ? allSettings.slice(0, 1) : allSettings,
   };
+}
+
+/** The small ViT of the repository on phantoms. */
+export function nanoSet(isQuick: boolean): ImageSet {
+  return phantomSet('phantoms', isQuick ? 2 : 8, isQuick);
+}
+
+/** The same for as long as a federation trains that is meant to serve everybody, where sites see different classes. */
+export function longSet(isQuick: boolean): ImageSet {
+  const set = phantomSet('phantoms, 16 rounds', isQuick ? 3 : 16, isQuick);
+  return { ...set, settings: set.settings.filter(({ name }) => name.startsWith('label skew')) };
 }
 
 const realImages = {
