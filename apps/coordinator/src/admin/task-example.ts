@@ -57,7 +57,7 @@ plan:
   seed: 1
 
 aggregation: { method: fedavg, weights: samples } # or alternating, ffa, ridge, median, ...: docs/aggregation.md
-# site: { proximalWeight: 0.01, classPriorCorrection: true } # or privatePart: head, optimiserState: kept
+site: { classPriorCorrection: true } # hospitals see the classes in different shares; or proximalWeight, privatePart, optimiserState
 rounds: 3
 rules:
   quorumSites: 2            # fewer reports by the deadline: the round is abandoned and tried again

@@ -30,6 +30,7 @@ test.each([
   { trained: 'head', method: 'median' },
   { method: 'alternating', samplesMinimum: '100', localBaseline: false, crossEvaluation: true },
   { crossEvaluation: true },
+  { classPriorCorrection: false },
   { method: 'trimmed-mean', backbone: 'vit_base_patch16_224', deadlineHours: '0.5' },
 ] as const)('with %j it is one too', (change) => {
   expect(

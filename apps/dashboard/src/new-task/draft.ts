@@ -33,6 +33,8 @@ export interface Draft {
   readonly batchSize: string;
   readonly learningRate: string;
   readonly augmentation: 'none' | 'sided' | 'mirrored';
+  /** Whether training makes up for shares of the classes that differ from site to site. */
+  readonly classPriorCorrection: boolean;
   readonly localBaseline: boolean;
   readonly crossEvaluation: boolean;
   readonly rounds: string;
@@ -58,6 +60,7 @@ export function emptyDraft(publicSeed: string): Draft {
     batchSize: '16',
     learningRate: '0.002',
     augmentation: 'none',
+    classPriorCorrection: true,
     localBaseline: true,
     crossEvaluation: false,
     rounds: '10',
@@ -142,6 +145,7 @@ export function definitionOf(draft: Draft) {
       seed: 1,
     },
     aggregation: { method: draft.method, weights: 'samples' },
+    ...(draft.classPriorCorrection ? { site: { classPriorCorrection: true } } : {}),
     rounds,
     rules: {
       quorumSites: Number(draft.quorumSites),

@@ -239,6 +239,21 @@ export function HowStep(props: StepProps) {
         <Field {...props} isFigure name="epochs" label="Passes over its images in a round" />
         <Field {...props} isFigure name="batchSize" label="Images in a batch" />
       </SimpleGrid>
+      <SiteChoices draft={draft} onChange={onChange} />
+    </Stack>
+  );
+}
+
+/** What each site does besides training. */
+function SiteChoices({ draft, onChange }: Pick<StepProps, 'draft' | 'onChange'>) {
+  return (
+    <>
+      <Checkbox
+        label="Sites see the classes in different shares"
+        description="Training makes up for each site's own shares (class-prior correction), so that its head does not favour what it sees most. Needs agents of release 0.2.0 or newer."
+        checked={draft.classPriorCorrection}
+        onChange={(event) => onChange({ classPriorCorrection: event.currentTarget.checked })}
+      />
       <Checkbox
         label="Each site also trains alone, once"
         description="So that it is told whether the federation helps it."
@@ -252,7 +267,7 @@ export function HowStep(props: StepProps) {
         disabled={!draft.localBaseline}
         onChange={(event) => onChange({ crossEvaluation: event.currentTarget.checked })}
       />
-    </Stack>
+    </>
   );
 }
 

@@ -58,13 +58,14 @@ task:
     # loss: { name: cross-entropy }
     # augmentation: { name: none }
   aggregation: { method: fedavg }
+  site: { classPriorCorrection: true }
 
 # Each seed gives another split, another sharing-out and another start.
 seeds: [1, 2]
 
 # Variants, one after the other; each may change task, partition, sites, columns and learningRates. What two runs have in common is trained once.
 runs:
-  - name: fedavg
+  - name: as-above
   - name: alternating
     task: { aggregation: { method: alternating } }
 `;
