@@ -1,12 +1,6 @@
 /** One attempt at a round as a real one leaves it: its events by the reducer, signed records, uploads with their manifests. */
 import { toHex } from '#core/bytes';
-import {
-  envelopeDigest,
-  randomBytes,
-  signDomains,
-  signPayload,
-  type SignedEnvelope,
-} from '#core/crypto';
+import { randomBytes, signDomains, signPayload, type SignedEnvelope } from '#core/crypto';
 import {
   encodePayload,
   manifestSchema,

@@ -37,6 +37,7 @@ beforeAll(async () => {
       backbone,
       tasks: { [task]: images, [strictTask]: images },
       threads: 1,
+      ...(site === 'site-c' ? {} : { policy: { shareBaseline: true } }),
     });
     federation.startAgent(site);
   }
@@ -45,6 +46,7 @@ beforeAll(async () => {
       ...{ task, members: sites, rounds, learningRate: 4e-3 },
       overrides: {
         localBaseline: true,
+        crossEvaluation: true,
         promotion: { minimum: 0.01, noWorseThanPromotedBy: 1, noSiteWorseThanLocalBy: 1 },
       },
     }),
@@ -127,6 +129,43 @@ test('each site trains alone once, and its own report says what the federation b
   const answer = await melo('agent', 'report', task, '--config', federation.configPath('site-a'));
   expect(answer).toMatchObject({ task, version: rounds, comparison: { replicates: 1000 } });
 });
+
+test(
+  'what two sites trained alone is evaluated at all three, over a restart, also by the one that lets its own not out',
+  async () => {
+    const rows = async () => (await figures()).localAdapters;
+    await federation.waitUntil('an adapter', async () =>
+      (await rows()).some(({ state }) => state === 'done'),
+    );
+    await federation.coordinator?.stop('SIGKILL');
+    await federation.startCoordinator();
+    await federation.waitUntil('both adapters at all three sites, and one refusal', async () =>
+      (await rows()).every(
+        ({ state, sites: reported }) => state === 'declined' || reported.length === sites.length,
+      ),
+    );
+    const found = await rows();
+    expect(found.map(({ owner, state }) => `${owner} ${state}`)).toEqual([
+      'site-a done',
+      'site-b done',
+      'site-c declined',
+    ]);
+    expect(found[2]?.reason).toContain('does not let out the adapter that it trained alone');
+    // At its owner the adapter is what the baseline's own report is of.
+    const { baselines } = await figures();
+    for (const { owner, sites: reported } of found.slice(0, 2)) {
+      const own = reported.find(({ site }) => site === owner)?.summary;
+      const alone = baselines.find(({ site }) => site === owner)?.summary;
+      expect(own?.count).toBe(alone?.count);
+      expect(own?.macroAuc).toBeCloseTo(alone?.macroAuc ?? -1, 2);
+    }
+    const matrix = z
+      .looseObject({ localAdapters: z.array(z.looseObject({ owner: z.string() })) })
+      .parse(await admin('tasks', 'matrix', task));
+    expect(matrix.localAdapters).toHaveLength(3);
+  },
+  timeoutMs,
+);
 
 test(
   'with one site stopped an evaluation carries its name; it does it when it is back',

@@ -37,6 +37,8 @@ export interface SiteOptions {
   readonly url?: string;
   /** Whether time counts: then the trainer keeps its own standard intervals. */
   readonly isMeasured?: boolean;
+  /** What the site does and lets out beside the rounds; the standard where left out. */
+  readonly policy?: Readonly<Record<string, boolean>>;
 }
 
 /** How the coordinator's process is started, beyond its command. */
@@ -143,6 +145,7 @@ export class Federation {
       tasks: options.tasks,
       connection,
       ...(options.isMeasured === true ? {} : { trainer }),
+      ...(options.policy === undefined ? {} : { policy: options.policy }),
     };
     await writeFile(this.configPath(site), stringify(config));
   }

@@ -18,6 +18,7 @@ const reportsMax = 50_000;
 const versionsMax = 10_000;
 
 type BriefSite = BriefEvaluation['sites'][number];
+type BriefAdapter = RouteOutput<typeof evaluationRoutes.brief>['localAdapters'][number];
 type Pooled = Pick<BriefEvaluation, 'pooled' | 'pooledIntervals'>;
 
 const round6 = (figure: number | null): number | null =>
@@ -67,7 +68,7 @@ export class EvaluationBriefService {
     const activation = activationOfLoss(definition.plan.loss);
     const byVersion = new Map<number, EvaluationRow[]>();
     for (const { version } of requests.flatMap(({ items }) => items)) byVersion.set(version, []);
-    for (const row of rows.filter(({ subject }) => subject !== 'baseline'))
+    for (const row of rows.filter(({ subject }) => subject === 'global' || subject === 'local'))
       byVersion.set(row.version, [...(byVersion.get(row.version) ?? []), row]);
     const evaluations: BriefEvaluation[] = [];
     for (const [version, found] of [...byVersion].sort(([a], [b]) => a - b)) {
@@ -86,7 +87,14 @@ export class EvaluationBriefService {
       });
     }
     const baselines = rows.filter(({ subject }) => subject === 'baseline');
-    return { evaluations, baselines: await this.#sites(baselines) };
+    const localAdapters: BriefAdapter[] = [];
+    for (const adapter of await this.#figures.localAdapters(task, rows)) {
+      const { owner, state, reason, absent, found } = adapter;
+      const { pooled } = await this.#pooledOf(`${task}/of ${owner}`, found, activation);
+      const sites = (await this.#sites(found)).sort(worstFirst);
+      localAdapters.push({ owner, state, reason, absent, pooled, sites });
+    }
+    return { evaluations, baselines: await this.#sites(baselines), localAdapters };
   }
 
   /** One after the other: a first look at a long task must not keep everybody else waiting. */

@@ -23,8 +23,8 @@ import {
   type RequestRecord,
 } from './evaluation-request-store.ts';
 import type { AbsentSite, evaluationRoutes, VersionEvaluation } from './evaluation.contract.ts';
-import { siteView, versionFigures, type SiteReport } from './figure-views.ts';
-import { localAdapterFigures } from './local-adapter-figures.ts';
+import { siteFigures, siteView, versionFigures, type SiteReport } from './figure-views.ts';
+import { localAdaptersOf, type LocalAdapter } from './local-adapter-figures.ts';
 import { describeItem } from './request-views.ts';
 
 const rowSchema = z.object({
@@ -88,9 +88,9 @@ export class EvaluationFiguresService {
   /** The same without what the reports say. */
   async rows(task: string): Promise<readonly EvaluationRow[]> {
     const { subject, version, round, site } = evaluations;
-    const { payloadDigest, heldOutImages, receivedAtMs } = evaluations;
+    const { payloadDigest, heldOutImages, receivedAtMs, owner } = evaluations;
     const rows = await this.#environment.queries
-      .select({ subject, version, round, site, payloadDigest, heldOutImages, receivedAtMs })
+      .select({ subject, version, round, site, owner, payloadDigest, heldOutImages, receivedAtMs })
       .from(evaluations)
       .where(eq(evaluations.task, task))
       .orderBy(asc(version), asc(site), asc(round));
@@ -136,8 +136,6 @@ export class EvaluationFiguresService {
     const { definition } = await this.#tasks.get(task);
     const rows = await this.stored(task);
     const requests = (await this.#requests.list(task)).filter((each) => each.subject === 'global');
-    const localRequests =
-      definition.crossEvaluation === true ? await this.#requests.listOfLocalAdapters(task) : [];
     const asked = requests.flatMap(({ items }) => items.map(({ version }) => version));
     const evaluated = rows.filter(({ subject }) => subject === 'global' || subject === 'local');
     const versions = new Set([...evaluated.map(({ version }) => version), ...asked]);
@@ -156,11 +154,25 @@ export class EvaluationFiguresService {
           return { ...versionFigures(version, found, activation), decision, absent };
         }),
       baselines: rows.filter(({ subject }) => subject === 'baseline').map(siteView),
-      localAdapters: localAdapterFigures({
-        ...{ definition, rows, requests: localRequests },
-        describe: (site, item) => this.#describeAbsent(site, item),
-      }),
+      localAdapters: (await this.localAdapters(task, rows)).map(({ found, ...adapter }) => ({
+        ...adapter,
+        ...siteFigures(found, activation),
+      })),
     };
+  }
+
+  /** The adapters that sites trained alone, each with the reports on it. */
+  async localAdapters<Row extends EvaluationRow>(
+    task: string,
+    rows: readonly Row[],
+  ): Promise<LocalAdapter<Row>[]> {
+    const { definition } = await this.#tasks.get(task);
+    const isAsked = definition.crossEvaluation === true;
+    const requests = isAsked ? await this.#requests.listOfLocalAdapters(task) : [];
+    return localAdaptersOf({
+      ...{ definition, rows, requests },
+      describe: (site, item) => this.#describeAbsent(site, item),
+    });
   }
 
   /** What the rules of a task said, by version. */

@@ -220,7 +220,7 @@ test('in brief the figures are those in full, also after a report was replaced b
   for (const strength of [6, 1]) {
     await ask('brief', { versions: [0] });
     for (const site of [north, south]) {
-      const [request] = await asked(site);
+      const request = (await asked(site)).find(({ task }) => task === 'brief');
       if (request === undefined) throw new Error('expected a request');
       await report(site, request, site === north ? strength : 3);
     }

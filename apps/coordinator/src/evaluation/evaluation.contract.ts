@@ -73,6 +73,15 @@ export const absentSiteSchema = z.strictObject({
 /** A planned site that a figure is without. */
 export type AbsentSite = z.infer<typeof absentSiteSchema>;
 
+/** What a task's own rules said of a version. */
+export const versionDecisionSchema = z.strictObject({
+  promotion: z.enum(['promoted', 'refused', 'none']),
+  /** Whether training ended for want of gain. */
+  isStopped: z.boolean(),
+  reason: z.string(),
+  decidedAtMs: timeMs,
+});
+
 /** Figures of one version. */
 export const versionEvaluationSchema = z.strictObject({
   version: adapterVersionSchema,
@@ -81,15 +90,7 @@ export const versionEvaluationSchema = z.strictObject({
   /** Null where none can be computed, as with reports that do not say how many patients they are of. */
   pooledIntervals: pooledIntervalsSchema.nullable(),
   /** What the task's own rules said of the version; null before they did, or without rules. */
-  decision: z
-    .strictObject({
-      promotion: z.enum(['promoted', 'refused', 'none']),
-      /** Whether training ended for want of gain. */
-      isStopped: z.boolean(),
-      reason: z.string(),
-      decidedAtMs: timeMs,
-    })
-    .nullable(),
+  decision: versionDecisionSchema.nullable(),
   /** Planned sites without a report, with the reason: the pooled figures are without them. */
   absent: z.array(absentSiteSchema),
   /** Each site on its own held-out images; the least macro AUC first, an undefined one last. */
@@ -145,6 +146,29 @@ export const localAdapterEvaluationSchema = z.strictObject({
 /** The adapter that one site trained alone, on every site's held-out images. */
 export type LocalAdapterEvaluation = z.infer<typeof localAdapterEvaluationSchema>;
 
+/** The adapter that one site trained alone, in brief. */
+export const briefLocalAdapterSchema = z.strictObject({
+  ...localAdapterEvaluationSchema.pick({ owner: true, state: true, reason: true, absent: true })
+    .shape,
+  pooled: briefSummarySchema.nullable(),
+  sites: z.array(briefSiteSchema),
+});
+
+/** Adapters as the steward of a site sees them: the one of that site, on its own images. */
+function ownAdapters<
+  Adapter extends Pick<LocalAdapterEvaluation, 'owner' | 'absent'> & {
+    readonly sites: { readonly site: SiteId }[];
+  },
+>(adapters: readonly Adapter[], site: SiteId): Adapter[] {
+  return adapters
+    .filter(({ owner }) => owner === site)
+    .map((adapter) => ({
+      ...adapter,
+      absent: adapter.absent.filter((each) => each.site === site),
+      sites: adapter.sites.filter((each) => each.site === site),
+    }));
+}
+
 /** Figures of one version as the steward of a site sees them: the pooled ones and its own, no word of another site. */
 function ownFigures<Evaluation extends VersionEvaluation | BriefEvaluation>(
   evaluation: Evaluation,
@@ -182,13 +206,7 @@ export const evaluationRoutes = {
       classes,
       evaluations: evaluations.map((evaluation) => ownFigures(evaluation, site)),
       baselines: baselines.filter((each) => each.site === site),
-      localAdapters: localAdapters
-        .filter(({ owner }) => owner === site)
-        .map((adapter) => ({
-          ...adapter,
-          absent: adapter.absent.filter((each) => each.site === site),
-          sites: adapter.sites.filter((each) => each.site === site),
-        })),
+      localAdapters: ownAdapters(localAdapters, site),
     }),
   }),
   brief: defineRoute({
@@ -201,10 +219,13 @@ export const evaluationRoutes = {
       evaluations: z.array(briefEvaluationSchema),
       /** What each site trained alone, where the task asks for it. */
       baselines: z.array(briefSiteSchema),
+      /** The adapters that sites trained alone, on every site's images, where the task asks for it. */
+      localAdapters: z.array(briefLocalAdapterSchema),
     }),
-    forSteward: ({ evaluations, baselines }, site) => ({
+    forSteward: ({ evaluations, baselines, localAdapters }, site) => ({
       evaluations: evaluations.map((evaluation) => ownFigures(evaluation, site)),
       baselines: baselines.filter((each) => each.site === site),
+      localAdapters: ownAdapters(localAdapters, site),
     }),
   }),
 } as const;

@@ -87,7 +87,10 @@ export function siteFigures(
   rows: readonly SiteReport[],
   activation: Activation,
 ): Pick<VersionEvaluation, 'pooled' | 'pooledIntervals' | 'sites'> {
-  return { ...pooledFigures(alikeReports(rows, activation)), sites: rows.map(siteView).sort(worstFirst) };
+  return {
+    ...pooledFigures(alikeReports(rows, activation)),
+    sites: rows.map(siteView).sort(worstFirst),
+  };
 }
 
 /** Reports that add up: scored as the loss of their task asks for, which earlier builds of the agent did otherwise. */

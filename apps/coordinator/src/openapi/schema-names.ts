@@ -38,12 +38,14 @@ import {
 import {
   absentSiteSchema,
   briefEvaluationSchema,
+  briefLocalAdapterSchema,
   briefSiteSchema,
   briefSummarySchema,
   localAdapterEvaluationSchema,
   pooledIntervalsSchema,
   scoreSummarySchema,
   siteEvaluationSchema,
+  versionDecisionSchema,
   versionEvaluationSchema,
 } from '../evaluation/evaluation.contract.ts';
 import { healthSchema } from '../health/health.contract.ts';
@@ -113,6 +115,10 @@ export const schemaNames: Readonly<Record<string, NamedSchema>> = {
   Backbone: named(backboneReferenceSchema, 'What the coordinator knows of a backbone.'),
   Bootstrap: named(bootstrapSchema, '95 % intervals that a site drew by patient.'),
   BriefEvaluation: named(briefEvaluationSchema, 'Figures of one version in brief.'),
+  BriefLocalAdapter: named(
+    briefLocalAdapterSchema,
+    'The adapter that one site trained alone, in brief.',
+  ),
   BriefSite: named(briefSiteSchema, 'What one site reported, in brief.'),
   BriefSummary: named(briefSummarySchema, 'Figures of one score report in brief.'),
   Classes: named(classesSchema, "Classes in the order of the head's rows; every one once."),
@@ -175,6 +181,7 @@ export const schemaNames: Readonly<Record<string, NamedSchema>> = {
   User: named(userViewSchema, 'An account.'),
   Verification: named(verificationViewSchema, 'What checking a published round found.'),
   Version: named(versionViewSchema, "A version of a task's adapter."),
+  VersionDecision: named(versionDecisionSchema, "What a task's own rules said of a version."),
   VersionDetail: named(versionDetailSchema, 'A version with its card and its signed chain.'),
   VersionEvaluation: named(versionEvaluationSchema, 'Figures of one version.'),
   Webhook: named(webhookViewSchema, 'An address that is told of alerts.'),

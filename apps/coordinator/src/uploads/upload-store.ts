@@ -137,8 +137,10 @@ export class UploadStore {
       .leftJoin(uploadRanges, eq(uploadRanges.uploadId, uploads.uploadId))
       .where(inArray(roundId, [...roundIds]))
       .groupBy(uploads.uploadId);
-    for (const { received, ...row } of rows)
-      found.get(row.roundId)?.push({ ...row, bytesReceived: Number(received ?? 0) });
+    for (const { received, roundId: id, ...row } of rows) {
+      if (id === null) continue; // an adapter that a site trained alone belongs to no round
+      found.get(id)?.push({ ...row, bytesReceived: Number(received ?? 0) });
+    }
     return found;
   }
 

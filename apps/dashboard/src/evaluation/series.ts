@@ -50,7 +50,10 @@ interface ValuedLine extends Line {
 }
 
 /** Make the lines of a figure; the pooled one is what the coordinator pooled, never a mean of sites. */
-export function linesOf({ evaluations, baselines }: Evaluations, options: LinesOptions): Lines {
+export function linesOf(
+  { evaluations, baselines }: Pick<Evaluations, 'evaluations' | 'baselines'>,
+  options: LinesOptions,
+): Lines {
   const { figure, site, beside, newest } = options;
   const byVersion = new Map(evaluations.map((each) => [each.version, each]));
   const pooled = (of: ReadonlyMap<number, Evaluation>) => (version: number) =>
@@ -89,7 +92,7 @@ export function linesOf({ evaluations, baselines }: Evaluations, options: LinesO
 
 /** What a site has without the others: its adapter after its own training of a round, and what it trained alone. */
 function ownLines(
-  { evaluations, baselines }: Evaluations,
+  { evaluations, baselines }: Pick<Evaluations, 'evaluations' | 'baselines'>,
   site: string,
   figure: Figure,
 ): readonly ValuedLine[] {

@@ -17,7 +17,8 @@ import { ensureSiteKeys, type SiteKeys } from '../identity/identity.ts';
 import { SiteAgent } from '../rounds/site-agent.ts';
 import { CoordinatorConnection } from '../transport/connection.ts';
 import { FakeCoordinator } from './fake-coordinator.ts';
-import { FakeTask, fakeDefinition } from './fake-task.ts';
+import { fakeDefinition } from './fake-definition.ts';
+import { FakeTask } from './fake-task.ts';
 import { FakeUploads } from './fake-uploads.ts';
 import { InProcessTrainer } from './in-process-trainer.ts';
 

@@ -3,7 +3,6 @@ import {
   adapterCard,
   adapterDigest,
   adapterLayout,
-  decodeAdapterFile,
   decodeUpdate,
   encodeAdapterFile,
   initialAdapter,
@@ -26,8 +25,6 @@ import {
   type SignedEnvelope,
 } from '#core/crypto';
 import {
-  baselineManifestSchema,
-  baselineSealRound,
   decodePayload,
   evaluationDeclineSchema,
   evaluationPayloadSchema,
@@ -40,34 +37,17 @@ import {
   roundOpenSchema,
   roundResultSchema,
   siteCommands,
-  taskDefinitionSchema,
   type EvaluationRequest,
   type MemberStatus,
   type RoundOpen,
   type TaskDefinition,
 } from '#core/protocol';
-import { smallPlan, smallTask } from '#core/protocol/testing';
 import type { SiteKeys } from '../identity/identity.ts';
 import type { FakeCoordinator } from './fake-coordinator.ts';
+import { baselineOf, encodeLike, openLocalAdapter } from './fake-local-adapter.ts';
 import type { FakeUploads } from './fake-uploads.ts';
 
 const digestOf = (bytes: Uint8Array): string => toHex(blake2b256(bytes));
-
-/** The definition that specs use; small enough to train in no time. */
-export function fakeDefinition(fingerprint: string, members: readonly string[]): TaskDefinition {
-  const size = { dimension: 8, blocks: 1, patchSize: 8, imageSize: 16 };
-  return taskDefinitionSchema.parse(
-    smallTask({
-      task: 'lung',
-      title: 'Lung',
-      backbone: { name: 'tiny', fingerprint, ...size },
-      alpha: 2,
-      publicSeed: '5e'.repeat(32),
-      plan: { ...smallPlan, optimiser: { name: 'adamw', learningRate: 0.01 } },
-      members: [...members],
-    }),
-  );
-}
 
 /** One task of a fake coordinator with one site. */
 export class FakeTask {
@@ -244,30 +224,22 @@ export class FakeTask {
 
   /** Ask for what a site trains alone, under the budget of so many rounds. */
   askBaseline(rounds: number): void {
-    const layout = adapterLayout(specificationOf(this.definition));
-    const trainedTensors = [...resolveTrainedTensors('all', layout)];
-    const { plan } = this.definition;
-    this.ask(0, { subject: 'baseline', baseline: { rounds, plan, trainedTensors } });
+    this.ask(0, { subject: 'baseline', baseline: baselineOf(this.definition, rounds) });
   }
 
   /** Ask for the adapter of what a site trains alone; what comes is opened into {@link adapters}. */
   askBaselineUpload(rounds: number): void {
     this.#uploadPair = generateAgreementKeyPair();
-    const layout = adapterLayout(specificationOf(this.definition));
-    const trainedTensors = [...resolveTrainedTensors('all', layout)];
     this.ask(0, {
-      subject: 'baseline-upload',
-      baseline: { rounds, plan: this.definition.plan, trainedTensors },
+      ...{ subject: 'baseline-upload', baseline: baselineOf(this.definition, rounds) },
       uploadPublicKey: toHex(this.#uploadPair.publicKey),
     });
   }
 
   /** Ask for the evaluation of an adapter that some site trained alone. */
   askCross(change: number): void {
-    const specification = specificationOf(this.definition);
-    const { card } = decodeAdapterFile(this.#file);
     const values = this.#values.map((value) => value + change);
-    const file = encodeAdapterFile({ specification, values, card });
+    const file = encodeLike(this.#file, this.definition, values);
     this.#versions.push({ values, file, reference: { ...this.#store(file), version: 0 } });
     const versions = [{ version: 0, adapterDigest: adapterDigest(file) }];
     this.ask(this.#versions.length - 1, { subject: 'cross', versions });
@@ -446,22 +418,14 @@ export class FakeTask {
   }
 
   #commitAdapter(ciphertext: Uint8Array, name: string, manifest: SignedEnvelope): object {
-    const { publicKey } = this.#siteKeys.signing;
-    const payload = verifyPayload(signDomains.baselineManifest, manifest, publicKey);
-    const said = decodePayload(baselineManifestSchema, payload, 'manifest');
     const asked = this.#asked.find(({ request }) => request.request === name)?.request;
-    if (this.#uploadPair === null || asked?.baseline === undefined || asked.baseline === null)
-      return { ok: false, code: 'STATE_CONFLICT', message: 'not asked', retryable: false };
-    const { federation, task, site, layoutHash } = said;
-    const bytes = openUpdate({
-      ciphertext,
-      roundKeyPair: this.#uploadPair,
-      roundOpenDigest: said.requestDigest,
-      context: { federation, task, ...baselineSealRound, site, layoutHash },
+    const delta = openLocalAdapter({
+      ...{ ciphertext, manifest, asked, uploadPair: this.#uploadPair },
+      ...{ definition: this.definition, signingPublicKey: this.#siteKeys.signing.publicKey },
     });
-    const layout = adapterLayout(specificationOf(this.definition));
-    const { trainedTensors } = asked.baseline;
-    this.adapters.push(decodeUpdate({ layout, trainedTensors, bytes, site }));
+    if (delta === null)
+      return { ok: false, code: 'STATE_CONFLICT', message: 'not asked', retryable: false };
+    this.adapters.push(delta);
     this.#asked = this.#asked.filter(({ request }) => request.request !== name);
     return { ok: true, status: null };
   }
