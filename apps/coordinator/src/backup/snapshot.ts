@@ -144,6 +144,7 @@ async function nameUploads(
   folder: string,
   queries: Queries,
 ): Promise<Found> {
+  // What has no round is an adapter that a site trained alone. An older schema can be asked so, but not for the column `request`.
   const rows = await select(
     queries,
     uploadRow,
@@ -151,7 +152,7 @@ async function nameUploads(
           exists(select 1 from upload_ranges where upload_ranges.upload_id = uploads.upload_id) as "hasRanges"
         from uploads left join rounds on rounds.id = uploads.round_id
         where rounds.wrapped_secret_key is not null
-          or (uploads.request is not null and uploads.status = 'open')
+          or (uploads.round_id is null and uploads.status = 'open')
         order by upload_id`,
   );
   const found: Found = { files: [], absent: [] };
