@@ -1,13 +1,7 @@
 /** A coordinator's data folder with a federation of years: sites, tasks, rounds, versions, reports, people, webhooks, what happened. */
-import { desc, isNotNull, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { toHex } from '#core/bytes';
-import {
-  auditGenesis,
-  generateAgreementKeyPair,
-  randomBytes,
-  siteFingerprint,
-  wrapSecret,
-} from '#core/crypto';
+import { generateAgreementKeyPair, randomBytes, siteFingerprint, wrapSecret } from '#core/crypto';
 import {
   siteIdSchema,
   taskDefinitionSchema,
@@ -15,12 +9,12 @@ import {
   type SiteId,
   type TaskDefinition,
 } from '#core/protocol';
+import { readEnd } from '../../apps/coordinator/src/audit/audit-chain.service.ts';
 import { DurableFiles } from '../../apps/coordinator/src/common/durable-files.ts';
 import { loadKeys, prepareDataFolder } from '../../apps/coordinator/src/config/data-folder.ts';
 import { openDatabase, type Database } from '../../apps/coordinator/src/config/database.ts';
 import {
   apiTokens,
-  auditEntries,
   settings,
   sites,
   users,
@@ -192,7 +186,7 @@ export async function fill(
       await flush(database, world);
       onTask(at + 1);
     }
-    world.endAudit(await endOfAudit(database));
+    world.endAudit(await readEnd(database.queries)); // the coordinator was started and stopped
     await flush(database, world);
     await database.queries.execute(
       sql`select setval(pg_get_serial_sequence('rounds', 'id'), ${roundId}::bigint)`,
@@ -206,21 +200,6 @@ export async function fill(
 async function flush(database: Database, world: World): Promise<void> {
   await database.transaction((transaction) => world.rows.flush(transaction));
   await world.blobs.flush();
-}
-
-/** Where the chain of what happened ends: the coordinator was started and stopped. */
-async function endOfAudit({ queries }: Database) {
-  const { sequence, linkDigest } = auditEntries;
-  const rows = await queries
-    .select({ sequence, linkDigest })
-    .from(auditEntries)
-    .where(isNotNull(sequence))
-    .orderBy(desc(sequence))
-    .limit(1);
-  return {
-    sequence: rows[0]?.sequence ?? 0,
-    linkDigest: rows[0]?.linkDigest ?? auditGenesis,
-  };
 }
 
 async function federationOf({ queries }: Database): Promise<string> {

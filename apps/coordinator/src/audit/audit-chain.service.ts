@@ -137,7 +137,8 @@ export class AuditChainService {
   }
 }
 
-async function readEnd(queries: Queries): Promise<AuditPosition> {
+/** Where the stored chain ends. */
+export async function readEnd(queries: Queries): Promise<AuditPosition> {
   const { sequence, linkDigest } = auditEntries;
   const rows = await queries
     .select({ sequence, linkDigest })

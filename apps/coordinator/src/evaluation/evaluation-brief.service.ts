@@ -11,7 +11,7 @@ import { TaskStore } from '../tasks/task-store.ts';
 import { EvaluationFiguresService, type EvaluationRow } from './evaluation-figures.service.ts';
 import { EvaluationRequestStore } from './evaluation-request-store.ts';
 import type { BriefEvaluation, BriefSummary, evaluationRoutes } from './evaluation.contract.ts';
-import { alikeReports, pooledFigures } from './figure-views.ts';
+import { alikeReports, pooledFigures, worstFirst } from './figure-views.ts';
 
 /** Reports and versions whose figures are held, some 300 bytes each; of any other they are worked out again. */
 const reportsMax = 50_000;
@@ -33,10 +33,6 @@ function briefOf(summary: Pick<ScoreSummary, keyof BriefSummary>): BriefSummary 
     macroAucErrorBound: round6(summary.macroAucErrorBound),
   };
 }
-
-/** Undefined last, as in the full figures. */
-const worstFirst = (a: BriefSite, b: BriefSite): number =>
-  (a.summary.macroAuc ?? Infinity) - (b.summary.macroAuc ?? Infinity) || (a.site < b.site ? -1 : 1);
 
 /** Loss and AUC of every version in brief. */
 @Injectable()

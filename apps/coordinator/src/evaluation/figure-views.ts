@@ -20,6 +20,10 @@ export interface SiteReport {
 }
 
 type SiteView = VersionEvaluation['sites'][number];
+/** What the order of sites goes by. */
+type RankedSite = Pick<SiteView, 'site'> & {
+  readonly summary: Pick<SiteView['summary'], 'macroAuc'>;
+};
 
 /** A summary as the contract has it. */
 export function summaryView(report: ScoreReport): SiteView['summary'] {
@@ -57,8 +61,8 @@ export function siteView({
   };
 }
 
-/** Undefined last: it is neither good nor bad. */
-const worstFirst = (a: SiteView, b: SiteView): number =>
+/** The order of sites in figures; undefined last: it is neither good nor bad. */
+export const worstFirst = (a: RankedSite, b: RankedSite): number =>
   (a.summary.macroAuc ?? Infinity) - (b.summary.macroAuc ?? Infinity) || (a.site < b.site ? -1 : 1);
 
 /**
