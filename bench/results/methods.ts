@@ -23,8 +23,8 @@ import { remainingText, type ResultsContext, type ResultsTable } from './table.t
 
 const slug = (text: string): string => text.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
 /** Seeds of the tuning: one where a run takes minutes. */
-const tuningSeeds = { nano: 2, 'sixteen-rounds': 2, 'breast-ultrasound': 1, 'chest-xray': 1 };
-/** What is asked of sixteen rounds is whether the default serves every site; plain averaging is beside it. */
+const tuningSeeds = { nano: 2, 'thirty-two-rounds': 2, 'breast-ultrasound': 1, 'chest-xray': 1 };
+/** What is asked of thirty-two rounds is whether the default serves every site; plain averaging is beside it. */
 const longMethods = new Set(['local-only', 'pooled', 'fedavg', 'class-prior']);
 
 /** Share methods out among plans, so that there are as many plans as cores where that can be; one group where cores are few. */
@@ -91,7 +91,7 @@ export const needsShared = (part: ResultsContext['part']): boolean =>
 /** What a part trains on, and which methods stand in its table. */
 function partOf({ part, isQuick, sharedDirectory }: ResultsContext): [ImageSet, Method[]] {
   if (part === 'nano') return [nanoSet(isQuick), [...methods]];
-  if (part === 'sixteen-rounds') {
+  if (part === 'thirty-two-rounds') {
     return [longSet(isQuick), methods.filter(({ name }) => longMethods.has(name))];
   }
   return [imageSet(part, sharedDirectory, isQuick), methods.filter(({ isChosen }) => isChosen)];

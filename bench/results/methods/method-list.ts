@@ -16,12 +16,12 @@ export interface Method {
   readonly isChosen: boolean;
   /** What the dial turns, for people. */
   readonly dial: string;
-  readonly values: readonly number[];
+  /** What is tried first; null where the set of images says which learning rates. */
+  readonly values: readonly number[] | null;
   /** The task at a value of the dial. */
   readonly taskAt: (value: number) => TaskPart;
 }
 
-const rates = [2e-3, 4e-3, 8e-3];
 /** Of the sites, where the dial is the server's. */
 const siteRate = 4e-3;
 
@@ -33,21 +33,21 @@ const atRate = (learningRate: number): TaskPart => ({ plan: { optimiser: { learn
 /** A federated method with the site's learning rate as its dial. */
 function federated(name: string, task: TaskPart, isChosen = false): Method {
   return {
-    ...{ name, column: 'federated', isChosen, dial: 'learning rate', values: rates },
+    ...{ name, column: 'federated', isChosen, dial: 'learning rate', values: null },
     taskAt: (rate) => ({ ...atRate(rate), ...task }),
   };
 }
 
 /** A column beside the federated one. */
-function beside(column: ColumnName, values: readonly number[]): Method {
+function beside(column: ColumnName, values: readonly number[] | null = null): Method {
   return { name: column, column, isChosen: true, dial: 'learning rate', values, taskAt: atRate };
 }
 
 /** All methods, in the order of the table. */
 export const methods: readonly Method[] = [
-  beside('local-only', rates),
+  beside('local-only'),
   beside('head-only', [5e-3, 1e-2, 2e-2, 4e-2]),
-  beside('pooled', rates),
+  beside('pooled'),
   federated('fedavg', {}, true),
   federated('alternating', { aggregation: { method: 'alternating' } }, true),
   federated('ffa', { aggregation: { method: 'ffa' } }),

@@ -22,6 +22,8 @@ export interface ImageSet {
   >;
   /** The same of other images where these are drawn, else of another split; the dials are turned on them. */
   readonly tuning: Pick<SimulationPlanInput, 'phantoms'>;
+  /** The learning rates that are tried first, in ascending order; tuning goes on beyond the end at which the best one lies. */
+  readonly rates: readonly number[];
   readonly settings: readonly Setting[];
 }
 
@@ -59,6 +61,7 @@ function phantomSet(name: string, rounds: number, isQuick: boolean): ImageSet {
       ...{ task: task(rounds), measureEvery: rounds },
     },
     tuning: { phantoms: { ...phantoms, seed: 2 } },
+    rates: [8e-3, 16e-3],
     settings: isQuick ? allSettings.slice(0, 1) : allSettings,
   };
 }
@@ -70,7 +73,7 @@ export function nanoSet(isQuick: boolean): ImageSet {
 
 /** The same for as long as a federation trains that is meant to serve everybody, where sites see different classes. */
 export function longSet(isQuick: boolean): ImageSet {
-  const set = phantomSet('phantoms, 16 rounds', isQuick ? 3 : 16, isQuick);
+  const set = phantomSet('phantoms, 32 rounds', isQuick ? 3 : 32, isQuick);
   return { ...set, settings: set.settings.filter(({ name }) => name.startsWith('label skew')) };
 }
 
@@ -96,7 +99,8 @@ export function imageSet(
       ...{ task: task(rounds), measureEvery: rounds },
       images: { folder: join(shared, 'data', folder), imagesMax, ...images },
     },
-    ...{ tuning: {}, settings: allSettings.filter((each) => each.name === 'label skew 0.5') },
+    ...{ tuning: {}, rates: [2e-3, 4e-3, 8e-3] },
+    ...{ settings: allSettings.filter((each) => each.name === 'label skew 0.5') },
   };
 }
 

@@ -92,7 +92,7 @@ async function tryAll(
 /** Find the value of every method's dial. */
 export async function tune(options: TuningOptions): Promise<Tuned[]> {
   const values = new Map<Method, readonly number[]>(
-    options.methods.map((method) => [method, method.values]),
+    options.methods.map((method) => [method, method.values ?? options.set.rates]),
   );
   const found = new Map<Method, Tuned>();
   for (let extension = 0; extension <= extensionsMax; extension++) {
