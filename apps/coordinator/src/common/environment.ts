@@ -33,6 +33,8 @@ export interface CoordinatorSettings {
   readonly requestsBurst: number;
   /** Whether the account of an administrator must have a second factor. */
   readonly requireTotp: boolean;
+  /** File of breached passwords, none of which is taken; null for the common ones that are known here alone. */
+  readonly breachedPasswordsFile: string | null;
   /** Who vouches for people beside local accounts. */
   readonly signInProviders: readonly SignInProvider[];
   /** Milliseconds without a connection after which people are told that a site is silent. */
@@ -54,6 +56,7 @@ export const defaultSettings: CoordinatorSettings = {
   requestsPerSecond: 200,
   requestsBurst: 2000,
   requireTotp: false,
+  breachedPasswordsFile: null,
   signInProviders: [],
   siteSilentMs: 10 * 60_000,
   keyAgeMaxMs: 365 * 24 * 3_600_000,

@@ -7,6 +7,7 @@ import { startOptions } from './start-options.ts';
 import { startText } from './start-text.ts';
 import { addBackupCommand } from '../backup/backup-command.ts';
 import { addRestoreCommand } from '../backup/restore-command.ts';
+import { checkBreachedPasswordsFile } from '../users/breached-passwords.ts';
 import { readProviders } from '../users/providers.ts';
 import { addDrainCommand } from '../operations/drain-command.ts';
 
@@ -60,6 +61,8 @@ async function run(raw: unknown): Promise<void> {
   if (Number(process.versions.node.split('.')[0]) < 22) {
     logger.warn('Node 22 or newer is advised', { event: 'old-node' });
   }
+  if (given.breachedPasswords !== undefined)
+    await checkBreachedPasswordsFile(given.breachedPasswords);
   const { signInProviders: file } = given;
   const signInProviders = file === undefined ? [] : await readProviders(file);
   // The default folder is relative: its whole path is what the next command needs.
@@ -118,6 +121,10 @@ export function registerCoordinatorCommands(program: Command): void {
     .option('--trust-proxy', 'a proxy in front of it ends TLS')
     .option('--insecure-http', 'listen on other hosts without TLS: for tests alone')
     .option('--require-totp', 'accounts of administrators must have a second factor')
+    .option(
+      '--breached-passwords <file>',
+      'SHA-1 hashes in order, none of which is taken as a password',
+    )
     .option(
       '--sign-in-providers <file>',
       'YAML of the providers of single sign-on (OpenID Connect)',

@@ -36,6 +36,7 @@ export const startArgumentsSchema = z.strictObject({
   trustProxy: z.boolean().default(false),
   insecureHttp: z.boolean().default(false),
   requireTotp: z.boolean().default(false),
+  breachedPasswords: z.string().min(1).optional(),
   signInProviders: z.string().min(1).optional(),
   retentionDays: z
     .string()
@@ -112,6 +113,7 @@ export function startOptions(
         siteUploadsQuotaBytes: rest.siteUploadsQuotaMb ?? null,
         trustProxy: rest.trustProxy,
         requireTotp: rest.requireTotp,
+        breachedPasswordsFile: rest.breachedPasswords ?? null,
       },
       ...(publicUrl === undefined ? {} : { publicUrl: publicUrl.replace(/\/+$/, '') }),
       ...(tlsCert === undefined || tlsKey === undefined

@@ -9,7 +9,6 @@ import { KeyedMutex } from '../common/mutex.ts';
 import type { Queries } from '../config/database.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import type { accountRoutes, NewPassword, UserView } from './accounts.contract.ts';
-import { checkNewPassword } from './password-rules.ts';
 import { PasswordsService } from './passwords.service.ts';
 import { withoutSecondFactor } from './second-factor.service.ts';
 import { newReadableSecret } from './secrets.ts';
@@ -127,8 +126,7 @@ export class AccountsService {
 
   /** Set a password of the person's own. */
   async setOwnPassword(user: string, password: string): Promise<UserRecord> {
-    checkNewPassword(password, user);
-    const passwordHash = await this.#passwords.hash(password);
+    const passwordHash = await this.#passwords.hashNew(password, user);
     const change = { passwordHash, isPasswordTemporary: false, passwordSetAtMs: this.#nowMs() };
     const action = 'user.password-changed';
     await this.#change(user, { action, ifVersion: undefined, decide: () => change });
@@ -229,11 +227,13 @@ export class AccountsService {
   }
 
   async #temporaryPassword(user: string, chosen: string | undefined) {
-    if (chosen !== undefined) checkNewPassword(chosen, user);
-    const made = chosen === undefined ? newReadableSecret() : null;
-    const passwordHash = await this.#passwords.hash(chosen ?? made ?? '');
+    const made = newReadableSecret();
+    const passwordHash =
+      chosen === undefined
+        ? await this.#passwords.hash(made)
+        : await this.#passwords.hashNew(chosen, user);
     const change = { passwordHash, isPasswordTemporary: true, passwordSetAtMs: this.#nowMs() };
-    return { temporaryPassword: made, change };
+    return { temporaryPassword: chosen === undefined ? made : null, change };
   }
 
   #record(

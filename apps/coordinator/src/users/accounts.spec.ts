@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
+import { makeWorkDirectory } from '../../../../test/support/package-root.ts';
 import { auditEntrySchema } from '../audit/audit.contract.ts';
 import { HandClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
@@ -11,11 +15,20 @@ import { sessionViewSchema, userRoutes } from './users.contract.ts';
 const clock = new HandClock();
 let harness: Harness;
 let people: People;
+const breachedPhrase = 'a phrase that a breach made known';
+let breached: Awaited<ReturnType<typeof makeWorkDirectory>>;
 beforeAll(async () => {
-  harness = await Harness.start({ clock });
+  breached = await makeWorkDirectory('accounts');
+  const breachedPasswordsFile = join(breached.path, 'hashes.txt');
+  const hash = createHash('sha1').update(breachedPhrase).digest('hex').toUpperCase();
+  await writeFile(breachedPasswordsFile, `${hash}:4\r\n`);
+  harness = await Harness.start({ clock, settings: { breachedPasswordsFile } });
   people = new People(harness);
 });
-afterAll(() => harness.stop());
+afterAll(async () => {
+  await harness.stop();
+  await breached.remove();
+});
 
 const codeOf = async (response: Response): Promise<unknown> =>
   z.object({ code: z.string() }).parse(await response.json()).code;
@@ -188,6 +201,7 @@ describe('a password', () => {
     ['a common word with digits around it', '!!Password2024', 'most common'],
     ['words of what this is about alone', '2026-MeLo federation!', 'what this software is about'],
     ['a few characters over and over', 'abababababababab', 'over and over'],
+    ['known from a breach', breachedPhrase, 'no breach'],
     ['its own name', 'my-name-is-klara!', "account's own name"],
   ])('is refused that is %s', async (_name, password, reason) => {
     const answer = await harness.raw('POST', '/v1/users', {

@@ -29,6 +29,8 @@ export interface SentAlong {
 export interface Subject {
   readonly subject: string;
   readonly claims: Readonly<Record<string, unknown>>;
+  /** How somebody signed in there, as the ID token says: what else is asked for is not signed. */
+  readonly acr: unknown;
 }
 
 /** One identity provider. */
@@ -49,6 +51,7 @@ export class OidcClient {
     const configuration = await this.#find();
     const codeVerifier = randomPKCECodeVerifier();
     const sent = { state: randomState(), nonce: randomNonce(), codeVerifier };
+    const { acrValues } = this.provider;
     const url = buildAuthorizationUrl(configuration, {
       redirect_uri: redirectUri,
       scope: this.provider.scopes,
@@ -56,6 +59,7 @@ export class OidcClient {
       nonce: sent.nonce,
       code_challenge: await calculatePKCECodeChallenge(codeVerifier),
       code_challenge_method: 'S256',
+      ...(acrValues === undefined ? {} : { acr_values: acrValues.join(' ') }),
     });
     return { url: url.href, sent };
   }
@@ -63,9 +67,21 @@ export class OidcClient {
   /**
    * Whom the provider vouches for, by the address that a browser came back to.
    *
-   * @throws AuthError UNAUTHENTICATED where anything does not fit what was sent
+   * @throws AuthError UNAUTHENTICATED where anything does not fit what was sent, SECOND_FACTOR_REQUIRED where somebody signed in
+   * there in another way than is asked for
    */
   async finish(returned: URL, sent: SentAlong): Promise<Subject> {
+    const subject = await this.#redeem(returned, sent);
+    const { acrValues, provider } = this.provider;
+    if (acrValues?.some((value) => value === subject.acr) !== false) return subject;
+    throw new AuthError(
+      'SECOND_FACTOR_REQUIRED',
+      `sign-in by ${provider}: expected it to vouch for acr ${acrValues.join(' or ')}, got ${typeof subject.acr === 'string' ? 'another' : 'none'}; sign in there with a second factor and begin again`,
+    );
+  }
+
+  /** Redeem the code of an answer; what the ID token says stands before what is asked for afterwards. */
+  async #redeem(returned: URL, sent: SentAlong): Promise<Subject> {
     const configuration = await this.#find();
     try {
       const tokens = await authorizationCodeGrant(configuration, returned, {
@@ -75,12 +91,12 @@ export class OidcClient {
         idTokenExpected: true,
       });
       const stated = tokens.claims();
-      const subject = stated?.sub ?? '';
+      const [subject, acr] = [stated?.sub ?? '', stated?.acr];
       const isComplete = stated?.[this.provider.roleClaim] !== undefined;
       const { userinfo_endpoint: more } = configuration.serverMetadata();
-      if (isComplete || more === undefined) return { subject, claims: { ...stated } };
+      if (isComplete || more === undefined) return { subject, acr, claims: { ...stated } };
       const told = await fetchUserInfo(configuration, tokens.access_token, subject);
-      return { subject, claims: { ...told, ...stated } };
+      return { subject, acr, claims: { ...told, ...stated } };
     } catch (cause) {
       throw new AuthError(
         'UNAUTHENTICATED',

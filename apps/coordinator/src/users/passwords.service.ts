@@ -4,7 +4,10 @@
  */
 import { Injectable } from '@nestjs/common';
 import { hash, verify } from '@node-rs/argon2';
-import { ProtocolError } from '#core/errors';
+import { InputError, ProtocolError } from '#core/errors';
+import { Environment } from '../common/environment.ts';
+import { isBreached } from './breached-passwords.ts';
+import { checkNewPassword } from './password-rules.ts';
 
 const options = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 /** Worked on at once, and waiting for that, at most. */
@@ -19,6 +22,28 @@ const nobodysHash =
 export class PasswordsService {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
+  readonly #breachedPasswordsFile: string | null;
+
+  constructor({ settings }: Environment) {
+    this.#breachedPasswordsFile = settings.breachedPasswordsFile;
+  }
+
+  /**
+   * Check the new password of an account and hash it for keeping.
+   *
+   * @throws InputError PASSWORD_REFUSED with the reason, UnavailableError STORE_UNAVAILABLE
+   */
+  async hashNew(password: string, user: string): Promise<string> {
+    checkNewPassword(password, user);
+    const file = this.#breachedPasswordsFile;
+    if (file !== null && (await isBreached(file, password))) {
+      throw new InputError(
+        'PASSWORD_REFUSED',
+        'password: expected one that no breach has made known, got one of those; a phrase of four words does',
+      );
+    }
+    return this.hash(password);
+  }
 
   /** Hash a password for keeping, as a PHC string. */
   hash(password: string): Promise<string> {

@@ -47,6 +47,12 @@ const providerSchema = z.strictObject({
   /** Claim that names a new account. */
   nameClaim: claimName.default('preferred_username'),
   roles: z.array(roleRuleSchema).min(1).max(200),
+  /** How people must have signed in there, one of these (OpenID Connect Core 1.0, 2, `acr`); left out, the provider decides. */
+  acrValues: z
+    .array(z.string().regex(/^\S{1,256}$/))
+    .min(1)
+    .max(16)
+    .exactOptional(),
 });
 const fileSchema = z.strictObject({
   version: z.literal(1),

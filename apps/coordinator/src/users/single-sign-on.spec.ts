@@ -20,6 +20,8 @@ let server: Server;
 let harness: Harness;
 /** Who signs in at the provider. */
 let subject = '1';
+/** How they do, as the provider calls it; undefined where it does not say. */
+let acr: string | undefined;
 
 async function startServer(): Promise<string> {
   server = createServer();
@@ -27,17 +29,18 @@ async function startServer(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function serve(issuer: string, redirectUri: string): void {
+function serve(issuer: string, redirectUris: string[]): void {
   const provider = new Provider(issuer, {
     clients: [
       {
         client_id: 'melo',
         client_secret: clientSecret,
-        redirect_uris: [redirectUri],
+        redirect_uris: redirectUris,
         response_types: ['code'],
         grant_types: ['authorization_code'],
       },
     ],
+    acrValues: ['urn:one', 'urn:two'],
     claims: { openid: ['sub'], profile: ['preferred_username', 'groups'] },
     cookies: { keys: ['a key of the cookies'] },
     features: { devInteractions: { enabled: false } },
@@ -57,7 +60,9 @@ function serve(issuer: string, redirectUri: string): void {
   const answer = provider.callback();
   server.on('request', (request, response) => {
     if (request.url?.startsWith('/interaction/') === true) {
-      void provider.interactionFinished(request, response, { login: { accountId: subject } });
+      void provider.interactionFinished(request, response, {
+        login: { accountId: subject, ...(acr === undefined ? {} : { acr }) },
+      });
       return;
     }
     void answer(request, response);
@@ -76,8 +81,12 @@ beforeAll(async () => {
     ],
   };
   const nowhere = { ...provider, provider: 'nowhere', issuer: 'http://127.0.0.1:9' };
-  harness = await Harness.start({ settings: { signInProviders: [provider, nowhere] } });
-  serve(issuer, `${harness.coordinator.url}/v1/sign-in-providers/hospital/finish`);
+  const strict = { ...provider, provider: 'strict', acrValues: ['urn:two', 'urn:three'] };
+  harness = await Harness.start({ settings: { signInProviders: [provider, strict, nowhere] } });
+  serve(
+    issuer,
+    ['hospital', 'strict'].map((name) => at(`/v1/sign-in-providers/${name}/finish`)),
+  );
   await harness.request('POST', '/v1/sites', { site: 'north' });
   for (const user of ['local', 'standing']) {
     await harness.request('POST', '/v1/users', { user, role: 'administrator' });
@@ -125,15 +134,15 @@ class Browser {
 }
 
 const at = (path: string): string => `${harness.coordinator.url}${path}`;
-const begin = (): string => at('/v1/sign-in-providers/hospital/begin');
+const begin = (provider = 'hospital'): string => at(`/v1/sign-in-providers/${provider}/begin`);
 const isBack = (url: string): boolean =>
   url.startsWith(at('/v1/sign-in-providers/hospital/finish'));
 const isPage = (url: string): boolean => new URL(url).origin === at('') && !url.includes('/v1/');
 
 /** Sign somebody in, and return the browser and the page that it ends at. */
-async function signIn(person: string, browser = new Browser()) {
+async function signIn(person: string, browser = new Browser(), provider = 'hospital') {
   subject = person;
-  const page = await browser.follow(begin(), isPage);
+  const page = await browser.follow(begin(provider), isPage);
   return { browser, end: page.slice(at('').length) };
 }
 
@@ -162,6 +171,25 @@ describe('single sign-on', () => {
     const { browser, end } = await signIn(person);
     expect(end).toBe(`/#sign-in-refused=${code}`);
     expect(await browser.session()).toBe(401);
+  });
+
+  test('asks for the ways to sign in that a provider must vouch for, and takes no other', async () => {
+    try {
+      for (const weak of [undefined, 'urn:one']) {
+        acr = weak;
+        const { browser, end } = await signIn('1', new Browser(), 'strict');
+        expect(end).toBe('/#sign-in-refused=SECOND_FACTOR_REQUIRED');
+        expect(await browser.session()).toBe(401);
+      }
+      acr = 'urn:two';
+      const { browser } = await signIn('1', new Browser(), 'strict');
+      expect(await browser.session()).toMatchObject({ user: 'anna' });
+      const asked = await new Browser().get(begin('strict'));
+      const { searchParams } = new URL(asked.headers.get('location') ?? '');
+      expect(searchParams.get('acr_values')).toBe('urn:two urn:three');
+    } finally {
+      acr = undefined;
+    }
   });
 
   test('refuses somebody who is suspended here', async () => {
@@ -222,7 +250,7 @@ describe('single sign-on', () => {
     expect(away.status).toBe(503);
     const listed: unknown = await (await fetch(at('/v1/sign-in-providers'))).json();
     expect(listed).toMatchObject({
-      providers: [{ provider: 'hospital' }, { provider: 'nowhere' }],
+      providers: [{ provider: 'hospital' }, { provider: 'strict' }, { provider: 'nowhere' }],
     });
     expect(JSON.stringify(listed)).not.toContain(clientSecret);
   });

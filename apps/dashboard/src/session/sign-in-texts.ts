@@ -5,6 +5,8 @@ const refusals: Readonly<Record<string, string>> = {
   UNAUTHENTICATED: 'The identity provider did not vouch for you. Try again.',
   FORBIDDEN:
     'The identity provider vouches for you, and none of your groups has access here. Ask an administrator.',
+  SECOND_FACTOR_REQUIRED:
+    'The identity provider vouches for you, and not for the way to sign in that is asked for here. Sign in there with a second factor.',
   TLS_REQUIRED: 'Sign-in needs https: open the https address of this page.',
   IDENTITY_PROVIDER_UNREACHABLE: 'The identity provider does not answer. Try again later.',
 };
