@@ -12,6 +12,7 @@ import { siteViewSchema, invitationViewSchema } from '../sites/sites.contract.ts
 import { taskViewSchema, type TaskView } from '../tasks/tasks.contract.ts';
 import { expectDocumented } from './documented-answers.ts';
 import { FakeSite, tinyBackbone } from './fake-site.ts';
+import { placeDatabase } from './spec-database-folder.ts';
 import { makeSpecDatabase, specServerUrl, type SpecDatabase } from './spec-database.ts';
 
 /** A coordinator for specs. */
@@ -49,6 +50,7 @@ export class Harness {
     const isOnServer = existing === undefined && options.databaseUrl === undefined;
     const database =
       isOnServer && specServerUrl !== undefined ? await makeSpecDatabase(specServerUrl) : null;
+    if (isOnServer && database === null) await placeDatabase(folder);
     const all = database === null ? options : { ...options, databaseUrl: database.url };
     const coordinator = await Harness.launch(folder, all);
     const token = (await readFile(coordinator.tokenFile, 'utf8')).trim();
