@@ -1,7 +1,12 @@
 /** What a module of this folder makes, and how it stands in docs/results.md: a section between markers for each table. */
 
 /** Which images a table is about, where it can be asked for several. */
-export const resultsParts = ['nano', 'thirty-two-rounds', 'breast-ultrasound', 'chest-xray'] as const;
+export const resultsParts = [
+  'nano',
+  'thirty-two-rounds',
+  'breast-ultrasound',
+  'chest-xray',
+] as const;
 /** Which images a table is about, where it can be asked for several. */
 export type ResultsPart = (typeof resultsParts)[number];
 
