@@ -27,7 +27,10 @@ const tuningSeeds = { nano: 2, 'thirty-two-rounds': 2, 'breast-ultrasound': 1, '
 /** What is asked of thirty-two rounds is whether the default serves every site; plain averaging is beside it. */
 const longMethods = new Set(['local-only', 'pooled', 'fedavg', 'class-prior']);
 
-/** Share methods out among plans, so that there are as many plans as cores where that can be; one group where cores are few. */
+/** So many plans for each core, where that can be: the last ones end at about the same time then. */
+const plansPerCore = 8;
+
+/** Share methods out among plans. */
 function inGroups<T>(methodsTuned: readonly T[], groups: number): T[][] {
   const count = Math.min(methodsTuned.length, Math.max(1, groups));
   return Array.from({ length: count }, (_, at) =>
@@ -55,7 +58,7 @@ async function compareOn(
   const tunedAtMs = Date.now();
   context.progress(`${set.name}: tuned in ${Math.round((tunedAtMs - startedAtMs) / 1000)} s`);
   const compared = set.settings.flatMap((setting) => seeds.map((seed) => ({ setting, seed })));
-  const groups = inGroups(tuned, Math.floor(sideBySide / compared.length));
+  const groups = inGroups(tuned, Math.ceil((plansPerCore * sideBySide) / compared.length));
   const works = compared.flatMap(({ setting, seed }) =>
     groups.map((group, at) => {
       const suffix = groups.length === 1 ? '' : `-part-${at + 1}-of-${groups.length}`;
