@@ -17,6 +17,7 @@ const imports = 'no-restricted-imports';
 const globals = 'no-restricted-globals';
 const properties = 'no-restricted-properties';
 const pure = 'libs/melo-core/src/protocol/sample.ts';
+const api = 'libs/api/src/sample.ts';
 const engine = 'libs/melo-core/src/engine/sample.ts';
 const primitives = 'libs/melo-core/src/crypto/primitives.ts';
 const coordinator = 'apps/coordinator/src/rounds/sample.ts';
@@ -26,6 +27,12 @@ const dashboard = 'apps/dashboard/src/rounds/sample.tsx';
 const importing = (specifier: string): string => `export { x } from '${specifier}';`;
 
 const samples: readonly Sample[] = [
+  { path: api, code: importing('../../../apps/coordinator/src/x.ts'), rule: imports },
+  { path: api, code: importing('#core/errors'), rule: imports },
+  { path: api, code: importing('node:crypto'), rule: imports },
+  { path: api, code: importing('zod'), rule: null },
+  { path: dashboard, code: importing('#api'), rule: null },
+  { path: coordinator, code: importing('#api'), rule: null },
   { path: pure, code: importing('../../../../apps/coordinator/src/x.ts'), rule: imports },
   { path: pure, code: importing('@nestjs/common'), rule: imports },
   { path: pure, code: importing('socket.io-client'), rule: imports },

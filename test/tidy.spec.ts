@@ -6,6 +6,8 @@ import ts from 'typescript';
 
 const repository = path.resolve(fileURLToPath(import.meta.url), '../..');
 const itself = 'test/tidy.spec.ts';
+/** Made of docs/openapi.json: as long as the API is. */
+const writtenByProgram = 'libs/api/src/operations.ts';
 const functionLinesMax = 70;
 const fileLinesMax = 400;
 
@@ -141,7 +143,8 @@ const samples: Readonly<Record<string, string>> = {
 describe('sizes', () => {
   const sources = [...textOf]
     .filter(([file]) => /^(apps|libs|bench|tools|bin)\/.*\.(tsx?|mjs)$/.test(file))
-    .filter(([file]) => !/\.spec\.ts$|\/testing\//.test(file));
+    .filter(([file]) => !/\.spec\.ts$|\/testing\//.test(file))
+    .filter(([file]) => file !== writtenByProgram);
 
   test(`no file is over ${fileLinesMax} lines`, () => {
     const long = sources

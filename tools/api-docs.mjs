@@ -1,6 +1,6 @@
 /**
- * `npm run docs:api`: write docs/openapi.json and docs/api.md from the contracts of the coordinator; a spec checks that they
- * are up to date.
+ * `npm run docs:api`: write docs/openapi.json, docs/api.md and libs/api/src/operations.ts from the contracts of the coordinator; a spec
+ * checks that they are up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,8 +11,11 @@ import { repositoryFolder, runMain } from './support/process.mjs';
 await runMain(async () => {
   await ensureBuilt();
   const module = path.join(repositoryFolder, 'dist/apps/coordinator/src/openapi/written.js');
-  const { writtenDocument, writtenReference } = await import(pathToFileURL(module).href);
+  const { writtenDocument, writtenOperations, writtenReference } = await import(
+    pathToFileURL(module).href
+  );
   const page = path.join(repositoryFolder, 'docs/api.md');
   writeFileSync(path.join(repositoryFolder, 'docs/openapi.json'), writtenDocument());
+  writeFileSync(path.join(repositoryFolder, 'libs/api/src/operations.ts'), writtenOperations());
   writeFileSync(page, writtenReference(readFileSync(page, 'utf8')));
 });

@@ -47,6 +47,8 @@ const configurationFiles = [
 ];
 const outputFolder = path.join(repositoryFolder, 'dist');
 const pageFolder = 'apps/dashboard';
+/** What the bundle is made of: the page, and the library that it shares with the commands. */
+const pageSourceFolders = [pageFolder, 'libs/api'];
 const pageStampFile = path.join(outputFolder, '.page-stamp');
 const stampFile = path.join(outputFolder, '.build-stamp');
 const writtenFile = path.join(outputFolder, '.build-sources');
@@ -84,7 +86,7 @@ async function ensureDatabaseTemplate() {
 
 /** Bundle the dashboard where it is stale: another compiler, so a stamp of its own. */
 async function ensurePageBuilt(isForced) {
-  const sources = listFiles(pageFolder).filter((file) => !file.endsWith('.spec.ts'));
+  const sources = pageSourceFolders.flatMap(listFiles).filter((file) => !file.endsWith('.spec.ts'));
   const digest = digestOf(['package-lock.json', 'tools/build.mjs', ...sources]);
   const isThere = existsSync(path.join(outputFolder, pageFolder, 'index.html'));
   if (!isForced && isThere && readStamp(pageStampFile) === digest) return false;

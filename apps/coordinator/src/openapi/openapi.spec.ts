@@ -10,7 +10,7 @@ import { Harness } from '../testing/harness.ts';
 import { errorViewSchema } from './api.contract.ts';
 import { referencesIn } from './components.ts';
 import { openApiDocument } from './document.ts';
-import { writtenDocument, writtenReference } from './written.ts';
+import { writtenDocument, writtenOperations, writtenReference } from './written.ts';
 
 const read = (name: string): string => readFileSync(join(packageRoot, 'docs', name), 'utf8');
 const document = openApiDocument({ routes, areas, version: '0.0.0' });
@@ -46,6 +46,11 @@ describe('the OpenAPI document', () => {
   test('docs/api.md is fresh: npm run docs:api', () => {
     const page = read('api.md');
     expect(page === writtenReference(page)).toBe(true);
+  });
+
+  test('libs/api/src/operations.ts is fresh: npm run docs:api', () => {
+    const file = join(packageRoot, 'libs/api/src/operations.ts');
+    expect(readFileSync(file, 'utf8') === writtenOperations()).toBe(true);
   });
 
   test('leads nowhere but to its own components', () => {

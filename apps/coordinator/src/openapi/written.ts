@@ -1,8 +1,9 @@
-/** The two files that are written from the contracts: docs/openapi.json and the tables of docs/api.md. */
+/** The files that are written from the contracts: docs/openapi.json, and of it the tables of docs/api.md and the types of libs/api. */
 import { InputError } from '#core/errors';
 import { areas, routes } from '../common/contracts.ts';
 import { packageVersion } from '../common/package-info.ts';
 import { openApiDocument } from './document.ts';
+import { apiOperations } from './operations.ts';
 import { apiReference } from './reference.ts';
 
 const marker = '<!-- What follows is written by tools/api-docs.mjs. -->';
@@ -12,6 +13,11 @@ const document = () => openApiDocument({ routes, areas, version: packageVersion 
 /** The text of docs/openapi.json. */
 export function writtenDocument(): string {
   return `${JSON.stringify(document(), null, 2)}\n`;
+}
+
+/** The text of libs/api/src/operations.ts. */
+export function writtenOperations(): string {
+  return apiOperations(document());
 }
 
 /** The text of docs/api.md, whose introduction stays. */

@@ -1,7 +1,8 @@
 /** A new API token: what it is for, what it may do, how long; its secret is shown once. */
 import { Button, Checkbox, NativeSelect, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { newTokenSchema } from '../api/people-schemas.ts';
 import { useRun } from '../common/action-button.tsx';
@@ -76,7 +77,7 @@ export function NewTokenDialog({ onClose }: { readonly onClose: () => void }) {
     event.preventDefault();
     run(async () => {
       const body = { name: name.trim(), scopes: chosen, days: dayCount };
-      setSecret((await command('POST', '/v1/tokens', newTokenSchema, body)).secret);
+      setSecret((await send(request('POST', '/v1/tokens', newTokenSchema, { body }))).secret);
       live.look();
     });
   };

@@ -1,7 +1,8 @@
 /** A person's own new password: every session of the account ends, and this page goes on with a new one. */
 import { PasswordInput, Stack } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { useRun } from '../common/action-button.tsx';
 import { FormEnd } from '../common/form-end.tsx';
@@ -48,7 +49,9 @@ export function OwnPasswordForm(props: {
     event.preventDefault();
     run(async () => {
       const body = { currentPassword: current, newPassword: password };
-      await changeSession(() => command('POST', '/v1/account/password', answerOfCommand, body));
+      await changeSession(() =>
+        send(request('POST', '/v1/account/password', answerOfCommand, { body })),
+      );
       announce('Your password is changed; your other sessions have ended.');
       onDone();
     });

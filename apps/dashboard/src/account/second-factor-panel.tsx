@@ -1,7 +1,8 @@
 /** The second factor of whoever is signed in: set up, removed, recovery codes made anew. */
 import { Button, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type ReactNode, type SyntheticEvent } from 'react';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { recoveryCodesSchema, type Account } from '../api/people-schemas.ts';
 import { answerOfCommand } from '../api/schemas.ts';
@@ -80,7 +81,9 @@ function RemoveDialog({ onClose }: { readonly onClose: () => void }) {
         isGrave
         onCancel={onClose}
         run={async (body) => {
-          await command('POST', '/v1/account/second-factor/remove', answerOfCommand, body);
+          await send(
+            request('POST', '/v1/account/second-factor/remove', answerOfCommand, { body }),
+          );
           live.look();
           announce('Your second factor is removed.');
           onClose();
@@ -105,8 +108,10 @@ function RenewDialog({ onClose }: { readonly onClose: () => void }) {
           verb="Make new ones"
           onCancel={onClose}
           run={async (body) => {
-            const path = '/v1/account/recovery-codes';
-            setCodes((await command('POST', path, recoveryCodesSchema, body)).recoveryCodes);
+            const answer = await send(
+              request('POST', '/v1/account/recovery-codes', recoveryCodesSchema, { body }),
+            );
+            setCodes(answer.recoveryCodes);
             live.look();
           }}
         />

@@ -1,7 +1,8 @@
 /** A second factor, step by step: the password, the secret in an authenticator, a code of it, recovery codes. */
 import { Anchor, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import {
   authenticatorSchema,
   recoveryCodesSchema,
@@ -14,8 +15,6 @@ import { confirmationFailure } from '../session/sign-in-texts.ts';
 import { PresentPassword } from './present-password.tsx';
 import { RecoveryCodes } from './recovery-codes.tsx';
 
-const path = '/v1/account/second-factor';
-
 function PasswordStep(props: {
   readonly onMade: (authenticator: Authenticator) => void;
   readonly onCancel: (() => void) | undefined;
@@ -24,7 +23,12 @@ function PasswordStep(props: {
   const { isBusy, failure, run } = useRun(confirmationFailure);
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
-    run(async () => props.onMade(await command('POST', path, authenticatorSchema, { password })));
+    run(async () => {
+      const body = { password };
+      props.onMade(
+        await send(request('POST', '/v1/account/second-factor', authenticatorSchema, { body })),
+      );
+    });
   };
   return (
     <form onSubmit={submit}>
@@ -57,7 +61,11 @@ function CodeStep(props: {
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     run(async () => {
-      const answer = await command('POST', `${path}/confirm`, recoveryCodesSchema, { code });
+      const answer = await send(
+        request('POST', '/v1/account/second-factor/confirm', recoveryCodesSchema, {
+          body: { code },
+        }),
+      );
       props.onConfirmed(answer.recoveryCodes);
     });
   };

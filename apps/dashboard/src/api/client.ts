@@ -1,10 +1,12 @@
 /** REST as the page calls it: same origin, by the session's cookie, every answer parsed. */
 import type { z } from 'zod';
+import type { ApiRequest } from '#api';
 import { noteActivity, wasActiveLately } from './activity.ts';
 import { noteServerTime } from '../common/server-time.ts';
 import { refusalSchema } from './schemas.ts';
 
 const timeoutMs = 20_000;
+const headersOfCommand = { 'content-type': 'application/json', 'x-melo-csrf': '1' };
 
 /** What the coordinator refused, or that it could not be asked. */
 export class ApiError extends Error {
@@ -29,37 +31,18 @@ export class ApiError extends Error {
   }
 }
 
-/** Read something. */
-export function read<Schema extends z.ZodType>(
-  path: string,
-  schema: Schema,
+/** Send a request and parse the answer. Whatever changes something is a person's doing. */
+export async function send<Schema extends z.ZodType>(
+  asked: ApiRequest<Schema>,
 ): Promise<z.output<Schema>> {
-  // Looking by itself must not keep a session open that a person has left.
-  const headers: Record<string, string> = wasActiveLately() ? {} : { 'x-melo-background': '1' };
-  return send(path, schema, { headers });
-}
-
-/** Change something. */
-export function command<Schema extends z.ZodType>(
-  method: 'POST' | 'DELETE',
-  path: string,
-  schema: Schema,
-  body: unknown = {},
-): Promise<z.output<Schema>> {
-  noteActivity();
-  return send(path, schema, {
+  const { method, target, body, schema } = asked;
+  if (target === undefined) throw new ApiError('NOT_FOUND', 'There is nothing of that name.');
+  if (method !== 'GET') noteActivity();
+  const response = await reach(target, {
     method,
-    headers: { 'content-type': 'application/json', 'x-melo-csrf': '1' },
-    ...(method === 'POST' ? { body: JSON.stringify(body) } : {}),
+    headers: method === 'GET' ? headersOfReading() : headersOfCommand,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-}
-
-async function send<Schema extends z.ZodType>(
-  path: string,
-  schema: Schema,
-  init: RequestInit,
-): Promise<z.output<Schema>> {
-  const response = await reach(path, init);
   noteServerTime(response.headers.get('date'));
   const answer: unknown = await response.json().catch(() => undefined);
   if (!response.ok) {
@@ -79,9 +62,32 @@ async function send<Schema extends z.ZodType>(
   );
 }
 
-async function reach(path: string, init: RequestInit): Promise<Response> {
+/** Read something of a path that nobody checks: `send` is for all that is new. */
+export function read<Schema extends z.ZodType>(
+  target: string,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  return send({ method: 'GET', target, body: undefined, schema });
+}
+
+/** Change something by a path that nobody checks: `send` is for all that is new. */
+export function command<Schema extends z.ZodType>(
+  method: 'POST' | 'DELETE',
+  target: string,
+  schema: Schema,
+  body: unknown = {},
+): Promise<z.output<Schema>> {
+  return send({ method, target, body: method === 'POST' ? body : undefined, schema });
+}
+
+/** Looking by itself must not keep a session open that a person has left. */
+function headersOfReading(): Record<string, string> {
+  return wasActiveLately() ? {} : { 'x-melo-background': '1' };
+}
+
+async function reach(target: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(path, {
+    return await fetch(target, {
       ...init,
       credentials: 'same-origin',
       cache: 'no-store',

@@ -1,4 +1,5 @@
 /** A task as it is being written: what a person fills in, and the definition that follows from it. */
+import type { Aggregation, BodyOf } from '#api';
 import type { Definition } from '../api/schemas.ts';
 
 /** A frozen ViT, as a task names it. */
@@ -28,7 +29,7 @@ export interface Draft {
   readonly samplesMinimum: string;
   readonly trained: 'all' | 'head';
   readonly rank: string;
-  readonly method: string;
+  readonly method: Aggregation['method'];
   readonly epochs: string;
   readonly batchSize: string;
   readonly learningRate: string;
@@ -155,7 +156,7 @@ export function definitionOf(draft: Draft) {
     ...(draft.localBaseline ? { localBaseline: true } : {}),
     ...(draft.localBaseline && draft.crossEvaluation ? { crossEvaluation: true } : {}),
     members: [...draft.members],
-  };
+  } satisfies BodyOf<'/v1/tasks'>;
 }
 
 const isWhole = (text: string, least: number, most: number): boolean =>

@@ -2,7 +2,8 @@
 import { Alert, Button, Checkbox, Group, Stack, Title } from '@mantine/core';
 import { useEffect, useRef, useState, type SyntheticEvent } from 'react';
 import { z } from 'zod';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { useRun } from '../common/action-button.tsx';
 import { announce } from '../common/notice.tsx';
@@ -102,12 +103,11 @@ function Wizard() {
   };
   const create = (): void => {
     run(async () => {
-      const path = `/v1/tasks?start=${String(isStarted)}`;
-      const { task } = await command(
-        'POST',
-        path,
-        z.object({ task: z.string() }),
-        definitionOf(draft),
+      const { task } = await send(
+        request('POST', '/v1/tasks', z.object({ task: z.string() }), {
+          query: { start: isStarted ? 'true' : 'false' },
+          body: definitionOf(draft),
+        }),
       );
       live.look();
       announce(`${task} was created${isStarted ? ' and started' : ''}.`);

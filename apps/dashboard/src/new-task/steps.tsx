@@ -184,7 +184,7 @@ const methods = [
   { value: 'ridge', label: 'ridge: the mean of the products, brought back to the rank' },
   { value: 'median', label: 'median: number by number; one odd site changes little' },
   { value: 'trimmed-mean', label: 'trimmed-mean: without the outermost tenth at either end' },
-];
+] as const;
 
 /** How it is trained and put together. */
 export function HowStep(props: StepProps) {
@@ -210,7 +210,10 @@ export function HowStep(props: StepProps) {
         label="How the sites' updates are put together"
         data={methods}
         value={draft.method}
-        onChange={(event) => onChange({ method: event.currentTarget.value })}
+        onChange={({ currentTarget: { value } }) => {
+          const chosen = methods.find((each) => each.value === value);
+          if (chosen !== undefined) onChange({ method: chosen.value });
+        }}
       />
       <NativeSelect
         label="How training images are changed at random"

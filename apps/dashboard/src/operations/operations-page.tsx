@@ -1,6 +1,7 @@
 /** How the coordinator is run: what is stored and for how long, room on the disk, backup, draining before an upgrade. */
 import { Alert, Button, SimpleGrid, Stack, Text } from '@mantine/core';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { health, useFresh, useResource } from '../api/resources.ts';
 import { operationsSchema, type Operations } from '../api/detail-schemas.ts';
 import { answerOfCommand } from '../api/schemas.ts';
@@ -23,7 +24,7 @@ const drain: Action = {
   verb: 'Drain it',
   reason: 'none',
   isGrave: true,
-  run: () => command('POST', '/v1/drain', answerOfCommand),
+  run: () => send(request('POST', '/v1/drain', answerOfCommand)),
   done: 'The coordinator drains: it ends when its open rounds have.',
 };
 const cancelDrain: Action = {
@@ -32,7 +33,7 @@ const cancelDrain: Action = {
   explanation: 'Rounds open again, and the process goes on.',
   verb: 'Go on',
   reason: 'none',
-  run: () => command('POST', '/v1/drain/cancel', answerOfCommand),
+  run: () => send(request('POST', '/v1/drain/cancel', answerOfCommand)),
   done: 'Rounds open again.',
 };
 

@@ -1,7 +1,9 @@
 /** Links that save the adapter of a version, in each format that there is. */
 import { Button } from '@mantine/core';
-import { taskPath } from '../api/client.ts';
+import { targetOf, type QueryOf } from '#api';
 import { useMay } from '../session/access.ts';
+
+const adapterPath = '/v1/tasks/{task}/versions/{version}/adapter';
 
 /** A link that saves the adapter file of a version, for whoever may have it. */
 export function DownloadLink(props: {
@@ -10,24 +12,24 @@ export function DownloadLink(props: {
   /** What the link says, and what it is called, which has to begin with that. */
   readonly label?: string;
   readonly name?: string;
-  /** Of the route, e.g. `format=peft`. */
-  readonly query?: string;
+  /** Another format than that of the registry. */
+  readonly query?: QueryOf<'GET', typeof adapterPath>;
 }) {
   const {
     task,
     version,
+    query = {},
     label = 'Download',
     name = `Download version ${version} of ${task}`,
   } = props;
   const mayDownload = useMay('train');
   if (!mayDownload) return null;
-  const query = props.query === undefined ? '' : `?${props.query}`;
   return (
     <Button
       component="a"
       size="compact-sm"
       variant="default"
-      href={`${taskPath(task, `/versions/${version}/adapter`)}${query}`}
+      href={targetOf(adapterPath, { path: { task, version }, query })}
       download
       aria-label={name}
     >
@@ -41,12 +43,12 @@ const otherFormats = [
   {
     label: 'For PEFT',
     what: 'a tar of the two files of Hugging Face PEFT',
-    query: 'format=peft',
+    query: { format: 'peft' },
   },
   {
     label: 'For MeLo code, without head bias',
     what: "the official code's format, which cannot hold the bias of the head",
-    query: 'format=official&dropHeadBias=true',
+    query: { format: 'official', dropHeadBias: 'true' },
   },
 ] as const;
 
@@ -63,7 +65,7 @@ export function DownloadLinks({
       <DownloadLink task={task} version={version} />
       {otherFormats.map(({ label, what, query }) => (
         <DownloadLink
-          key={query}
+          key={label}
           task={task}
           version={version}
           label={label}

@@ -1,6 +1,7 @@
 /** One version: its lineage, its card, and what can be done with it. */
 import { Button, Group, Text } from '@mantine/core';
-import { command, taskPath } from '../api/client.ts';
+import { request } from '#api';
+import { send, taskPath } from '../api/client.ts';
 import { useFresh } from '../api/resources.ts';
 import { versionDetailSchema } from '../api/detail-schemas.ts';
 import { answerOfCommand, type Task, type Version } from '../api/schemas.ts';
@@ -15,6 +16,14 @@ import { changeTask } from '../tasks/change-task.ts';
 import { maybeReason } from '../tasks/task-actions.tsx';
 import { DownloadLinks } from './download-link.tsx';
 
+const promoteTo = (looked: Task, version: number | null, reason: string) =>
+  changeTask(looked, (path, ifRevision) =>
+    request('POST', '/v1/tasks/{task}/promote', answerOfCommand, {
+      path,
+      body: { version, ...maybeReason(reason), ifRevision },
+    }),
+  );
+
 function actionsOf(task: Task, { version, isPromoted }: Version) {
   const name = task.task;
   const promote: Action = {
@@ -23,7 +32,7 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
     explanation: `People are told to use version ${version} from now on. Training goes on where it is.`,
     verb: 'Promote it',
     reason: 'optional',
-    run: (reason) => changeTask(task, 'promote', { version, ...maybeReason(reason) }),
+    run: (reason) => promoteTo(task, version, reason),
     done: `Version ${version} of ${name} is the one to use.`,
   };
   const demote: Action = {
@@ -32,7 +41,7 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
     explanation: 'No version is promoted then.',
     verb: 'Take it back',
     reason: 'optional',
-    run: (reason) => changeTask(task, 'promote', { version: null, ...maybeReason(reason) }),
+    run: (reason) => promoteTo(task, null, reason),
     done: `No version of ${name} is promoted now.`,
   };
   const rollBack: Action = {
@@ -42,7 +51,13 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
     verb: 'Roll back',
     reason: 'required',
     isGrave: true,
-    run: (reason) => changeTask(task, 'rollback', { toVersion: version, reason }),
+    run: (reason) =>
+      changeTask(task, (path, ifRevision) =>
+        request('POST', '/v1/tasks/{task}/rollback', answerOfCommand, {
+          path,
+          body: { toVersion: version, reason, ifRevision },
+        }),
+      ),
     done: `${name} goes on from version ${version}.`,
   };
   const evaluate: Action = {
@@ -54,7 +69,12 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
     reason: 'optional',
     run: (reason) => {
       const body = { versions: [version], ...maybeReason(reason) };
-      return command('POST', taskPath(name, '/evaluation-requests'), answerOfCommand, body);
+      return send(
+        request('POST', '/v1/tasks/{task}/evaluation-requests', answerOfCommand, {
+          path: { task: name },
+          body,
+        }),
+      );
     },
     done: `The sites were asked to evaluate version ${version} of ${name}.`,
   };

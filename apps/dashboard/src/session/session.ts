@@ -1,9 +1,9 @@
 /** Who is signed in: by the secret in the address, by the cookie that is there, or nobody yet. */
 import { useSyncExternalStore } from 'react';
-import { z } from 'zod';
-import { ApiError, command, read } from '../api/client.ts';
+import { request } from '#api';
+import { ApiError, send } from '../api/client.ts';
 import { live } from '../api/live.ts';
-import { sessionSchema, type Session } from '../api/schemas.ts';
+import { answerOfCommand, sessionSchema, type Session } from '../api/schemas.ts';
 import { refusalNotice } from './sign-in-texts.ts';
 
 /** Where the page stands. */
@@ -20,7 +20,7 @@ export interface Arrival {
   readonly refusal?: string;
 }
 
-const currentPath = '/v1/sessions/current';
+const whoIsThere = request('GET', '/v1/sessions/current', sessionSchema);
 const endedNotice = 'Your session has ended. Sign in again.';
 const linkNotice =
   'This sign-in link was used already or is older than five minutes. Make a new one, or sign in by name.';
@@ -62,11 +62,11 @@ export function takeArrival(): Arrival {
 /** Begin with what is there. */
 export async function beginSession({ secret, refusal }: Arrival): Promise<void> {
   try {
-    const session =
+    const signIn =
       secret === undefined
-        ? await read(currentPath, sessionSchema)
-        : await command('POST', '/v1/sessions', sessionSchema, { signInSecret: secret });
-    noteSignedIn(session);
+        ? whoIsThere
+        : request('POST', '/v1/sessions', sessionSchema, { body: { signInSecret: secret } });
+    noteSignedIn(await send(signIn));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (secret !== undefined) noteSignedOut(linkNotice);
@@ -87,9 +87,9 @@ export function noteSignedOut(notice?: string): void {
 
 /** Sign out, here or everywhere. */
 export async function signOut(where: 'here' | 'everywhere' = 'here'): Promise<void> {
-  const path = where === 'here' ? currentPath : '/v1/sessions';
+  const path = where === 'here' ? '/v1/sessions/current' : '/v1/sessions';
   try {
-    await command('DELETE', path, z.object({}));
+    await send(request('DELETE', path, answerOfCommand));
   } catch (error) {
     if (!(error instanceof ApiError && error.isSignedOut)) throw error;
   }
@@ -100,7 +100,7 @@ export async function signOut(where: 'here' | 'everywhere' = 'here'): Promise<vo
 export async function checkSession(): Promise<void> {
   if (isChanging || state.kind !== 'signed-in') return;
   try {
-    noteSignedIn(await read(currentPath, sessionSchema));
+    noteSignedIn(await send(whoIsThere));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.isSignedOut) noteSignedOut(endedNotice);

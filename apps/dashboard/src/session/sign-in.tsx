@@ -1,7 +1,8 @@
 /** Sign-in: by name and password, by an identity provider, or with a token; a link signs in before this is shown. */
 import { Alert, Button, Code, Divider, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
 import { useEffect, useState, type SyntheticEvent } from 'react';
-import { ApiError, command, read } from '../api/client.ts';
+import { request, targetOf } from '#api';
+import { ApiError, send } from '../api/client.ts';
 import { providersSchema, type Provider } from '../api/people-schemas.ts';
 import { sessionSchema } from '../api/schemas.ts';
 import { useRun } from '../common/action-button.tsx';
@@ -51,7 +52,7 @@ function PasswordForm() {
     setWaitUntilMs(undefined);
     const body = { user, password, ...(code === undefined ? {} : { code: code.trim() }) };
     try {
-      noteSignedIn(await command('POST', '/v1/sessions', sessionSchema, body));
+      noteSignedIn(await send(request('POST', '/v1/sessions', sessionSchema, { body })));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.code === 'SECOND_FACTOR_REQUIRED') setCode('');
@@ -113,17 +114,19 @@ function PasswordForm() {
 
 /** A button for whoever vouches for people elsewhere; none where there is nobody, or where that is not known. */
 /** Where a provider's sign-in begins; it ends at the place that was asked for. */
-function beginPath(provider: string, place: Place): string {
-  const path = `/v1/sign-in-providers/${encodeURIComponent(provider)}/begin`;
+function beginPath(provider: string, place: Place): string | undefined {
   const to = addressOf(place).slice(1); // without its #
-  return to === '/' ? path : `${path}?place=${encodeURIComponent(to)}`;
+  return targetOf('/v1/sign-in-providers/{provider}/begin', {
+    path: { provider },
+    query: to === '/' ? {} : { place: to },
+  });
 }
 
 function Providers() {
   const place = usePlace();
   const [providers, setProviders] = useState<readonly Provider[]>([]);
   useEffect(() => {
-    read('/v1/sign-in-providers', providersSchema).then(
+    send(request('GET', '/v1/sign-in-providers', providersSchema)).then(
       (answer) => setProviders(answer.providers),
       () => undefined, // the other ways in are there
     );
@@ -150,7 +153,7 @@ function TokenForm() {
     event.preventDefault();
     run(async () => {
       const body = { token: token.trim() };
-      noteSignedIn(await command('POST', '/v1/sessions', sessionSchema, body));
+      noteSignedIn(await send(request('POST', '/v1/sessions', sessionSchema, { body })));
     });
   };
   return (

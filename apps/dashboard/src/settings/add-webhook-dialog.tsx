@@ -1,13 +1,14 @@
 /** A new address that is told of alerts; its secret is shown once. */
 import { Button, Checkbox, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
-import { command } from '../api/client.ts';
+import { request, type AlertKind } from '#api';
+import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { useRun } from '../common/action-button.tsx';
 import { CopyText } from '../common/copy-text.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
-import { alertKinds, newWebhookSchema, type NewWebhook } from './webhook-schemas.ts';
+import { alertKinds, isAlertKind, newWebhookSchema, type NewWebhook } from './webhook-schemas.ts';
 
 const addressLengthMax = 512;
 
@@ -27,8 +28,8 @@ function Secret({ made, onClose }: { readonly made: NewWebhook; readonly onClose
 }
 
 function KindBoxes(props: {
-  readonly kinds: readonly string[];
-  readonly onChange: (kinds: readonly string[]) => void;
+  readonly kinds: readonly AlertKind[];
+  readonly onChange: (kinds: readonly AlertKind[]) => void;
 }) {
   const { kinds, onChange } = props;
   return (
@@ -36,7 +37,7 @@ function KindBoxes(props: {
       label="Told when"
       value={[...kinds]}
       onChange={(chosen) => {
-        onChange(chosen);
+        onChange(chosen.filter(isAlertKind));
       }}
     >
       <Stack gap="xs" mt="xs">
@@ -51,14 +52,16 @@ function KindBoxes(props: {
 /** Make a webhook. */
 export function AddWebhookDialog({ onClose }: { readonly onClose: () => void }) {
   const [url, setUrl] = useState('');
-  const [kinds, setKinds] = useState<readonly string[]>(Object.keys(alertKinds));
+  const [kinds, setKinds] = useState<readonly AlertKind[]>(
+    Object.keys(alertKinds).filter(isAlertKind),
+  );
   const [made, setMade] = useState<NewWebhook>();
   const { isBusy, failure, run } = useRun();
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     run(async () => {
       const body = { url: url.trim(), kinds };
-      setMade(await command('POST', '/v1/webhooks', newWebhookSchema, body));
+      setMade(await send(request('POST', '/v1/webhooks', newWebhookSchema, { body })));
       live.look();
     });
   };

@@ -1,4 +1,5 @@
 /** What the page uses of the coordinator's answers about webhooks; further fields may come without breaking it. */
+import type { AlertKind } from '#api';
 import { z } from 'zod';
 
 /** What an address may be told of, and how that is said here. */
@@ -7,7 +8,12 @@ export const alertKinds = {
   'round-abandoned': 'a round was abandoned',
   'disk-low': 'the disk is low',
   'key-old': "a site's keys are old",
-} as const;
+} as const satisfies Record<AlertKind, string>;
+
+/** Whether an address may be told of this. */
+export function isAlertKind(kind: string): kind is AlertKind {
+  return Object.hasOwn(alertKinds, kind);
+}
 
 /** The same for a kind as the coordinator says it; one that is new is said as it is. */
 export function kindText(kind: string): string {

@@ -1,7 +1,8 @@
 /** Approval of a site: only with the whole fingerprint, as somebody at the site has read it out. */
 import { Stack, Text, Textarea } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { useRun } from '../common/action-button.tsx';
@@ -9,7 +10,6 @@ import { Dialog } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
 import { announce } from '../common/notice.tsx';
 import { compareFingerprint, type Comparison } from './fingerprint.ts';
-import { sitePath } from './site-path.ts';
 
 const comparisonText: Readonly<Record<Comparison, string>> = {
   none: '',
@@ -33,7 +33,12 @@ export function ApproveDialog(props: {
     event.preventDefault();
     if (comparison !== 'same') return;
     run(async () => {
-      await command('POST', sitePath(site, '/approve'), answerOfCommand, { fingerprint });
+      await send(
+        request('POST', '/v1/sites/{site}/approve', answerOfCommand, {
+          path: { site },
+          body: { fingerprint },
+        }),
+      );
       live.look();
       announce(`${site} is approved: it may take part.`);
       onClose();

@@ -1,7 +1,8 @@
 /** An invitation: the one-time code of a site, shown once, with what is to be done there. */
 import { Button, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { invitationSchema, type Invitation } from '../api/detail-schemas.ts';
 import { live } from '../api/live.ts';
 import { useRun } from '../common/action-button.tsx';
@@ -9,7 +10,6 @@ import { Ago } from '../common/ago.tsx';
 import { CopyText } from '../common/copy-text.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
-import { sitePath } from './site-path.ts';
 
 /** Where agents reach the coordinator, as far as this page knows. */
 const ownAddress = (): string => window.location.origin;
@@ -42,6 +42,14 @@ function Code({
   );
 }
 
+const inviteNew = (site: string, url: string) =>
+  request('POST', '/v1/sites', invitationSchema, { body: { site, url } });
+const inviteAgain = (site: string, url: string) =>
+  request('POST', '/v1/sites/{site}/invitations', invitationSchema, {
+    path: { site },
+    body: { url },
+  });
+
 /** Invite a site, or one that was invited before once more. */
 export function InviteDialog(props: { readonly site?: string; readonly onClose: () => void }) {
   const { onClose } = props;
@@ -53,9 +61,9 @@ export function InviteDialog(props: { readonly site?: string; readonly onClose: 
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     run(async () => {
-      const path = isAgain ? sitePath(site, '/invitations') : '/v1/sites';
-      const body = { ...(isAgain ? {} : { site: site.trim() }), url: url.trim() };
-      setInvitation(await command('POST', path, invitationSchema, body));
+      const address = url.trim();
+      const invite = isAgain ? inviteAgain(site, address) : inviteNew(site.trim(), address);
+      setInvitation(await send(invite));
       live.look();
     });
   };

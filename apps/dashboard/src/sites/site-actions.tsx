@@ -1,24 +1,26 @@
 /** What can be done with a site where it stands. */
 import { Button } from '@mantine/core';
 import { useState } from 'react';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { answerOfCommand, type Site } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { useMay } from '../session/access.ts';
 import { ApproveDialog } from './approve-dialog.tsx';
 import { InviteDialog } from './invite-dialog.tsx';
-import { sitePath } from './site-path.ts';
 
 function actionsOf({ site, status }: Site): readonly Action[] {
-  const post = (name: string, body: unknown) =>
-    command('POST', sitePath(site, `/${name}`), answerOfCommand, body);
+  const path = { site };
   const suspend: Action = {
     label: 'Suspend',
     title: `Suspend ${site}?`,
     explanation: 'Its connection is cut and it takes part in no round until it is let back in.',
     verb: 'Suspend it',
     reason: 'required',
-    run: (reason) => post('suspend', { reason }),
+    run: (reason) =>
+      send(
+        request('POST', '/v1/sites/{site}/suspend', answerOfCommand, { path, body: { reason } }),
+      ),
     done: `${site} is suspended.`,
   };
   const resume: Action = {
@@ -27,7 +29,7 @@ function actionsOf({ site, status }: Site): readonly Action[] {
     explanation: 'It connects by itself and is asked to the next round.',
     verb: 'Let it back in',
     reason: 'none',
-    run: () => post('resume', {}),
+    run: () => send(request('POST', '/v1/sites/{site}/resume', answerOfCommand, { path })),
     done: `${site} may take part again.`,
   };
   const leave: Action = {
@@ -38,7 +40,13 @@ function actionsOf({ site, status }: Site): readonly Action[] {
     verb: 'Let it leave',
     reason: 'required',
     isGrave: true,
-    run: (reason) => post('leave', { reason, rerun: false }),
+    run: (reason) =>
+      send(
+        request('POST', '/v1/sites/{site}/leave', answerOfCommand, {
+          path,
+          body: { reason, rerun: false },
+        }),
+      ),
     done: `${site} has left. Versions with its share are marked.`,
   };
   const revoke: Action = {
@@ -49,7 +57,8 @@ function actionsOf({ site, status }: Site): readonly Action[] {
     verb: 'Revoke it',
     reason: 'required',
     isGrave: true,
-    run: (reason) => post('revoke', { reason }),
+    run: (reason) =>
+      send(request('POST', '/v1/sites/{site}/revoke', answerOfCommand, { path, body: { reason } })),
     done: `${site} is revoked.`,
   };
   if (status === 'active') return [suspend, leave, revoke];

@@ -1,7 +1,8 @@
 /** What people do with a task, each with the revision that was looked at: two cannot undo each other unseen. */
-import { ApiError, command, read, taskPath } from '../api/client.ts';
+import { request, type ApiRequest } from '#api';
+import { ApiError, send } from '../api/client.ts';
 import { live } from '../api/live.ts';
-import { answerOfCommand, taskSchema, type Task } from '../api/schemas.ts';
+import { taskSchema, type answerOfCommand, type Task } from '../api/schemas.ts';
 
 type Looked = Pick<Task, 'task' | 'status' | 'promotedVersion' | 'revision'>;
 
@@ -11,20 +12,16 @@ export function taskConflictText({ task, status, promotedVersion }: Looked): str
   return `Somebody else, or a rule of the task, changed ${task} meanwhile: it is ${status} now, and ${promoted} is promoted. Nothing was done; look again and decide anew.`;
 }
 
-/** Change a task as it was looked at; where somebody else came first, say so and show what is there now. */
+/** Change a task as it was looked at; where somebody else came first, say so and show what is there now. `make` is told which, and the revision to send. */
 export async function changeTask(
   { task, revision }: Looked,
-  name: string,
-  body: object,
+  make: (path: { readonly task: string }, ifRevision: string) => ApiRequest<typeof answerOfCommand>,
 ): Promise<unknown> {
   try {
-    return await command('POST', taskPath(task, `/${name}`), answerOfCommand, {
-      ...body,
-      ifRevision: revision,
-    });
+    return await send(make({ task }, revision));
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== 'STATE_CONFLICT') throw error;
-    const present = await read(taskPath(task), taskSchema);
+    const present = await send(request('GET', '/v1/tasks/{task}', taskSchema, { path: { task } }));
     if (present.revision === revision) throw error;
     live.look();
     throw new ApiError(error.code, taskConflictText(present), { cause: error });

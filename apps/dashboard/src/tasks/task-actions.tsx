@@ -1,5 +1,6 @@
 /** What can be done with a task where it stands. */
-import { command, taskPath } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { answerOfCommand, type Task } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { useMay } from '../session/access.ts';
@@ -8,6 +9,28 @@ import { changeTask } from './change-task.ts';
 /** A reason in the form that a command takes it in: left out where none was given. */
 export const maybeReason = (reason: string): { readonly reason?: string } =>
   reason === '' ? {} : { reason };
+
+/** What the buttons send. */
+const changes = {
+  start: (task: Task) =>
+    changeTask(task, (path, ifRevision) =>
+      request('POST', '/v1/tasks/{task}/start', answerOfCommand, { path, body: { ifRevision } }),
+    ),
+  pause: (task: Task, reason: string) =>
+    changeTask(task, (path, ifRevision) => {
+      const body = { ...maybeReason(reason), ifRevision };
+      return request('POST', '/v1/tasks/{task}/pause', answerOfCommand, { path, body });
+    }),
+  resume: (task: Task) =>
+    changeTask(task, (path, ifRevision) =>
+      request('POST', '/v1/tasks/{task}/resume', answerOfCommand, { path, body: { ifRevision } }),
+    ),
+  cancel: (task: Task, reason: string) =>
+    changeTask(task, (path, ifRevision) => {
+      const body = { ...maybeReason(reason), ifRevision };
+      return request('POST', '/v1/tasks/{task}/cancel', answerOfCommand, { path, body });
+    }),
+} as const;
 
 /** What can be done with a task, by the right that it needs. */
 function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readonly Action[]>> {
@@ -18,7 +41,7 @@ function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readon
     explanation: 'Its first round opens as soon as enough of its members are there.',
     verb: 'Start it',
     reason: 'none',
-    run: () => changeTask(looked, 'start', {}),
+    run: () => changes.start(looked),
     done: `${task} was started.`,
   };
   const pause: Action = {
@@ -27,7 +50,7 @@ function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readon
     explanation: 'The open round goes on to its end; no other opens until the task is resumed.',
     verb: 'Pause it',
     reason: 'optional',
-    run: (reason) => changeTask(looked, 'pause', maybeReason(reason)),
+    run: (reason) => changes.pause(looked, reason),
     done: `${task} is paused.`,
   };
   const resume: Action = {
@@ -36,7 +59,7 @@ function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readon
     explanation: 'The next round opens as soon as enough of its members are there.',
     verb: 'Resume it',
     reason: 'none',
-    run: () => changeTask(looked, 'resume', {}),
+    run: () => changes.resume(looked),
     done: `${task} goes on.`,
   };
   const cancel: Action = {
@@ -47,7 +70,7 @@ function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readon
     verb: 'Cancel the task',
     reason: 'optional',
     isGrave: true,
-    run: (reason) => changeTask(looked, 'cancel', maybeReason(reason)),
+    run: (reason) => changes.cancel(looked, reason),
     done: `${task} was cancelled.`,
   };
   const abandon: readonly Action[] =
@@ -62,10 +85,13 @@ function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readon
             verb: 'Abandon the round',
             reason: 'required',
             isGrave: true,
-            run: (reason) => {
-              const path = taskPath(task, `/rounds/${round.round}/abandon`);
-              return command('POST', path, answerOfCommand, { reason });
-            },
+            run: (reason) =>
+              send(
+                request('POST', '/v1/tasks/{task}/rounds/{round}/abandon', answerOfCommand, {
+                  path: { task, round: round.round },
+                  body: { reason },
+                }),
+              ),
             done: `Round ${round.round} of ${task} was abandoned.`,
           },
         ];

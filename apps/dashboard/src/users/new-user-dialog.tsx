@@ -1,7 +1,8 @@
 /** A new account, with a temporary password that is shown once. */
 import { Stack, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { newPasswordSchema } from '../api/people-schemas.ts';
 import { useRun } from '../common/action-button.tsx';
@@ -21,7 +22,7 @@ export function NewUserDialog({ onClose }: { readonly onClose: () => void }) {
     event.preventDefault();
     run(async () => {
       const body = { user, ...bodyOfStanding(standing) };
-      const made = await command('POST', '/v1/users', newPasswordSchema, body);
+      const made = await send(request('POST', '/v1/users', newPasswordSchema, { body }));
       setPassword(made.temporaryPassword ?? '');
       live.look();
     });

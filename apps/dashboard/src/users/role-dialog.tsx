@@ -1,6 +1,7 @@
 /** Another role for somebody. */
 import { Stack, Text } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
+import { request } from '#api';
 import { live } from '../api/live.ts';
 import { userSchema, type User } from '../api/people-schemas.ts';
 import { useRun } from '../common/action-button.tsx';
@@ -22,7 +23,14 @@ export function RoleDialog(props: {
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     run(async () => {
-      await around(() => changeUser(user, 'role', userSchema, bodyOfStanding(standing)));
+      await around(() =>
+        changeUser(user, (path, ifVersion) =>
+          request('POST', '/v1/users/{user}/role', userSchema, {
+            path,
+            body: { ...bodyOfStanding(standing), ifVersion },
+          }),
+        ),
+      );
       live.look();
       announce(`${user.user} is ${standing.role} now.`);
       onClose();

@@ -23,7 +23,10 @@ export function isWholeStanding({ role, site }: Standing): boolean {
 }
 
 /** As the coordinator takes it: a steward has a site, nobody else. */
-export function bodyOfStanding({ role, site }: Standing): object {
+export function bodyOfStanding({ role, site }: Standing): {
+  readonly role: Role;
+  readonly site?: string;
+} {
   return role === 'steward' ? { role, site } : { role };
 }
 

@@ -1,5 +1,5 @@
 import type { User } from '../api/people-schemas.ts';
-import { conflictText, userPath } from './user-commands.ts';
+import { conflictText } from './user-commands.ts';
 
 const anna: User = {
   ...{ user: 'anna', role: 'steward', site: 'north', status: 'active', reason: null, version: 2 },
@@ -16,8 +16,4 @@ test('a conflict tells what somebody else made of the account', () => {
   expect(conflictText('anna', anna)).toContain('now steward of north, active. Nothing was done');
   expect(conflictText('anna', { ...anna, role: 'viewer', site: null })).toContain('now viewer');
   expect(conflictText('anna', undefined)).toBe('Somebody else removed anna meanwhile.');
-});
-
-test('a name with any character of names is one part of a path', () => {
-  expect(userPath('anna@north', '/role')).toBe('/v1/users/anna%40north/role');
 });

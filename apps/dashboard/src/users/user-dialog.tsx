@@ -4,7 +4,8 @@
  */
 import { Button, Group, Text } from '@mantine/core';
 import { useEffect, useState } from 'react';
-import { ApiError, read } from '../api/client.ts';
+import { request } from '#api';
+import { ApiError } from '../api/client.ts';
 import { newPasswordSchema, userSchema, type User } from '../api/people-schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
@@ -13,7 +14,7 @@ import { Facts } from '../common/facts.tsx';
 import { Waiting } from '../common/panel.tsx';
 import { RoleDialog } from './role-dialog.tsx';
 import { TemporaryPassword } from './temporary-password.tsx';
-import { ChangedMeanwhile, changeUser, removeUser, userPath } from './user-commands.ts';
+import { ChangedMeanwhile, changeUser, readUser, removeUser } from './user-commands.ts';
 
 /** Runs what answers the account as it is afterwards, and keeps what is known of it up to date. */
 type Around = (work: () => Promise<User>) => Promise<void>;
@@ -24,7 +25,15 @@ const suspend = (user: User, around: Around): Action => ({
   explanation: 'Sessions and open pages of the account end at once; its API tokens wait.',
   verb: 'Suspend the account',
   reason: 'required',
-  run: (reason) => around(() => changeUser(user, 'suspend', userSchema, { reason })),
+  run: (reason) =>
+    around(() =>
+      changeUser(user, (path, ifVersion) =>
+        request('POST', '/v1/users/{user}/suspend', userSchema, {
+          path,
+          body: { reason, ifVersion },
+        }),
+      ),
+    ),
   done: `${user.user} is suspended.`,
 });
 
@@ -34,7 +43,12 @@ const resume = (user: User, around: Around): Action => ({
   explanation: 'With the password, the role and the API tokens that the account has.',
   verb: 'Let back in',
   reason: 'none',
-  run: () => around(() => changeUser(user, 'resume', userSchema)),
+  run: () =>
+    around(() =>
+      changeUser(user, (path, ifVersion) =>
+        request('POST', '/v1/users/{user}/resume', userSchema, { path, body: { ifVersion } }),
+      ),
+    ),
   done: `${user.user} may sign in again.`,
 });
 
@@ -51,7 +65,12 @@ const resetPassword = (
   reason: 'none',
   run: () =>
     around(async () => {
-      const made = await changeUser(user, 'password', newPasswordSchema);
+      const made = await changeUser(user, (path, ifVersion) =>
+        request('POST', '/v1/users/{user}/password', newPasswordSchema, {
+          path,
+          body: { ifVersion },
+        }),
+      );
       onPassword(made.temporaryPassword ?? '');
       return made.user;
     }),
@@ -66,7 +85,15 @@ const removeSecondFactor = (user: User, around: Around): Action => ({
   verb: 'Remove the second factor',
   reason: 'none',
   isGrave: true,
-  run: () => around(() => changeUser(user, 'second-factor/remove', userSchema)),
+  run: () =>
+    around(() =>
+      changeUser(user, (path, ifVersion) =>
+        request('POST', '/v1/users/{user}/second-factor/remove', userSchema, {
+          path,
+          body: { ifVersion },
+        }),
+      ),
+    ),
   done: `${user.user} has no second factor any more.`,
 });
 
@@ -129,7 +156,7 @@ export function UserDialog(props: { readonly name: string; readonly onClose: () 
   };
   useEffect(() => {
     // Read anew: the row of the table may be older than one's own last act.
-    read(userPath(name), userSchema).then(setUser, (error: unknown) => {
+    readUser(name).then(setUser, (error: unknown) => {
       if (!(error instanceof ApiError)) throw error;
       setFailure(error);
     });
