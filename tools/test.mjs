@@ -13,12 +13,12 @@ import {
 } from './support/jest.mjs';
 import { runMain, say } from './support/process.mjs';
 
-// Half of what unit tests do is waiting, so that two run at once on two cores as well; a worker that has grown is replaced.
-// The engine's native threads and the real processes of e2e want the machine to themselves.
+// Half of what unit tests do is waiting, so that three run at once on two cores as well; a worker that has grown is replaced.
+// Real processes of e2e wait for one another too. The engine's native threads want the machine to themselves.
 const projects = [
-  { name: 'unit', jestArguments: ['--maxWorkers=2', '--workerIdleMemoryLimit=1500MB'] },
+  { name: 'unit', jestArguments: ['--maxWorkers=3', '--workerIdleMemoryLimit=1500MB'] },
   { name: 'engine', jestArguments: ['--maxWorkers=1'] },
-  { name: 'e2e', jestArguments: ['--runInBand'] },
+  { name: 'e2e', jestArguments: ['--maxWorkers=2'] },
 ];
 
 await runMain(async (scriptArguments) => {
