@@ -72,7 +72,7 @@ export class ColumnTraining {
 
   /**
    * Train all: the federated rounds with the pooled column beside them, then each hospital alone, then the head. The
-   * processor is never idle where two tasks of different sites are open.
+   * processor is never idle where two tasks of different sites are open. At the end the federated adapter is the one to use.
    */
   async run(): Promise<TrainedColumns> {
     const { federated, pooled, head, locals } = this.#columns;
@@ -86,6 +86,10 @@ export class ColumnTraining {
       federated.rounds,
       this.#hospitals.length,
     );
+    await this.#federation.call(taskRoutes.promote, {
+      params: { task: federatedTask },
+      body: { version: federated.rounds, reason: 'the last one of the demo' },
+    });
     this.#view.clear();
     const adapters = new Map<string, Uint8Array>();
     for (const { task, rounds } of all)

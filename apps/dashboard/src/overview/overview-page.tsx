@@ -10,16 +10,8 @@ import { SitesPanel } from '../sites/sites-panel.tsx';
 import { NoTask, TasksTable } from '../tasks/tasks-table.tsx';
 import { CurrentRound } from '../rounds/current-round.tsx';
 import { ConcernsPanel } from './concerns-panel.tsx';
+import { pickTask } from './pick-task.ts';
 import { Tiles } from './tiles.tsx';
-
-/** The task that was chosen, else one that is running, else the newest. */
-function pickTask(tasks: readonly Task[], chosen: string | undefined): Task | undefined {
-  return (
-    tasks.find(({ task }) => task === chosen) ??
-    tasks.find(({ status }) => status === 'running') ??
-    tasks.at(-1)
-  );
-}
 
 function TaskChoice(props: {
   readonly tasks: readonly Task[];
