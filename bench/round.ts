@@ -20,7 +20,8 @@ import {
   type SiteId,
   type TaskDefinitionInput,
 } from '#core/protocol';
-import { roundRoutes } from '../apps/coordinator/src/rounds/rounds.contract.ts';
+import type { RouteOutput } from '../apps/coordinator/src/common/contract.ts';
+import { roundRoutes, type RoundView } from '../apps/coordinator/src/rounds/rounds.contract.ts';
 import { Federation } from '../test/support/federation.ts';
 import { killAllProcesses } from '../test/support/melo-process.ts';
 import { makeWorkDirectory } from '../test/support/package-root.ts';
@@ -97,8 +98,16 @@ async function bringIn(
 
 /** When the first round opened and each one settled, in milliseconds. */
 async function timesOfRounds(federation: Federation): Promise<number[]> {
-  const { rounds } = await federation.call(roundRoutes.list, { params: { task } });
-  const ordered = [...rounds].sort((a, b) => a.round - b.round);
+  const rounds: RoundView[] = [];
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const query = cursor === '' ? {} : { cursor };
+    const page: RouteOutput<typeof roundRoutes.list> = await federation.call(roundRoutes.list, {
+      ...{ params: { task }, query },
+    });
+    rounds.push(...page.rounds);
+    cursor = page.nextCursor;
+  }
+  const ordered = rounds.sort((a, b) => a.round - b.round);
   const bad = ordered.find((round) => round.phase !== 'published');
   if (bad !== undefined) throw new Error(`round ${bad.round}: ${bad.phase}, ${bad.reason ?? ''}`);
   const settled = ordered.map(({ settledAtMs }) => settledAtMs ?? Number.NaN);

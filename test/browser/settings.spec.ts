@@ -3,6 +3,7 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { Harness } from '../../apps/coordinator/src/testing/harness.ts';
 import { People } from '../../apps/coordinator/src/testing/people.ts';
 import { answerStatus, Receiver } from '../../apps/coordinator/src/testing/receiver.ts';
+import { webhookRoutes } from '../../apps/coordinator/src/webhooks/webhooks.contract.ts';
 import { userRoutes } from '../../apps/coordinator/src/users/users.contract.ts';
 import { launchChromium, WatchedPage, type viewports } from '../support/browser.ts';
 
@@ -95,6 +96,38 @@ test.each(['desk', 'phone'] as const)(
     await page.getByText('No address is told of alerts yet.').waitFor();
     await expectSound(watched);
     await watched.close();
+  },
+  testMs,
+);
+
+test(
+  'a long list goes on by the keyboard, which keeps its place',
+  async () => {
+    const url = `${receiver.url}/often`;
+    const { webhook } = webhookRoutes.create.response.parse(
+      await harness.request('POST', '/v1/webhooks', { url, kinds: ['key-old'] }),
+    );
+    const path = `/v1/webhooks/${webhook.webhook}`;
+    for (let at = 0; at < 22; at++) await harness.request('POST', `${path}/test`, {});
+    const watched = await signedIn('phone');
+    const { page } = watched;
+    await page.goto(`${harness.coordinator.url}/#/settings`);
+    const panel = page.getByRole('region', { name: url });
+    const focused = (): Promise<unknown> => page.evaluate('document.activeElement.textContent');
+    const more = panel.getByRole('button', { name: `Load more: Deliveries to ${url}` });
+    await panel.getByText('10 shown, there are more.').waitFor();
+    await more.press('Enter');
+    await panel.getByText('20 shown, there are more.').waitFor();
+    expect(await focused()).toBe('Load more');
+    await expectSound(watched);
+    await more.press('Enter');
+    await panel.getByText('22 shown: all of them.').waitFor();
+    expect(await focused()).toBe('22 shown: all of them.');
+    const table = panel.getByRole('table', { name: `Deliveries to ${url}` });
+    expect(await table.getByRole('row').count()).toBe(1 + 22);
+    await expectSound(watched);
+    await watched.close();
+    await harness.request('DELETE', path);
   },
   testMs,
 );

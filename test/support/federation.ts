@@ -108,12 +108,15 @@ export class Federation {
     route: Pick<RouteContract, 'method' | 'path'> & { readonly response: Response },
     options: {
       readonly params?: Readonly<Record<string, string | number>>;
+      readonly query?: Readonly<Record<string, string>>;
       readonly body?: unknown;
     } = {},
   ): Promise<z.output<Response>> {
-    const path = route.path.replaceAll(/:([a-z]+)/g, (_match, name: string) =>
+    const place = route.path.replaceAll(/:([a-z]+)/g, (_match, name: string) =>
       encodeURIComponent(String(options.params?.[name] ?? '')),
     );
+    const query = new URLSearchParams(options.query).toString();
+    const path = query === '' ? place : `${place}?${query}`;
     const response = await this.raw(route.method, path, options.body);
     if (!response.ok)
       throw new Error(`${route.method} ${path}: ${response.status} ${await response.text()}`);

@@ -35,6 +35,7 @@ export type AccountsCreateBody = {
 
 export type AccountsListAnswer = {
   users: Array<User>;
+  nextCursor: string | null;
 };
 
 export type AccountsResetPasswordBody = {
@@ -123,7 +124,7 @@ export type AuditHeadAnswer = {
 
 export type AuditListAnswer = {
   entries: Array<AuditEntry>;
-  hasMore: boolean;
+  nextCursor: string | null;
 };
 
 /** An open round that a drain awaits. */
@@ -336,6 +337,7 @@ export type EvaluationRequestsCreateBody = {
 
 export type EvaluationRequestsListAnswer = {
   requests: Array<EvaluationRequest>;
+  nextCursor: string | null;
 };
 
 /** Where a requested evaluation stands. */
@@ -493,6 +495,7 @@ export type Reason = {
 
 export type RegistryListAnswer = {
   versions: Array<Version>;
+  nextCursor: string | null;
 };
 
 /** A role of a person. */
@@ -646,6 +649,7 @@ export type RoundRulesInput = {
 
 export type RoundsListAnswer = {
   rounds: Array<Round>;
+  nextCursor: string | null;
 };
 
 /** When the next round may open. */
@@ -860,6 +864,7 @@ export type SitesLeaveBody = {
 
 export type SitesListAnswer = {
   sites: Array<Site>;
+  nextCursor: string | null;
 };
 
 export type SitesNonceAnswer = {
@@ -953,6 +958,7 @@ export type TasksCancelBody = {
 
 export type TasksListAnswer = {
   tasks: Array<Task>;
+  nextCursor: string | null;
 };
 
 export type TasksPauseBody = {
@@ -1017,6 +1023,7 @@ export type TokensCreateBody = {
 
 export type TokensListAnswer = {
   tokens: Array<Token>;
+  nextCursor: string | null;
 };
 
 /** How a site trains in a round. */
@@ -1255,11 +1262,12 @@ export type WebhooksCreateBody = {
 
 export type WebhooksDeliveriesAnswer = {
   deliveries: Array<Delivery>;
-  hasMore: boolean;
+  nextCursor: string | null;
 };
 
 export type WebhooksListAnswer = {
   webhooks: Array<Webhook>;
+  nextCursor: string | null;
 };
 
 /** Every route by method and path. */
@@ -1280,8 +1288,12 @@ export interface Operations {
     '/v1/health': {
       answer: Health;
     };
-    /** List the sites of the federation */
+    /** List the sites of the federation by name */
     '/v1/sites': {
+      query?: {
+        limit?: number;
+        cursor?: string;
+      };
       answer: SitesListAnswer;
     };
     /** Show one site */
@@ -1291,8 +1303,12 @@ export interface Operations {
       };
       answer: Site;
     };
-    /** List the tasks */
+    /** List the tasks by name */
     '/v1/tasks': {
+      query?: {
+        limit?: number;
+        cursor?: string;
+      };
       answer: TasksListAnswer;
     };
     /** Show one task */
@@ -1306,6 +1322,11 @@ export interface Operations {
     '/v1/tasks/{task}/rounds': {
       path: {
         task: string;
+      };
+      query?: {
+        limit?: number;
+        cursor?: string;
+        round?: number;
       };
       answer: RoundsListAnswer;
     };
@@ -1328,10 +1349,15 @@ export interface Operations {
       };
       answer: Verification;
     };
-    /** List the versions of a task's adapter, oldest first */
+    /** List the versions of a task's adapter, oldest first by default */
     '/v1/tasks/{task}/versions': {
       path: {
         task: string;
+      };
+      query?: {
+        limit?: number;
+        cursor?: string;
+        order?: 'oldest' | 'newest';
       };
       answer: RegistryListAnswer;
     };
@@ -1375,14 +1401,17 @@ export interface Operations {
       path: {
         task: string;
       };
+      query?: {
+        limit?: number;
+        cursor?: string;
+      };
       answer: EvaluationRequestsListAnswer;
     };
     /** List what happened, oldest first by default; actor, action and target take a last * */
     '/v1/audit': {
       query?: {
-        after?: number;
-        before?: number;
         limit?: number;
+        cursor?: string;
         order?: 'oldest' | 'newest';
         actor?: string;
         action?: string;
@@ -1424,8 +1453,12 @@ export interface Operations {
     '/v1/sessions/current': {
       answer: Session;
     };
-    /** List the people with an account */
+    /** List the people with an account by name */
     '/v1/users': {
+      query?: {
+        limit?: number;
+        cursor?: string;
+      };
       answer: AccountsListAnswer;
     };
     /** Show one account */
@@ -1461,12 +1494,20 @@ export interface Operations {
         state?: string;
       };
     };
-    /** List one's own API tokens; administrators see those of everybody */
+    /** List one's own API tokens, oldest first; administrators see those of everybody */
     '/v1/tokens': {
+      query?: {
+        limit?: number;
+        cursor?: string;
+      };
       answer: TokensListAnswer;
     };
-    /** List the addresses that are told of alerts, without their secrets */
+    /** List the addresses that are told of alerts, oldest first, without their secrets */
     '/v1/webhooks': {
+      query?: {
+        limit?: number;
+        cursor?: string;
+      };
       answer: WebhooksListAnswer;
     };
     /** List what an address was told in the last 30 days, newest first */
@@ -1475,8 +1516,8 @@ export interface Operations {
         webhook: string;
       };
       query?: {
-        before?: number;
         limit?: number;
+        cursor?: string;
       };
       answer: WebhooksDeliveriesAnswer;
     };

@@ -11,9 +11,11 @@ import {
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
 import { addDownloadCommand } from './download-command.ts';
+import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
 import { chooseVersion, describeLeft, standingOf } from './versions-text.ts';
 import { formatBytes, formatPairs, formatTable, formatTime } from './text.ts';
 
+type VersionsOptions = ListOptions & { readonly newest?: true };
 type PromoteOptions = ConnectionOptions & { readonly none?: true; readonly reason?: string };
 
 const byDefault =
@@ -25,10 +27,11 @@ export function addAdaptersCommands(admin: Command, environment: AdminEnvironmen
   const add = (name: string, description: string) =>
     withConnection(adapters.command(name).description(description), environment);
 
-  add('list <task>', 'list the versions of a task, oldest first').action(
-    (task: string, options: ConnectionOptions) =>
-      runAdmin(options, environment, (context) => listVersions(context, task)),
-  );
+  withLimit(add('list <task>', 'list the versions of a task, oldest first'))
+    .option('--newest', 'newest first')
+    .action((task: string, options: VersionsOptions) =>
+      runAdmin(options, environment, (context) => listVersions(context, task, options)),
+    );
   add('show <task> [version]', `show a version: card, digest, lineage; ${byDefault}`).action(
     (task: string, version: string | undefined, options: ConnectionOptions) =>
       runAdmin(options, environment, (context) => showVersion(context, task, version)),
@@ -42,10 +45,20 @@ export function addAdaptersCommands(admin: Command, environment: AdminEnvironmen
   addDownloadCommand(add, environment, byDefault);
 }
 
-async function listVersions(context: AdminContext, task: string): Promise<void> {
-  const answer = await context.client.call(registryRoutes.list, { params: { task } });
+async function listVersions(
+  context: AdminContext,
+  task: string,
+  options: VersionsOptions,
+): Promise<void> {
+  const order = options.newest === true ? 'newest' : 'oldest';
+  const { items: versions, hasMore } = await context.client.list(
+    registryRoutes.list,
+    (answer) => answer.versions,
+    { params: { task }, query: { order } },
+    wantedOf(options),
+  );
   const nowMs = context.environment.nowMs();
-  const rows = answer.versions.map((version) => [
+  const rows = versions.map((version) => [
     String(version.version),
     version.round === null
       ? 'public seed'
@@ -57,12 +70,13 @@ async function listVersions(context: AdminContext, task: string): Promise<void> 
     version.adapterDigest,
   ]);
   context.show(
-    answer,
+    { versions, hasMore },
     formatTable(
       ['VERSION', 'FROM', 'STANDING', 'WITH A SHARE OF', 'PUBLISHED', 'SIZE', 'DIGEST'],
       rows,
     ),
   );
+  if (hasMore) context.hint(moreHint);
 }
 
 async function showVersion(context: AdminContext, task: string, version: string | undefined) {

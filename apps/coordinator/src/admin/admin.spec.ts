@@ -1,4 +1,5 @@
 import { parse, stringify } from 'yaml';
+import { z } from 'zod';
 import { adapterDigest } from '#core/adapter';
 import { utf8 } from '#core/bytes';
 import { taskDefinitionSchema } from '#core/protocol';
@@ -24,7 +25,7 @@ const site = (changes: Readonly<Record<string, unknown>> = {}) => ({
 
 describe('melo admin sites', () => {
   test('an empty federation says what to do next', async () => {
-    const world = new World({ 'GET /v1/sites': () => ({ body: { sites: [] } }) });
+    const world = new World({ 'GET /v1/sites': () => ({ body: { sites: [], nextCursor: null } }) });
     await world.run('sites', 'list');
     expect(world.printed).toBe('no sites yet\n');
     expect(world.told).toContain('melo admin sites invite');
@@ -34,7 +35,7 @@ describe('melo admin sites', () => {
   test('a list shows relative times and whom to approve', async () => {
     const world = new World({
       'GET /v1/sites': () => ({
-        body: { sites: [site(), site({ site: 'south', status: 'pending' })] },
+        body: { sites: [site(), site({ site: 'south', status: 'pending' })], nextCursor: null },
       }),
     });
     await world.run('sites', 'list');
@@ -43,10 +44,46 @@ describe('melo admin sites', () => {
   });
 
   test('--json prints the answer alone, as one line', async () => {
-    const world = new World({ 'GET /v1/sites': () => ({ body: { sites: [] } }) });
+    const world = new World({ 'GET /v1/sites': () => ({ body: { sites: [], nextCursor: null } }) });
     await world.run('sites', 'list', '--json');
-    expect(JSON.parse(world.printed)).toEqual({ sites: [] });
+    expect(JSON.parse(world.printed)).toEqual({ sites: [], hasMore: false });
     expect(world.told).toBe('');
+  });
+
+  test('a list goes on to its end, or as far as --limit says', async () => {
+    const asked: (string | null)[] = [];
+    const pages: Readonly<Record<string, { readonly name: string; readonly next: string | null }>> =
+      {
+        '': { name: 'east', next: 'east' },
+        east: { name: 'north', next: 'north' },
+        north: { name: 'west', next: null },
+      };
+    const world = new World({
+      'GET /v1/sites': ({ url }) => {
+        const cursor = new URL(url).searchParams.get('cursor');
+        asked.push(cursor);
+        const { name, next } = pages[cursor ?? ''] ?? { name: 'nowhere', next: null };
+        return { body: { sites: [site({ site: name })], nextCursor: next } };
+      },
+    });
+    const names = z.object({
+      sites: z.array(z.object({ site: z.string() }).transform((each) => each.site)),
+      hasMore: z.boolean(),
+    });
+    await world.run('sites', 'list', '--json');
+    expect(names.parse(JSON.parse(world.printed))).toEqual({
+      ...{ sites: ['east', 'north', 'west'], hasMore: false },
+    });
+    expect(asked).toEqual([null, 'east', 'north']);
+    world.printed = '';
+    await world.run('sites', 'list', '--json', '--limit', '2');
+    expect(names.parse(JSON.parse(world.printed))).toEqual({
+      ...{ sites: ['east', 'north'], hasMore: true },
+    });
+    await world.run('sites', 'list', '--limit', '1');
+    expect(world.told).toContain('there are more: a larger --limit');
+    await world.run('sites', 'list', '--limit', '0');
+    expect(world.told).toContain('--limit: expected 1 or more, got 0');
   });
 
   test('a fingerprint read out in groups of four is sent as the digest', async () => {
@@ -217,7 +254,9 @@ describe('melo admin adapters download', () => {
   });
   const worldWith = (served: Uint8Array) =>
     new World({
-      'GET /v1/tasks/chest/versions': () => ({ body: { versions: [versionOf(file)] } }),
+      'GET /v1/tasks/chest/versions': () => ({
+        body: { versions: [versionOf(file)], nextCursor: null },
+      }),
       'GET /v1/tasks/chest/versions/2/adapter': () => ({ body: served }),
     });
 
@@ -258,7 +297,7 @@ describe('melo admin adapters download', () => {
     const first = { ...versionOf(file), version: 1, isPromoted: true, isLatest: false };
     const versions = [{ ...first, leftSites: ['west'] }, versionOf(file)];
     const world = new World({
-      'GET /v1/tasks/chest/versions': () => ({ body: { versions } }),
+      'GET /v1/tasks/chest/versions': () => ({ body: { versions, nextCursor: null } }),
       'GET /v1/tasks/chest/versions/1/adapter': () => ({ body: file }),
       'GET /v1/tasks/chest/versions/2/adapter': () => ({ body: file }),
     });

@@ -86,8 +86,8 @@ async function apply(
   declared: Declared,
   options: ApplyOptions,
 ): Promise<void> {
-  const { sites } = await context.client.call(siteRoutes.list);
-  const { tasks } = await context.client.call(taskRoutes.list);
+  const { items: sites } = await context.client.list(siteRoutes.list, (page) => page.sites);
+  const { items: tasks } = await context.client.list(taskRoutes.list, (page) => page.tasks);
   const plan = planApply(declared, { sites, tasks });
   const isJson = options.json === true;
   const isDryRun = options.dryRun === true;

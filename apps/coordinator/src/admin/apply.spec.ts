@@ -127,7 +127,7 @@ describe('applied', () => {
     expect((await apply(second, '--dry-run')).outcomes.map(({ action }) => action)).toEqual([
       ...['invite', 'invite', 'invite', 'create'],
     ]);
-    expect(await second.request('GET', '/v1/tasks')).toEqual({ tasks: [] });
+    expect(await second.request('GET', '/v1/tasks')).toEqual({ tasks: [], nextCursor: null });
     const { outcomes } = await apply(second, '--no-start');
     expect(outcomes.map(({ code }) => typeof code)).toEqual([
       ...['string', 'string', 'string', 'undefined'],
@@ -182,9 +182,12 @@ describe('refused before anything is sent', () => {
   const worldWith = (text: string): World => {
     const world = new World({
       'GET /v1/sites': () => ({
-        body: { sites: [site('north', 'active'), site('south', 'left'), site('west', 'revoked')] },
+        body: {
+          sites: [site('north', 'active'), site('south', 'left'), site('west', 'revoked')],
+          nextCursor: null,
+        },
       }),
-      'GET /v1/tasks': () => ({ body: { tasks: [] } }),
+      'GET /v1/tasks': () => ({ body: { tasks: [], nextCursor: null } }),
     });
     world.files.set('file.yaml', text);
     return world;
@@ -232,8 +235,8 @@ describe('refused before anything is sent', () => {
 
 test('where it stops half way, the codes that were made are told all the same', async () => {
   const world = new World({
-    'GET /v1/sites': () => ({ body: { sites: [] } }),
-    'GET /v1/tasks': () => ({ body: { tasks: [] } }),
+    'GET /v1/sites': () => ({ body: { sites: [], nextCursor: null } }),
+    'GET /v1/tasks': () => ({ body: { tasks: [], nextCursor: null } }),
     'POST /v1/sites': (_, body) => {
       if (JSON.stringify(body).includes('south')) return { status: 500, body: {} };
       return { status: 201, body: { site: 'north', code: 'a-code', expiresAtMs: nowMs + 1000 } };

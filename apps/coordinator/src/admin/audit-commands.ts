@@ -9,6 +9,7 @@ import {
   withConnection,
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { moreHint, wantedOf } from './list-options.ts';
 import { formatBytes, formatTable, formatTime } from './text.ts';
 
 type ListOptions = ConnectionOptions & {
@@ -30,7 +31,7 @@ export function addAuditCommands(admin: Command, environment: AdminEnvironment):
     .option('--actor <text>', 'who, e.g. site:north')
     .option('--action <text>', 'what, e.g. round.*')
     .option('--target <text>', 'to what, e.g. task:breast')
-    .option('--limit <number>', 'entries at most, 1 to 1000', '50')
+    .option('--limit <number>', 'entries at most', '50')
     .option('--oldest', 'oldest first')
     .action((options: ListOptions) =>
       runAdmin(options, environment, (context) => listEntries(context, options)),
@@ -50,22 +51,26 @@ export function addAuditCommands(admin: Command, environment: AdminEnvironment):
 }
 
 async function listEntries(context: AdminContext, options: ListOptions): Promise<void> {
-  const { actor, action, target, limit } = options;
-  const answer = await context.client.call(auditRoutes.list, {
-    query: {
-      limit,
-      order: options.oldest === true ? 'oldest' : 'newest',
-      ...(actor === undefined ? {} : { actor }),
-      ...(action === undefined ? {} : { action }),
-      ...(target === undefined ? {} : { target }),
-    },
-  });
-  if (answer.entries.length === 0) {
+  const { actor, action, target } = options;
+  const query = {
+    order: options.oldest === true ? 'oldest' : 'newest',
+    ...(actor === undefined ? {} : { actor }),
+    ...(action === undefined ? {} : { action }),
+    ...(target === undefined ? {} : { target }),
+  } as const;
+  const { items: entries, hasMore } = await context.client.list(
+    auditRoutes.list,
+    (page) => page.entries,
+    { query },
+    wantedOf(options),
+  );
+  const answer = { entries, hasMore };
+  if (entries.length === 0) {
     context.show(answer, 'nothing of that kind has happened yet');
     return;
   }
   const nowMs = context.environment.nowMs();
-  const rows = answer.entries.map((entry) => [
+  const rows = entries.map((entry) => [
     entry.sequence === null ? 'soon' : String(entry.sequence),
     formatTime(entry.atMs, nowMs),
     entry.actor,
@@ -74,7 +79,7 @@ async function listEntries(context: AdminContext, options: ListOptions): Promise
     JSON.stringify(entry.details),
   ]);
   context.show(answer, formatTable(['ENTRY', 'AT', 'WHO', 'WHAT', 'TO WHAT', 'DETAILS'], rows));
-  if (answer.hasMore) context.hint('there are more: a larger --limit, or the filters');
+  if (hasMore) context.hint(`${moreHint}, or the filters`);
 }
 
 async function exportLog(

@@ -12,12 +12,15 @@ import {
   UnavailableError,
 } from '#core/errors';
 import { problemSchema, type RouteContract } from '../common/contract.ts';
+import { nextCursor } from '../common/pages.contract.ts';
 
 const timeoutMs = 30_000;
 /** A POST carries a key of its own, so that sending it again does nothing twice. */
 const attemptsMax = 3;
 const retryDelayMs = 500;
 const jsonBytesMax = 16 * 1024 * 1024;
+/** Pages of a list: more than any federation has. */
+const pagesMax = 10_000;
 /** A stream may be prepared for so long before its first byte, and pause for so long between two pieces. */
 const streamPauseMs = 280_000;
 
@@ -25,6 +28,9 @@ const streamPauseMs = 280_000;
 const refusalSchema = z.object(
   problemSchema.pick({ code: true, detail: true, correlationId: true }).shape,
 );
+
+/** What is read of a page beside its items. */
+const pageSchema = z.looseObject({ nextCursor });
 
 /** What the coordinator refused, under the code that it gave. */
 export class RefusedError extends MeloError {}
@@ -41,6 +47,19 @@ export interface RequestParts<Contract extends RouteContract> {
   readonly params?: z.input<Contract['params']>;
   readonly query?: z.input<Contract['query']>;
   readonly body?: z.input<Contract['body']>;
+}
+
+/** A route that answers page by page. */
+export type ListContract = RouteContract<
+  z.ZodType,
+  z.ZodType,
+  z.ZodType,
+  z.ZodType<{ readonly nextCursor: string | null }>
+>;
+/** What a list has, and whether it has more than was wanted. */
+export interface Listed<Item> {
+  readonly items: readonly Item[];
+  readonly hasMore: boolean;
 }
 
 /** Calls the coordinator as an administrator. */
@@ -60,6 +79,32 @@ export class CoordinatorClient {
   ): Promise<z.infer<Contract['response']>> {
     const bytes = await this.#send(contract, parts, jsonBytesMax);
     return parseAnswer<Contract['response']>(contract.response, parseJson(bytes), contract);
+  }
+
+  /**
+   * Call a list page after page: to its end, or until there are as many items as are wanted.
+   *
+   * @param itemsOf - the items of one answer
+   */
+  async list<Contract extends ListContract, Item>(
+    contract: Contract,
+    itemsOf: (answer: z.infer<Contract['response']>) => readonly Item[],
+    parts: RequestParts<Contract> = {},
+    wanted = Infinity,
+  ): Promise<Listed<Item>> {
+    const items: Item[] = [];
+    let cursor: string | undefined;
+    for (let page = 0; page < pagesMax; page++) {
+      const json = parseJson(await this.#send(contract, parts, jsonBytesMax, cursor));
+      items.push(...itemsOf(parseAnswer<Contract['response']>(contract.response, json, contract)));
+      const { nextCursor: next } = parseAnswer(pageSchema, json, contract);
+      if (items.length >= wanted || next === null) {
+        const hasMore = items.length > wanted || next !== null;
+        return { items: items.slice(0, wanted), hasMore };
+      }
+      cursor = next;
+    }
+    throw unknownAnswer(contract);
   }
 
   /** Call a route that answers bytes; `bytesMax` bounds what is taken. */
@@ -102,8 +147,9 @@ export class CoordinatorClient {
     contract: Contract,
     parts: RequestParts<Contract>,
     bytesMax: number,
+    cursor?: string,
   ): Promise<Uint8Array> {
-    const request = this.#request(contract, parts);
+    const request = this.#request(contract, parts, cursor);
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#sendOnce(request, bytesMax);
@@ -140,11 +186,16 @@ export class CoordinatorClient {
     );
   }
 
-  #request<Contract extends RouteContract>(contract: Contract, parts: RequestParts<Contract>) {
+  #request<Contract extends RouteContract>(
+    contract: Contract,
+    parts: RequestParts<Contract>,
+    cursor?: string,
+  ) {
     const target = new URL(fillPath(contract.path, parts.params), this.#address.url);
     for (const [name, value] of Object.entries(parts.query ?? {})) {
       target.searchParams.set(name, String(value));
     }
+    if (cursor !== undefined) target.searchParams.set('cursor', cursor);
     const headers = new Headers({ authorization: `Bearer ${this.#address.token}` });
     if (contract.method === 'GET') return new Request(target, { headers, redirect: 'error' });
     headers.set('content-type', 'application/json');

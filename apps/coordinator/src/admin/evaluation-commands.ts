@@ -132,13 +132,12 @@ async function untilClosed(
   context: AdminContext,
   asked: EvaluationRequestView,
 ): Promise<EvaluationRequestView> {
-  const { client, environment } = context;
-  const params = { task: asked.task };
+  const { environment } = context;
   // The coordinator closes what is past its deadline; a little later something is wrong there.
   const endMs = asked.deadlineAtMs + waitedPastDeadlineMs;
   let told = asked.summary;
   for (;;) {
-    const { requests } = await client.call(evaluationRequestRoutes.list, { params });
+    const requests = await listRequests(context, asked.task);
     const now = requests.find(({ request }) => request === asked.request);
     if (now !== undefined && now.closedAtMs !== null) return now;
     if (now !== undefined && now.summary !== told) {
@@ -157,6 +156,14 @@ async function untilClosed(
   }
 }
 
+async function listRequests(
+  { client }: AdminContext,
+  task: string,
+): Promise<readonly EvaluationRequestView[]> {
+  const requestsOf = (answer: RouteOutput<typeof evaluationRequestRoutes.list>) => answer.requests;
+  return (await client.list(evaluationRequestRoutes.list, requestsOf, { params: { task } })).items;
+}
+
 async function showMatrix(
   context: AdminContext,
   task: string,
@@ -164,7 +171,7 @@ async function showMatrix(
 ): Promise<void> {
   const params = { task };
   const figures = await context.client.call(evaluationRoutes.list, { params });
-  const { requests } = await context.client.call(evaluationRequestRoutes.list, { params });
+  const requests = await listRequests(context, task);
   const wanted = versions === undefined ? null : numbersOf(versions);
   const shown =
     wanted === null

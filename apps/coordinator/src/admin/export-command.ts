@@ -73,7 +73,7 @@ async function readDeclared({ client }: AdminContext, names: readonly string[]):
       'export: expected somebody who sees every member, a steward sees one site of a definition; use the token of a viewer or above',
     );
   }
-  const { sites } = await client.call(siteRoutes.list);
+  const { items: sites } = await client.list(siteRoutes.list, (page) => page.sites);
   const tasks = await readTasks(client, names);
   const wanted = new Set(tasks.flatMap(({ members }) => members));
   const isNamed = (site: SiteView): boolean => names.length === 0 || wanted.has(site.site);
@@ -87,8 +87,8 @@ async function readTasks(
 ): Promise<TaskDefinition[]> {
   const tasks: TaskDefinition[] = [];
   if (names.length === 0) {
-    const answer = await client.call(taskRoutes.list);
-    tasks.push(...answer.tasks.map(({ definition }) => taskDefinitionSchema.parse(definition)));
+    const all = await client.list(taskRoutes.list, (page) => page.tasks);
+    tasks.push(...all.items.map(({ definition }) => taskDefinitionSchema.parse(definition)));
   }
   for (const task of new Set(names)) {
     const { definition } = await client.call(taskRoutes.get, { params: { task } });

@@ -10,6 +10,7 @@ import {
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
 import { adminExitCodes } from './exit-codes.ts';
+import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
 import {
   describeOutliers,
   describeRound,
@@ -34,9 +35,9 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
   const add = (name: string, description: string) =>
     withConnection(rounds.command(name).description(description), environment);
 
-  add('list <task>', 'list every attempt at the rounds of a task, newest first').action(
-    (task: string, options: ConnectionOptions) =>
-      runAdmin(options, environment, (context) => listRounds(context, task)),
+  withLimit(add('list <task>', 'list every attempt at the rounds of a task, newest first')).action(
+    (task: string, options: ListOptions) =>
+      runAdmin(options, environment, (context) => listRounds(context, task, wantedOf(options))),
   );
   add('show <task> <round>', 'show the last attempt at a round, its members and events')
     .option('--attempt <number>', 'another attempt than the last')
@@ -102,15 +103,21 @@ function verdictOf({ task, round, scope, isGood, signedDigest }: VerificationVie
   return `${where}: only the signed chain was checked, since the uploads were erased when their retention ended; it holds`;
 }
 
-async function listRounds(context: AdminContext, task: string): Promise<void> {
-  const answer = await context.client.call(roundRoutes.list, { params: { task } });
-  if (answer.rounds.length === 0) {
+async function listRounds(context: AdminContext, task: string, wanted: number): Promise<void> {
+  const { items: rounds, hasMore } = await context.client.list(
+    roundRoutes.list,
+    (answer) => answer.rounds,
+    { params: { task } },
+    wanted,
+  );
+  const answer = { rounds, hasMore };
+  if (rounds.length === 0) {
     context.show(answer, 'no rounds yet');
     context.hint(`next: melo admin tasks start ${task}`);
     return;
   }
   const nowMs = context.environment.nowMs();
-  const rows = answer.rounds.map((round) => [
+  const rows = rounds.map((round) => [
     String(round.round),
     String(round.attempt),
     round.phase,
@@ -129,6 +136,7 @@ async function listRounds(context: AdminContext, task: string): Promise<void> {
     'WHAT BECAME OF IT',
   ];
   context.show(answer, formatTable(headings, rows));
+  if (hasMore) context.hint(moreHint);
 }
 
 async function showRound(

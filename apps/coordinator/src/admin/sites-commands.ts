@@ -15,6 +15,7 @@ import {
   withConnection,
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
 import { formatDistance, formatPairs, formatShare, formatTable, formatTime } from './text.ts';
 
 type InviteOptions = ConnectionOptions & { readonly siteUrl?: string; readonly again?: true };
@@ -28,8 +29,8 @@ export function addSitesCommands(admin: Command, environment: AdminEnvironment):
   const add = (name: string, description: string) =>
     withConnection(sites.command(name).description(description), environment);
 
-  add('list', 'list every site').action((options: ConnectionOptions) =>
-    runAdmin(options, environment, listSites),
+  withLimit(add('list', 'list every site')).action((options: ListOptions) =>
+    runAdmin(options, environment, (context) => listSites(context, wantedOf(options))),
   );
   add('show <site>', 'show one site: fingerprint, connection, backbones it holds').action(
     (site: string, options: ConnectionOptions) =>
@@ -113,9 +114,15 @@ function showLeaving(context: AdminContext, view: LeavingView): void {
   }
 }
 
-async function listSites(context: AdminContext): Promise<void> {
-  const answer = await context.client.call(siteRoutes.list);
-  if (answer.sites.length === 0) {
+async function listSites(context: AdminContext, wanted: number): Promise<void> {
+  const { items: sites, hasMore } = await context.client.list(
+    siteRoutes.list,
+    (answer) => answer.sites,
+    {},
+    wanted,
+  );
+  const answer = { sites, hasMore };
+  if (sites.length === 0) {
     context.show(answer, 'no sites yet');
     context.hint('next: melo admin sites invite SITE');
     return;
@@ -126,10 +133,11 @@ async function listSites(context: AdminContext): Promise<void> {
     answer,
     formatTable(
       headings,
-      answer.sites.map((site) => siteRow(site, nowMs)),
+      sites.map((site) => siteRow(site, nowMs)),
     ),
   );
-  const pending = answer.sites.filter(({ status }) => status === 'pending');
+  if (hasMore) context.hint(moreHint);
+  const pending = sites.filter(({ status }) => status === 'pending');
   for (const { site } of pending) context.hint(`next: melo admin sites approve ${site}`);
 }
 

@@ -15,6 +15,7 @@ import {
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
 import { addEvaluationCommands } from './evaluation-commands.ts';
+import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
 import { describeRound, formatMembers } from './rounds-text.ts';
 import { taskExample } from './task-example.ts';
 import { addTaskLineageCommands, describeSchedule } from './task-lineage-commands.ts';
@@ -35,8 +36,8 @@ export function addTasksCommands(admin: Command, environment: AdminEnvironment):
     .action(() => {
       environment.print(taskExample());
     });
-  add('list', 'list every task').action((options: ConnectionOptions) =>
-    runAdmin(options, environment, listTasks),
+  withLimit(add('list', 'list every task')).action((options: ListOptions) =>
+    runAdmin(options, environment, (context) => listTasks(context, wantedOf(options))),
   );
   add('show <task>', 'show one task: its round, its members, its figures').action(
     (task: string, options: ConnectionOptions) =>
@@ -143,9 +144,15 @@ async function createTask(
   );
 }
 
-async function listTasks(context: AdminContext): Promise<void> {
-  const answer = await context.client.call(taskRoutes.list);
-  if (answer.tasks.length === 0) {
+async function listTasks(context: AdminContext, wanted: number): Promise<void> {
+  const { items: tasks, hasMore } = await context.client.list(
+    taskRoutes.list,
+    (answer) => answer.tasks,
+    {},
+    wanted,
+  );
+  const answer = { tasks, hasMore };
+  if (tasks.length === 0) {
     context.show(answer, 'no tasks yet');
     context.hint(
       'next: melo admin tasks example > task.yaml, then melo admin tasks create task.yaml',
@@ -153,7 +160,7 @@ async function listTasks(context: AdminContext): Promise<void> {
     return;
   }
   const nowMs = context.environment.nowMs();
-  const rows = answer.tasks.map((task) => [
+  const rows = tasks.map((task) => [
     task.task,
     task.status,
     describeProgress(task),
@@ -161,6 +168,7 @@ async function listTasks(context: AdminContext): Promise<void> {
     task.currentRound === null ? '' : describeRound(task.currentRound, nowMs),
   ]);
   context.show(answer, formatTable(['TASK', 'STATUS', 'VERSION', 'TITLE', 'ROUND'], rows));
+  if (hasMore) context.hint(moreHint);
 }
 
 /** A task that is finished is no plain success where a version lacks a planned site. */

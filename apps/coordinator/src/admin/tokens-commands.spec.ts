@@ -24,7 +24,7 @@ describe('melo admin tokens', () => {
 
   test('lists and revokes tokens', async () => {
     const world = new World({
-      'GET /v1/tokens': () => ({ body: { tokens: [view] } }),
+      'GET /v1/tokens': () => ({ body: { tokens: [view], nextCursor: null } }),
       'DELETE /v1/tokens/0a1b2c3d': () => ({ body: {} }),
     });
     await world.run('tokens', 'list');

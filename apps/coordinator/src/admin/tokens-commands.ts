@@ -10,6 +10,7 @@ import {
   withConnection,
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
 import { formatTable, formatTime, parseNumber } from './text.ts';
 
 type CreateOptions = ConnectionOptions & { readonly scopes: string; readonly days: string };
@@ -28,8 +29,8 @@ export function addTokensCommands(admin: Command, environment: AdminEnvironment)
   const add = (name: string, description: string) =>
     withConnection(tokens.command(name).description(description), environment);
 
-  add('list', 'list the API tokens').action((options: ConnectionOptions) =>
-    runAdmin(options, environment, listTokens),
+  withLimit(add('list', 'list the API tokens')).action((options: ListOptions) =>
+    runAdmin(options, environment, (context) => listTokens(context, wantedOf(options))),
   );
   add('create <name>', 'make an API token and print it once')
     .option('--scopes <list>', 'what it is good for, with commas between', 'read')
@@ -66,15 +67,21 @@ function parseScopes(text: string): Scope[] {
   });
 }
 
-async function listTokens(context: AdminContext): Promise<void> {
-  const answer = await context.client.call(tokenRoutes.list);
-  if (answer.tokens.length === 0) {
+async function listTokens(context: AdminContext, wanted: number): Promise<void> {
+  const { items: tokens, hasMore } = await context.client.list(
+    tokenRoutes.list,
+    (answer) => answer.tokens,
+    {},
+    wanted,
+  );
+  const answer = { tokens, hasMore };
+  if (tokens.length === 0) {
     context.show(answer, 'no API tokens yet');
     context.hint('next: melo admin tokens create NAME --scopes read');
     return;
   }
   const nowMs = context.environment.nowMs();
-  const rows = answer.tokens.map((token) => [
+  const rows = tokens.map((token) => [
     token.token,
     token.name,
     token.owner ?? 'administrator',
@@ -84,4 +91,5 @@ async function listTokens(context: AdminContext): Promise<void> {
   ]);
   const headings = ['TOKEN', 'FOR', 'OWNER', 'SCOPES', 'ENDS', 'LAST USED'];
   context.show(answer, formatTable(headings, rows));
+  if (hasMore) context.hint(moreHint);
 }

@@ -9,10 +9,12 @@ const user = (change: object = {}) => ({
 
 describe('melo admin users', () => {
   test('lists people as a table, and says what to do where there are none', async () => {
-    const world = new World({ 'GET /v1/users': () => ({ body: { users: [user()] } }) });
+    const world = new World({
+      'GET /v1/users': () => ({ body: { users: [user()], nextCursor: null } }),
+    });
     await world.run('users', 'list');
     expect(world.printed).toMatch(/anna\s+steward of north\s+active\s+own\s+no\s+.*1 min ago/);
-    const empty = new World({ 'GET /v1/users': () => ({ body: { users: [] } }) });
+    const empty = new World({ 'GET /v1/users': () => ({ body: { users: [], nextCursor: null } }) });
     await empty.run('users', 'list');
     expect(empty.told).toContain('melo admin users create');
   });

@@ -10,6 +10,7 @@ import {
   withConnection,
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
 import { formatPairs, formatTable, formatTime } from './text.ts';
 
 type PlaceOptions = ConnectionOptions & { readonly role: UserView['role']; readonly site?: string };
@@ -30,8 +31,8 @@ export function addUsersCommands(admin: Command, environment: AdminEnvironment):
   const add = (name: string, description: string) =>
     withConnection(users.command(name).description(description), environment);
 
-  add('list', 'list the people with an account').action((options: ConnectionOptions) =>
-    runAdmin(options, environment, listUsers),
+  withLimit(add('list', 'list the people with an account')).action((options: ListOptions) =>
+    runAdmin(options, environment, (context) => listUsers(context, wantedOf(options))),
   );
   add('show <user>', 'show one account').action((user: string, options: ConnectionOptions) =>
     runAdmin(options, environment, async (context) => {
@@ -151,15 +152,21 @@ function showPassword(context: AdminContext, answer: NewPassword): void {
   context.hint('hand it over in person; it is good for a week and is changed at the first sign-in');
 }
 
-async function listUsers(context: AdminContext): Promise<void> {
-  const answer = await context.client.call(accountRoutes.list);
-  if (answer.users.length === 0) {
+async function listUsers(context: AdminContext, wanted: number): Promise<void> {
+  const { items: users, hasMore } = await context.client.list(
+    accountRoutes.list,
+    (answer) => answer.users,
+    {},
+    wanted,
+  );
+  const answer = { users, hasMore };
+  if (users.length === 0) {
     context.show(answer, 'nobody has an account yet');
     context.hint('next: melo admin users create NAME --role administrator');
     return;
   }
   const nowMs = context.environment.nowMs();
-  const rows = answer.users.map((user) => [
+  const rows = users.map((user) => [
     user.user,
     roleOf(user),
     user.status,
@@ -169,6 +176,7 @@ async function listUsers(context: AdminContext): Promise<void> {
   ]);
   const headings = ['NAME', 'ROLE', 'STATUS', 'PASSWORD', 'SECOND FACTOR', 'LAST SIGN-IN'];
   context.show(answer, formatTable(headings, rows));
+  if (hasMore) context.hint(moreHint);
 }
 
 const roleOf = ({ role, site }: UserView): string => (site === null ? role : `${role} of ${site}`);

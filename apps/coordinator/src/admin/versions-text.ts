@@ -23,7 +23,11 @@ export async function chooseVersion(
   if (version !== undefined && version !== 'latest' && version !== 'promoted') {
     return context.client.call(registryRoutes.get, { params: { task, version } });
   }
-  const { versions } = await context.client.call(registryRoutes.list, { params: { task } });
+  const { items: versions } = await context.client.list(
+    registryRoutes.list,
+    (answer) => answer.versions,
+    { params: { task }, query: { order: 'newest' } },
+  );
   const promoted = versions.find(({ isPromoted }) => isPromoted);
   const latest = versions.find(({ isLatest }) => isLatest);
   const found =

@@ -58,9 +58,9 @@ class WatchWorld {
   constructor() {
     const answered = (body: () => unknown) => () => this.answer() ?? { body: body() };
     this.world = new World({
-      'GET /v1/tasks': answered(() => ({ tasks: [this.#task()] })),
+      'GET /v1/tasks': answered(() => ({ tasks: [this.#task()], nextCursor: null })),
       'GET /v1/tasks/chest': answered(() => this.#task()),
-      'GET /v1/sites': answered(() => ({ sites: this.sites })),
+      'GET /v1/sites': answered(() => ({ sites: this.sites, nextCursor: null })),
       'GET /v1/tasks/chest/evaluations': answered(() => ({
         ...{ classes: [], evaluations: [evaluation], baselines: [], localAdapters: [] },
       })),

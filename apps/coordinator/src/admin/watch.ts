@@ -38,9 +38,9 @@ export class WatchLook {
     const client = this.#client;
     const views: readonly TaskView[] =
       this.#task === undefined
-        ? (await client.call(taskRoutes.list)).tasks
+        ? (await client.list(taskRoutes.list, (page) => page.tasks)).items
         : [await client.call(taskRoutes.get, { params: { task: this.#task } })];
-    const { sites } = await client.call(siteRoutes.list);
+    const { items: sites } = await client.list(siteRoutes.list, (page) => page.sites);
     const bySite = new Map<string, SiteView>(sites.map((site) => [site.site, site]));
     const tasks: WatchedTask[] = [];
     for (const view of views) {

@@ -34,17 +34,17 @@ describe('melo admin webhooks', () => {
 
   test('lists addresses and what they were told, and removes one', async () => {
     const world = new World({
-      'GET /v1/webhooks': () => ({ body: { webhooks: [view] } }),
+      'GET /v1/webhooks': () => ({ body: { webhooks: [view], nextCursor: null } }),
       [deliveriesPath]: () => ({
-        body: { deliveries: [settled('failed', '503')], hasMore: true },
+        body: { deliveries: [settled('failed', '503')], nextCursor: '7' },
       }),
       [`DELETE /v1/webhooks/${webhook}`]: () => ({ body: {} }),
     });
     await world.run('webhooks', 'list');
     expect(world.printed).toMatch(/wh-0123456789abcdef\s+https:\S+\s+site-silent, disk-low\s+2/);
-    await world.run('webhooks', 'deliveries', webhook);
+    await world.run('webhooks', 'deliveries', webhook, '--limit', '1');
     expect(world.printed).toMatch(/test raised\s+webhook:wh-0123456789abcdef\s+failed\s+1\s+503/);
-    expect(world.told).toContain('there are older ones');
+    expect(world.told).toContain('there are more: a larger --limit');
     await world.run('webhooks', 'remove', webhook);
     expect(world.printed).toContain(`${webhook} is removed\n`);
   });
@@ -55,7 +55,7 @@ describe('melo admin webhooks', () => {
   ])('%s', async (_name, outcome, exitCode, said) => {
     const world = new World({
       [`POST /v1/webhooks/${webhook}/test`]: () => ({ status: 202, body: delivery }),
-      [deliveriesPath]: () => ({ body: { deliveries: [outcome], hasMore: false } }),
+      [deliveriesPath]: () => ({ body: { deliveries: [outcome], nextCursor: null } }),
     });
     await world.run('webhooks', 'test', webhook);
     expect(world.exitCode).toBe(exitCode);
@@ -63,9 +63,11 @@ describe('melo admin webhooks', () => {
   });
 
   test('prints the answers themselves with --json', async () => {
-    const world = new World({ 'GET /v1/webhooks': () => ({ body: { webhooks: [view] } }) });
+    const world = new World({
+      'GET /v1/webhooks': () => ({ body: { webhooks: [view], nextCursor: null } }),
+    });
     await world.run('webhooks', 'list', '--json');
-    expect(JSON.parse(world.printed)).toEqual({ webhooks: [view] });
+    expect(JSON.parse(world.printed)).toEqual({ webhooks: [view], hasMore: false });
   });
 
   test.each([

@@ -16,6 +16,7 @@ import {
   withConnection,
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { moreHint, wantedOf, type ListOptions } from './list-options.ts';
 import { formatTable, formatTime } from './text.ts';
 
 type AddOptions = ConnectionOptions & { readonly kinds?: string };
@@ -53,10 +54,13 @@ export function addWebhooksCommands(admin: Command, environment: AdminEnvironmen
     .action((webhook: string, options: ConnectionOptions) =>
       runAdmin(options, environment, (context) => testWebhook(context, webhook)),
     );
-  add('deliveries <webhook>', 'list what an address was told, newest first').action(
-    (webhook: string, options: ConnectionOptions) =>
-      runAdmin(options, environment, (context) => listDeliveries(context, webhook)),
-  );
+  add('deliveries <webhook>', 'list what an address was told, newest first')
+    .option('--limit <number>', 'deliveries at most', '50')
+    .action((webhook: string, options: ListOptions) =>
+      runAdmin(options, environment, (context) =>
+        listDeliveries(context, webhook, wantedOf(options)),
+      ),
+    );
   add('remove <webhook>', 'tell an address nothing any more').action(
     (webhook: string, options: ConnectionOptions) =>
       runAdmin(options, environment, async (context) => {
@@ -67,14 +71,18 @@ export function addWebhooksCommands(admin: Command, environment: AdminEnvironmen
 }
 
 async function listWebhooks(context: AdminContext): Promise<void> {
-  const answer = await context.client.call(webhookRoutes.list);
-  if (answer.webhooks.length === 0) {
+  const { items: webhooks, hasMore } = await context.client.list(
+    webhookRoutes.list,
+    (answer) => answer.webhooks,
+  );
+  const answer = { webhooks, hasMore };
+  if (webhooks.length === 0) {
     context.show(answer, 'no address is told of alerts yet');
     context.hint('next: melo admin webhooks add https://...');
     return;
   }
   const nowMs = context.environment.nowMs();
-  const rows = answer.webhooks.map(({ webhook, url, kinds, createdAtMs, pending }) => [
+  const rows = webhooks.map(({ webhook, url, kinds, createdAtMs, pending }) => [
     webhook,
     url,
     kinds.join(', '),
@@ -137,15 +145,25 @@ async function testWebhook(context: AdminContext, webhook: string): Promise<void
   );
 }
 
-async function listDeliveries(context: AdminContext, webhook: string): Promise<void> {
-  const answer = await context.client.call(webhookRoutes.deliveries, { params: { webhook } });
-  if (answer.deliveries.length === 0) {
+async function listDeliveries(
+  context: AdminContext,
+  webhook: string,
+  wanted: number,
+): Promise<void> {
+  const { items: deliveries, hasMore } = await context.client.list(
+    webhookRoutes.deliveries,
+    (answer) => answer.deliveries,
+    { params: { webhook } },
+    wanted,
+  );
+  const answer = { deliveries, hasMore };
+  if (deliveries.length === 0) {
     context.show(answer, 'it was told nothing yet');
     context.hint(`next: melo admin webhooks test ${webhook}`);
     return;
   }
   const nowMs = context.environment.nowMs();
-  const rows = answer.deliveries.map((each) => [
+  const rows = deliveries.map((each) => [
     formatTime(each.createdAtMs, nowMs),
     `${each.kind} ${each.state}`,
     each.subject,
@@ -156,7 +174,5 @@ async function listDeliveries(context: AdminContext, webhook: string): Promise<v
   ]);
   const headings = ['AT', 'WHAT', 'ABOUT', 'STATUS', 'ATTEMPTS', 'LAST', 'AGAIN'];
   context.show(answer, formatTable(headings, rows));
-  if (answer.hasMore) {
-    context.hint('there are older ones: GET /v1/webhooks/WEBHOOK/deliveries?before=N');
-  }
+  if (hasMore) context.hint(moreHint);
 }

@@ -10,6 +10,7 @@ import {
   readRoles,
   timeMs,
 } from '../common/contract.ts';
+import { keyBig, nextCursor, pageQuery } from '../common/pages.contract.ts';
 
 /** One thing that happened. */
 export const auditEntrySchema = z.strictObject({
@@ -40,14 +41,9 @@ const wanted = (what: string) =>
     .describe(`${what}; with a last * whatever begins with the text before it.`)
     .optional();
 
-const entryId = (which: string) => pathNumber(0, 999_999_999, which).optional();
-
 const auditQuery = z.strictObject({
-  /** Ids, not counted themselves: where the page before ended. */
-  after: entryId('Entries with a greater id than this alone.'),
-  before: entryId('Entries with a smaller id than this alone.'),
-  limit: pathNumber(1, 1000, 'Entries at most.').optional(),
-  order: z.enum(['oldest', 'newest']).describe('Which entries come first.').optional(),
+  ...pageQuery(z.tuple([keyBig]), { byDefault: 200, max: 1000 }),
+  order: z.enum(['oldest', 'newest']).default('oldest').describe('Which entries come first.'),
   actor: wanted('Who did it'),
   action: wanted('What was done'),
   target: wanted('What it was done to'),
@@ -55,7 +51,7 @@ const auditQuery = z.strictObject({
   until: moment('The latest moment'),
 });
 /** Which entries are listed. */
-export type AuditQuery = z.infer<typeof auditQuery>;
+export type AuditQuery = z.output<typeof auditQuery>;
 
 /** REST routes of the audit log. */
 export const auditRoutes = {
@@ -66,7 +62,7 @@ export const auditRoutes = {
     roles: readRoles,
     scope: 'audit',
     query: auditQuery,
-    response: z.strictObject({ entries: z.array(auditEntrySchema), hasMore: z.boolean() }),
+    response: z.strictObject({ entries: z.array(auditEntrySchema), nextCursor }),
   }),
   head: defineRoute({
     method: 'GET',

@@ -24,10 +24,11 @@ export class AuditController {
   }
 
   @Route(auditRoutes.list)
-  list(
+  async list(
     @Input(auditRoutes.list) { query }: RouteInput<typeof auditRoutes.list>,
   ): Promise<RouteOutput<typeof auditRoutes.list>> {
-    return this.#audit.list(query);
+    const { items: entries, nextCursor } = await this.#audit.list(query);
+    return { entries, nextCursor };
   }
 
   @Route(auditRoutes.head)

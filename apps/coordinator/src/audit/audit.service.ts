@@ -1,12 +1,14 @@
 /** The audit log: what happened, appended in the transaction in which it happened, chained right after the commit. */
 import { Injectable } from '@nestjs/common';
-import { and, asc, desc, eq, gt, gte, like, lt, lte, type SQL } from 'drizzle-orm';
+import { and, eq, gte, like, lte, type SQL } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import { InvariantError, type JsonValue } from '#core/errors';
 import { limits } from '#core/protocol';
 import { currentCommand } from '../common/command-context.ts';
 import { claimKey } from '../common/command-keys.ts';
 import { Environment } from '../common/environment.ts';
+import { pageOf, type Page } from '../common/pages.contract.ts';
+import { pageStatement } from '../common/pages.ts';
 import type { Queries } from '../config/database.ts';
 import { auditEntries } from '../config/schema.ts';
 import { AuditChainService } from './audit-chain.service.ts';
@@ -21,8 +23,6 @@ export interface AuditRecord {
   readonly target: string;
   readonly details?: Readonly<Record<string, JsonValue>>;
 }
-
-const limitDefault = 200;
 
 /** The audit log. */
 @Injectable()
@@ -59,19 +59,18 @@ export class AuditService {
   }
 
   /** List entries that fit, page by page. */
-  async list(
-    query: AuditQuery,
-  ): Promise<{ readonly entries: AuditEntry[]; readonly hasMore: boolean }> {
-    const { limit = limitDefault, order = 'oldest' } = query;
+  async list(query: AuditQuery): Promise<Page<AuditEntry>> {
     const { id, atMs, actor, action, target, details, sequence } = auditEntries;
+    const order = query.order === 'newest' ? 'descending' : 'ascending';
+    const { where, orderBy, limit } = pageStatement([id], order, query);
     const rows = await this.#environment.queries
       .select({ id, atMs, actor, action, target, details, sequence })
       .from(auditEntries)
-      .where(and(...conditionsOf(query)))
-      .orderBy(order === 'newest' ? desc(id) : asc(id))
-      .limit(limit + 1);
-    const entries = rows.slice(0, limit).map((row) => auditEntrySchema.parse(row));
-    return { entries, hasMore: rows.length > limit };
+      .where(and(...conditionsOf(query), where))
+      .orderBy(...orderBy)
+      .limit(limit);
+    const found = rows.map((row) => auditEntrySchema.parse(row));
+    return pageOf(found, query.limit, (entry) => [entry.id]);
   }
 }
 
@@ -94,11 +93,9 @@ function rowOf(record: AuditRecord, atMs: number) {
 }
 
 function conditionsOf(query: AuditQuery): SQL[] {
-  const { after, before, actor, action, target, since, until } = query;
-  const { id, atMs } = auditEntries;
+  const { actor, action, target, since, until } = query;
+  const { atMs } = auditEntries;
   const wanted: (SQL | undefined)[] = [
-    after === undefined ? undefined : gt(id, after),
-    before === undefined ? undefined : lt(id, before),
     since === undefined ? undefined : gte(atMs, since),
     until === undefined ? undefined : lte(atMs, until),
     matches(auditEntries.actor, actor),

@@ -9,7 +9,6 @@ import { BoundedMap } from '../common/bounded-map.ts';
 import type { RouteOutput } from '../common/contract.ts';
 import { TaskStore } from '../tasks/task-store.ts';
 import { EvaluationFiguresService, type EvaluationRow } from './evaluation-figures.service.ts';
-import { EvaluationRequestStore } from './evaluation-request-store.ts';
 import type { BriefEvaluation, BriefSummary, evaluationRoutes } from './evaluation.contract.ts';
 import { alikeReports, pooledFigures, worstFirst } from './figure-views.ts';
 
@@ -39,31 +38,25 @@ function briefOf(summary: Pick<ScoreSummary, keyof BriefSummary>): BriefSummary 
 export class EvaluationBriefService {
   readonly #figures: EvaluationFiguresService;
   readonly #tasks: TaskStore;
-  readonly #requests: EvaluationRequestStore;
   /** By digest of the report. */
   readonly #reports = new BoundedMap<string, BriefSummary>(reportsMax);
   /** By task and version, with the digests of the reports that they are of. */
   readonly #pooled = new BoundedMap<string, Pooled & { readonly digests: string }>(versionsMax);
 
-  constructor(
-    figures: EvaluationFiguresService,
-    tasks: TaskStore,
-    requests: EvaluationRequestStore,
-  ) {
+  constructor(figures: EvaluationFiguresService, tasks: TaskStore) {
     this.#figures = figures;
     this.#tasks = tasks;
-    this.#requests = requests;
   }
 
   /** Every version that was evaluated or asked for. */
   async brief(task: string): Promise<RouteOutput<typeof evaluationRoutes.brief>> {
     const { definition } = await this.#tasks.get(task);
     const rows = await this.#figures.rows(task);
-    const requests = (await this.#requests.list(task)).filter((each) => each.subject === 'global');
+    const asked = await this.#figures.asked(task);
     const decisions = await this.#figures.decisions(task);
     const activation = activationOfLoss(definition.plan.loss);
     const byVersion = new Map<number, EvaluationRow[]>();
-    for (const { version } of requests.flatMap(({ items }) => items)) byVersion.set(version, []);
+    for (const version of asked.keys()) byVersion.set(version, []);
     for (const row of rows.filter(({ subject }) => subject === 'global' || subject === 'local'))
       byVersion.set(row.version, [...(byVersion.get(row.version) ?? []), row]);
     const evaluations: BriefEvaluation[] = [];
@@ -72,9 +65,7 @@ export class EvaluationBriefService {
       const local = found.filter(({ subject }) => subject === 'local');
       evaluations.push({
         ...{ version, decision: decisions.get(version) ?? null },
-        absent: definition.members.flatMap(
-          (site) => this.#figures.absence(site, version, found, requests) ?? [],
-        ),
+        absent: this.#figures.absent(definition.members, found, asked.get(version)),
         ...(await this.#pooledOf(`${task}/${version}`, global, activation)),
         sites: (await this.#sites(global)).sort(worstFirst),
         local: (await this.#sites(local)).map((site, at) => ({

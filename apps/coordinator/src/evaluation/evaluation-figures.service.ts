@@ -12,20 +12,24 @@ import {
   type SiteId,
 } from '#core/protocol';
 import type { RouteOutput } from '../common/contract.ts';
+import { BoundedMap } from '../common/bounded-map.ts';
 import { Environment } from '../common/environment.ts';
+import { HeldRows } from '../common/held-rows.ts';
+import type { Queries } from '../config/database.ts';
 import { evaluations, versionDecisions } from '../config/schema.ts';
 import { BlobStore } from '../registry/blob-store.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
-import {
-  EvaluationRequestStore,
-  type ItemRecord,
-  type RequestRecord,
-} from './evaluation-request-store.ts';
+import { EvaluationRequestStore, type ItemRecord } from './evaluation-request-store.ts';
 import type { AbsentSite, evaluationRoutes, VersionEvaluation } from './evaluation.contract.ts';
 import { siteFigures, siteView, versionFigures, type SiteReport } from './figure-views.ts';
 import { localAdaptersOf, type LocalAdapter } from './local-adapter-figures.ts';
 import { describeItem } from './request-views.ts';
+
+/** Tasks whose reports are held, some 400 bytes each; of any other task they are read when they are asked for. */
+const heldTasksMax = 16;
+/** Losses that are held, some 150 bytes each. */
+const lossesMax = 10_000;
 
 const rowSchema = z.object({
   subject: evaluationSubjectSchema,
@@ -42,6 +46,9 @@ const rowSchema = z.object({
 export type EvaluationRow = z.infer<typeof rowSchema>;
 /** A report that a site sent, with its meaning checked. */
 export type StoredEvaluation = EvaluationRow & SiteReport;
+
+/** What became of one version at the sites that were asked for it. */
+type AskedItems = ReadonlyMap<string, ItemRecord>;
 
 /** A site's losses around one round; null where there is no report, or no image behind it. */
 export interface RoundLosses {
@@ -65,6 +72,10 @@ export class EvaluationFiguresService {
   readonly #blobs: BlobStore;
   readonly #requests: EvaluationRequestStore;
   readonly #roster: RosterService;
+  /** By task. */
+  readonly #rows = new BoundedMap<string, HeldRows<number, EvaluationRow>>(heldTasksMax);
+  /** By digest of the report, which never changes. */
+  readonly #losses = new BoundedMap<string, { readonly loss: number | null }>(lossesMax);
 
   constructor(
     environment: Environment,
@@ -85,8 +96,21 @@ export class EvaluationFiguresService {
     return Promise.all((await this.rows(task)).map((row) => this.withReport(row)));
   }
 
-  /** The same without what the reports say. */
+  /** The same without what the reports say. Held in memory, since charts ask for it with every look. */
   async rows(task: string): Promise<readonly EvaluationRow[]> {
+    const held = this.#rows.get(task) ?? new HeldRows(() => this.#readRows(task));
+    this.#rows.set(task, held);
+    return [...(await held.all()).values()];
+  }
+
+  /** Read the reports of a task again after a transaction that stores one. */
+  readAgainAfter(transaction: Queries, task: string): void {
+    this.#environment.transactions.whenEnded(transaction, () => {
+      this.#rows.get(task)?.forget();
+    });
+  }
+
+  async #readRows(task: string): Promise<Map<number, EvaluationRow>> {
     const { subject, version, round, site } = evaluations;
     const { payloadDigest, heldOutImages, receivedAtMs, owner } = evaluations;
     const rows = await this.#environment.queries
@@ -94,7 +118,7 @@ export class EvaluationFiguresService {
       .from(evaluations)
       .where(eq(evaluations.task, task))
       .orderBy(asc(version), asc(site), asc(round));
-    return z.array(rowSchema).parse(rows);
+    return new Map(z.array(rowSchema).parse(rows).entries());
   }
 
   /** Each site's mean loss on its held-out images before and after it trained in a round; null where it reported none. */
@@ -116,12 +140,21 @@ export class EvaluationFiguresService {
       );
     const found = new Map<string, RoundLosses>();
     for (const row of rows) {
-      const { site, subject, report } = await this.withReport(rowSchema.parse(row));
+      const parsed = rowSchema.parse(row);
+      const { site, subject } = parsed;
       const known = found.get(site) ?? { before: null, after: null };
-      const { loss } = summarizeScores(report);
+      const { loss } = await this.#lossOf(parsed);
       found.set(site, { ...known, [subject === 'global' ? 'before' : 'after']: loss });
     }
     return found;
+  }
+
+  async #lossOf(row: EvaluationRow): Promise<{ readonly loss: number | null }> {
+    const known = this.#losses.get(row.payloadDigest);
+    if (known !== undefined) return known;
+    const { loss } = summarizeScores((await this.withReport(row)).report);
+    this.#losses.set(row.payloadDigest, { loss });
+    return { loss };
   }
 
   /** What a report says, read from its blob. */
@@ -135,10 +168,9 @@ export class EvaluationFiguresService {
   async figures(task: string): Promise<RouteOutput<typeof evaluationRoutes.list>> {
     const { definition } = await this.#tasks.get(task);
     const rows = await this.stored(task);
-    const requests = (await this.#requests.list(task)).filter((each) => each.subject === 'global');
-    const asked = requests.flatMap(({ items }) => items.map(({ version }) => version));
+    const asked = await this.asked(task);
     const evaluated = rows.filter(({ subject }) => subject === 'global' || subject === 'local');
-    const versions = new Set([...evaluated.map(({ version }) => version), ...asked]);
+    const versions = new Set([...evaluated.map(({ version }) => version), ...asked.keys()]);
     const activation = activationOfLoss(definition.plan.loss);
     const decisions = await this.decisions(task);
     return {
@@ -147,9 +179,7 @@ export class EvaluationFiguresService {
         .sort((a, b) => a - b)
         .map((version) => {
           const found = evaluated.filter((row) => row.version === version);
-          const absent = definition.members.flatMap(
-            (site) => this.absence(site, version, found, requests) ?? [],
-          );
+          const absent = this.absent(definition.members, found, asked.get(version));
           const decision = decisions.get(version) ?? null;
           return { ...versionFigures(version, found, activation), decision, absent };
         }),
@@ -189,18 +219,28 @@ export class EvaluationFiguresService {
     );
   }
 
-  /** Why a planned site is in no figure of a version; null where it reported. */
-  absence(
-    site: SiteId,
-    version: number,
+  /** What became last of each version at each site that was asked for it beside the rounds. */
+  async asked(task: string): Promise<ReadonlyMap<number, AskedItems>> {
+    const asked = new Map<number, Map<string, ItemRecord>>();
+    for (const item of await this.#requests.lastItems(task)) {
+      const ofVersion = asked.get(item.version) ?? new Map<string, ItemRecord>();
+      asked.set(item.version, ofVersion.set(item.site, item));
+    }
+    return asked;
+  }
+
+  /** The planned sites that are in no figure of a version, with the reason. */
+  absent(
+    members: readonly SiteId[],
     rows: readonly EvaluationRow[],
-    requests: readonly RequestRecord[],
-  ): AbsentSite | null {
-    if (rows.some((row) => row.subject === 'global' && row.site === site)) return null;
-    const item = requests
-      .flatMap(({ items }) => items)
-      .find((each) => each.site === site && each.version === version);
-    return this.#describeAbsent(site, item);
+    asked: AskedItems | undefined,
+  ): AbsentSite[] {
+    const reported = new Set<string>(
+      rows.filter(({ subject }) => subject === 'global').map(({ site }) => site),
+    );
+    return members
+      .filter((site) => !reported.has(site))
+      .map((site) => this.#describeAbsent(site, asked?.get(site)));
   }
 
   #describeAbsent(site: SiteId, item: ItemRecord | undefined): AbsentSite {

@@ -1,6 +1,17 @@
 /** Requests for evaluations as they are stored; the open ones are held in memory, since every pull of a site asks for them. */
 import { Injectable } from '@nestjs/common';
-import { and, asc, desc, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  getTableColumns,
+  inArray,
+  isNotNull,
+  isNull,
+  or,
+  sql,
+} from 'drizzle-orm';
 import { z } from 'zod';
 import type { SignedEnvelope } from '#core/crypto';
 import {
@@ -13,8 +24,11 @@ import {
 } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
 import { HeldRows } from '../common/held-rows.ts';
+import { pageOf, type Page } from '../common/pages.contract.ts';
+import { pageStatement } from '../common/pages.ts';
 import type { Queries } from '../config/database.ts';
 import { evaluationItems, evaluationRequests } from '../config/schema.ts';
+import type { RequestsQuery } from './evaluation-requests.contract.ts';
 
 const itemSchema = z.object({
   request: z.string(),
@@ -58,9 +72,6 @@ export interface StoredAdapter {
   readonly wrappedKey: Uint8Array | null;
 }
 
-/** Requests shown of one task: the newest. */
-const shownMax = 200;
-
 /** Requests for evaluations. */
 @Injectable()
 export class EvaluationRequestStore {
@@ -99,15 +110,58 @@ export class EvaluationRequestStore {
     return this.#withItems(rows);
   }
 
-  /** Requests of a task, newest first. */
-  async list(task: string): Promise<readonly RequestRecord[]> {
+  /** A page of the requests of a task, newest first; where `own` is a site, without those about another site's adapter. */
+  async page(task: string, own: SiteId | null, query: RequestsQuery): Promise<Page<RequestRecord>> {
+    const { requestedAtMs, request, owner } = evaluationRequests;
+    const { where, orderBy, limit } = pageStatement([requestedAtMs, request], 'descending', query);
+    const isSeen = own === null ? undefined : or(isNull(owner), eq(owner, own));
     const rows = await this.#environment.queries
       .select()
       .from(evaluationRequests)
-      .where(eq(evaluationRequests.task, task))
-      .orderBy(desc(evaluationRequests.requestedAtMs))
-      .limit(shownMax);
-    return this.#withItems(rows);
+      .where(and(eq(evaluationRequests.task, task), isSeen, where))
+      .orderBy(...orderBy)
+      .limit(limit);
+    const page = pageOf(rows, query.limit, (row) => [row.requestedAtMs, row.request]);
+    return { ...page, items: await this.#withItems(page.items) };
+  }
+
+  /** Find a request of a task. */
+  async find(task: string, request: string): Promise<RequestRecord | null> {
+    const rows = await this.#environment.queries
+      .select()
+      .from(evaluationRequests)
+      .where(and(eq(evaluationRequests.task, task), eq(evaluationRequests.request, request)));
+    return (await this.#withItems(rows))[0] ?? null;
+  }
+
+  /** The newest request of a task that is about its versions. */
+  async newestOfVersions(task: string): Promise<RequestRecord | null> {
+    const rows = await this.#environment.queries
+      .select()
+      .from(evaluationRequests)
+      .where(and(eq(evaluationRequests.task, task), eq(evaluationRequests.subject, 'global')))
+      .orderBy(desc(evaluationRequests.requestedAtMs), desc(evaluationRequests.request))
+      .limit(1);
+    return (await this.#withItems(rows))[0] ?? null;
+  }
+
+  /** What became last of each version of a task at each site that was asked for it. */
+  async lastItems(task: string): Promise<readonly ItemRecord[]> {
+    const rows = await this.#environment.queries
+      .selectDistinctOn(
+        [evaluationItems.version, evaluationItems.site],
+        getTableColumns(evaluationItems),
+      )
+      .from(evaluationItems)
+      .innerJoin(evaluationRequests, eq(evaluationRequests.request, evaluationItems.request))
+      .where(and(eq(evaluationRequests.task, task), eq(evaluationRequests.subject, 'global')))
+      .orderBy(
+        asc(evaluationItems.version),
+        asc(evaluationItems.site),
+        desc(evaluationRequests.requestedAtMs),
+        desc(evaluationRequests.request),
+      );
+    return z.array(itemSchema).parse(rows);
   }
 
   async #withItems(

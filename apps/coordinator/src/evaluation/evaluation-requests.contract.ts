@@ -20,6 +20,7 @@ import {
   taskParams,
   timeMs,
 } from '../common/contract.ts';
+import { keyBig, keyText, nextCursor, pageQuery } from '../common/pages.contract.ts';
 
 /** One version at one site. */
 export const evaluationItemSchema = z.strictObject({
@@ -90,6 +91,12 @@ function ownItems(view: EvaluationRequestView, site: SiteId): EvaluationRequestV
   return { ...view, reason: null, summary: `${done} of ${items.length} at ${site} done`, items };
 }
 
+const requestsQuery = z.strictObject(
+  pageQuery(z.tuple([keyBig, keyText]), { byDefault: 50, max: 200 }),
+);
+/** Which requests are listed. */
+export type RequestsQuery = z.output<typeof requestsQuery>;
+
 /** REST routes of requests for evaluations. */
 export const evaluationRequestRoutes = {
   create: defineRoute({
@@ -111,8 +118,10 @@ export const evaluationRequestRoutes = {
       'List the requests for evaluations of a task, newest first, with the state of every site',
     roles: readRoles,
     params: taskParams,
-    response: z.strictObject({ requests: z.array(evaluationRequestViewSchema) }),
-    forSteward: ({ requests }, site) => ({
+    query: requestsQuery,
+    response: z.strictObject({ requests: z.array(evaluationRequestViewSchema), nextCursor }),
+    forSteward: ({ requests, ...page }, site) => ({
+      ...page,
       requests: requests
         .filter(({ owner }) => owner === null || owner === site)
         .map((request) => ownItems(request, site)),

@@ -41,6 +41,7 @@ import {
 import type {
   EvaluationRequestBody,
   EvaluationRequestView,
+  RequestsQuery,
 } from './evaluation-requests.contract.ts';
 import { crossReference } from './local-adapter-keys.ts';
 import { viewOf } from './request-views.ts';
@@ -101,10 +102,8 @@ export class EvaluationRequestsService {
   /** Ask for evaluations of versions. */
   async create(task: TaskId, body: EvaluationRequestBody): Promise<EvaluationRequestView> {
     const record = await this.#tasks.get(task);
-    const made = isRepeatedCommand()
-      ? (await this.#store.list(task)).find((each) => each.subject === 'global')
-      : undefined;
-    if (made !== undefined) return viewOf(made);
+    const made = isRepeatedCommand() ? await this.#store.newestOfVersions(task) : null;
+    if (made !== null) return viewOf(made);
     const { members } = record.definition;
     const stranger = body.sites?.find((site) => !members.includes(site));
     if (stranger !== undefined) {
@@ -138,8 +137,8 @@ export class EvaluationRequestsService {
       }),
     );
     this.#connections.announce();
-    const stored = (await this.#store.list(task)).find((each) => each.request === request);
-    if (stored === undefined) throw new StateError('STATE_CONFLICT', 'evaluation: ask again');
+    const stored = await this.#store.find(task, request);
+    if (stored === null) throw new StateError('STATE_CONFLICT', 'evaluation: ask again');
     return viewOf(stored);
   }
 
@@ -245,7 +244,7 @@ export class EvaluationRequestsService {
     const domain = signDomains.evaluationDecline;
     const message = this.#signed.open(site, domain, envelope, evaluationDeclineSchema);
     const { request, version, code, reason, task } = message;
-    const known = (await this.#store.list(task)).find((each) => each.request === request);
+    const known = await this.#store.find(task, request);
     if (known?.items.some((item) => item.site === site && item.version === version) !== true) {
       throw new InputError(
         'NOT_FOUND',
@@ -319,8 +318,8 @@ export class EvaluationRequestsService {
   async cancel(task: TaskId, request: string, reason?: string): Promise<EvaluationRequestView> {
     await this.#tasks.get(task);
     const find = async (): Promise<RequestRecord> => {
-      const record = (await this.#store.list(task)).find((each) => each.request === request);
-      if (record !== undefined) return record;
+      const record = await this.#store.find(task, request);
+      if (record !== null) return record;
       throw new InputError(
         'NOT_FOUND',
         `evaluation: expected a request of ${task}, ${request} is not one`,
@@ -390,9 +389,10 @@ export class EvaluationRequestsService {
     this.#connections.announce();
   }
 
-  /** The requests of a task, newest first. */
-  async list(task: TaskId): Promise<EvaluationRequestView[]> {
+  /** A page of the requests of a task, newest first; the steward of a site sees none about another site's adapter. */
+  async list(task: TaskId, own: SiteId | null, query: RequestsQuery) {
     await this.#tasks.get(task);
-    return (await this.#store.list(task)).map(viewOf);
+    const { items, nextCursor } = await this.#store.page(task, own, query);
+    return { items: items.map(viewOf), nextCursor };
   }
 }

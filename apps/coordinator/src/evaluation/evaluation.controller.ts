@@ -1,7 +1,9 @@
 /** REST of evaluations, and of requests for them. */
-import { Controller } from '@nestjs/common';
+import { Controller, Req } from '@nestjs/common';
+import type { Request } from 'express';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { Input, Route } from '../common/route.ts';
+import { CallersService } from '../users/callers.service.ts';
 import { evaluationRoutes } from './evaluation.contract.ts';
 import { EvaluationBriefService } from './evaluation-brief.service.ts';
 import { EvaluationFiguresService } from './evaluation-figures.service.ts';
@@ -20,15 +22,18 @@ export class EvaluationController {
   readonly #figures: EvaluationFiguresService;
   readonly #brief: EvaluationBriefService;
   readonly #requests: EvaluationRequestsService;
+  readonly #callers: CallersService;
 
   constructor(
     figures: EvaluationFiguresService,
     brief: EvaluationBriefService,
     requests: EvaluationRequestsService,
+    callers: CallersService,
   ) {
     this.#figures = figures;
     this.#brief = brief;
     this.#requests = requests;
+    this.#callers = callers;
   }
 
   @Route(evaluationRoutes.list)
@@ -54,9 +59,12 @@ export class EvaluationController {
 
   @Route(evaluationRequestRoutes.list)
   async requests(
-    @Input(evaluationRequestRoutes.list) { params }: In<'list'>,
+    @Req() request: Request,
+    @Input(evaluationRequestRoutes.list) { params, query }: In<'list'>,
   ): Promise<Out<'list'>> {
-    return { requests: await this.#requests.list(params.task) };
+    const { site } = this.#callers.get(request);
+    const { items: requests, nextCursor } = await this.#requests.list(params.task, site, query);
+    return { requests, nextCursor };
   }
 
   @Route(evaluationRequestRoutes.cancel)

@@ -21,6 +21,7 @@ import { RoundStore } from '../rounds/round-store.ts';
 import { findMember } from '../rounds/member-status.ts';
 import { SignedBySite } from '../rounds/signed-by-site.ts';
 import { TaskStore } from '../tasks/task-store.ts';
+import { EvaluationFiguresService } from './evaluation-figures.service.ts';
 import { EvaluationRequestStore } from './evaluation-request-store.ts';
 import { EvaluationRequestsService } from './evaluation-requests.service.ts';
 import { digestAsked } from './request-views.ts';
@@ -39,6 +40,7 @@ export class EvaluationsService {
   readonly #requests: EvaluationRequestsService;
   readonly #requestStore: EvaluationRequestStore;
   readonly #rules: VersionRulesService;
+  readonly #figures: EvaluationFiguresService;
 
   constructor(
     environment: Environment,
@@ -51,6 +53,7 @@ export class EvaluationsService {
     requests: EvaluationRequestsService,
     requestStore: EvaluationRequestStore,
     rules: VersionRulesService,
+    figures: EvaluationFiguresService,
   ) {
     this.#environment = environment;
     this.#signed = signed;
@@ -62,6 +65,7 @@ export class EvaluationsService {
     this.#requests = requests;
     this.#requestStore = requestStore;
     this.#rules = rules;
+    this.#figures = figures;
   }
 
   /** Take a signed evaluation; a later one of the same subject replaces the earlier one. */
@@ -85,6 +89,7 @@ export class EvaluationsService {
     };
     const answered = await this.#requests.answeredBy({ ...message, owner });
     await this.#environment.transactions.run(async (transaction) => {
+      this.#figures.readAgainAfter(transaction, task);
       await this.#requests.markDone(transaction, answered, message);
       const stored = await transaction
         .insert(evaluations)

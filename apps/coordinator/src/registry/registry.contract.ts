@@ -16,6 +16,7 @@ import {
   taskParams,
   timeMs,
 } from '../common/contract.ts';
+import { keyCount, nextCursor, pageQuery } from '../common/pages.contract.ts';
 
 /** One version as people see it. */
 export const versionViewSchema = z.strictObject({
@@ -64,16 +65,25 @@ export const versionParams = z.strictObject({
   version: pathNumber(0, 10_000, 'Number of a version; 0 is derived from the public seed.'),
 });
 
+const versionsQuery = z.strictObject({
+  ...pageQuery(z.tuple([keyCount]), { byDefault: 200, max: 1000 }),
+  order: z.enum(['oldest', 'newest']).default('oldest').describe('Which versions come first.'),
+});
+/** Which versions are listed. */
+export type VersionsQuery = z.output<typeof versionsQuery>;
+
 /** REST routes of the registry. */
 export const registryRoutes = {
   list: defineRoute({
     method: 'GET',
     path: '/v1/tasks/:task/versions',
-    summary: "List the versions of a task's adapter, oldest first",
+    summary: "List the versions of a task's adapter, oldest first by default",
     roles: readRoles,
     params: taskParams,
-    response: z.strictObject({ versions: z.array(versionViewSchema) }),
-    forSteward: ({ versions }, site) => ({
+    query: versionsQuery,
+    response: z.strictObject({ versions: z.array(versionViewSchema), nextCursor }),
+    forSteward: ({ versions, ...page }, site) => ({
+      ...page,
       versions: versions.map((version) => ({
         ...version,
         leftSites: version.leftSites.filter((left) => left === site),

@@ -23,8 +23,10 @@ export class RegistryController {
   }
 
   @Route(registryRoutes.list)
-  async list(@Input(registryRoutes.list) { params }: In<'list'>): Promise<Out<'list'>> {
-    return { versions: await this.#versions.list(await this.#tasks.get(params.task)) };
+  async list(@Input(registryRoutes.list) { params, query }: In<'list'>): Promise<Out<'list'>> {
+    const task = await this.#tasks.get(params.task);
+    const { items: versions, nextCursor } = await this.#versions.page(task, query);
+    return { versions, nextCursor };
   }
 
   @Route(registryRoutes.get)

@@ -25,13 +25,15 @@ import {
 import { BoundedMap } from '../common/bounded-map.ts';
 import { Environment } from '../common/environment.ts';
 import { toJsonEnvelope } from '../common/json-envelope.ts';
+import type { Page } from '../common/pages.contract.ts';
 import type { Queries } from '../config/database.ts';
-import { rounds, tasks, versions } from '../config/schema.ts';
+import { tasks, versions } from '../config/schema.ts';
 import type { TaskRecord } from '../tasks/task-store.ts';
 import type { MadeVersion, StoredFile } from '../rounds/adapter-work.ts';
 import { RoundStore } from '../rounds/round-store.ts';
 import { BlobStore } from './blob-store.ts';
-import type { registryRoutes, VersionView } from './registry.contract.ts';
+import type { registryRoutes, VersionsQuery, VersionView } from './registry.contract.ts';
+import { pageOfVersions, viewOf } from './version-list.ts';
 import type { RouteOutput } from '../common/contract.ts';
 
 const versionRowSchema = z.object({
@@ -70,36 +72,6 @@ export function versionsWith(lineage: readonly Ancestry[], site: SiteId): number
     if (sites.includes(site) || (base !== null && found.has(base))) found.add(version);
   }
   return [...found];
-}
-
-const attemptColumns = {
-  round: rounds.round,
-  attempt: rounds.attempt,
-  baseVersion: rounds.baseVersion,
-};
-
-/** A version as people see it; `round` is null for version 0. */
-function viewOf(
-  task: TaskRecord,
-  version: VersionRecord,
-  round: {
-    readonly round: number;
-    readonly attempt: number;
-    readonly baseVersion: number | null;
-  } | null,
-): VersionView {
-  return {
-    version: version.version,
-    adapterDigest: version.adapterDigest,
-    adapterBytes: version.adapterBytes,
-    createdAtMs: version.createdAtMs,
-    round: round?.round ?? null,
-    attempt: round?.attempt ?? null,
-    baseVersion: round === null ? null : (round.baseVersion ?? round.round - 1),
-    isPromoted: task.promotedVersion === version.version,
-    isLatest: task.latestVersion === version.version,
-    leftSites: version.leftSites,
-  };
 }
 
 const membersSchema = z.object({ members: z.array(z.string()) });
@@ -318,15 +290,9 @@ export class VersionsService {
     return readers;
   }
 
-  /** Versions as people see them. */
-  async list(task: TaskRecord): Promise<VersionView[]> {
-    const rows = await this.#environment.queries
-      .select({ version: versions, round: attemptColumns })
-      .from(versions)
-      .leftJoin(rounds, eq(rounds.id, versions.roundId))
-      .where(eq(versions.task, task.task))
-      .orderBy(asc(versions.version));
-    return rows.map(({ version, round }) => viewOf(task, versionRowSchema.parse(version), round));
+  /** A page of the versions as people see them. */
+  page(task: TaskRecord, query: VersionsQuery): Promise<Page<VersionView>> {
+    return pageOfVersions(this.#environment.queries, task, query);
   }
 
   /** What went into each version of a task, oldest first, as its signed result says. */

@@ -33,9 +33,11 @@ import {
 } from '#core/protocol';
 import { Environment } from '../common/environment.ts';
 import { HeldRows } from '../common/held-rows.ts';
+import type { Page } from '../common/pages.contract.ts';
 import type { Queries } from '../config/database.ts';
 import { roundEvents, rounds, tasks } from '../config/schema.ts';
-import { roundFiguresSchema } from './rounds.contract.ts';
+import { listedColumns, listedSchema, pageOfRounds, type ListedRound } from './round-list.ts';
+import { roundFiguresSchema, type RoundsQuery } from './rounds.contract.ts';
 
 const roundColumnsSchema = z.object({
   id: z.number().int(),
@@ -66,15 +68,6 @@ const roundRowSchema = roundColumnsSchema.transform((row) => ({
 /** One attempt as it is stored. */
 export type RoundRecord = z.infer<typeof roundRowSchema>;
 
-const listedSchema = roundColumnsSchema
-  .pick({
-    ...{ id: true, task: true, round: true, attempt: true, baseVersion: true, state: true },
-    ...{ openedAtMs: true, deadlineAtMs: true, settledAtMs: true, figures: true },
-  })
-  .transform((row) => ({ ...row, baseVersion: row.baseVersion ?? row.round - 1 }));
-/** What lists show of an attempt: without its records, its keys and the number of its events. */
-export type ListedRound = z.infer<typeof listedSchema>;
-
 /** One event as it is stored. */
 export interface StoredRoundEvent {
   readonly sequence: number;
@@ -96,13 +89,6 @@ const columns = {
     sql`(select count(*) from ${roundEvents} where ${roundEvents.roundId} = ${rounds.id})`.mapWith(
       Number,
     ),
-};
-
-const listedColumns = {
-  ...{ id: rounds.id, task: rounds.task, round: rounds.round, attempt: rounds.attempt },
-  ...{ baseVersion: rounds.baseVersion, state: rounds.state, openedAtMs: rounds.openedAtMs },
-  ...{ deadlineAtMs: rounds.deadlineAtMs, settledAtMs: rounds.settledAtMs },
-  figures: rounds.figures,
 };
 
 /** Attempts at rounds. */
@@ -165,9 +151,11 @@ export class RoundStore {
     return rows[0] === undefined ? null : roundRowSchema.parse(rows[0]);
   }
 
-  /** The last attempts at the last rounds of all tasks, by task, in one statement for those that are not held. */
-  async latestOfAll(): Promise<ReadonlyMap<string, ListedRound>> {
-    const unsettled = [...(await this.#unsettled.all()).values()];
+  /** The last attempts at the last rounds of some tasks, by task, in one statement for those that are not held. */
+  async latestOf(names: readonly string[]): Promise<ReadonlyMap<string, ListedRound>> {
+    const unsettled = [...(await this.#unsettled.all()).values()].filter(({ task }) =>
+      names.includes(task),
+    );
     const { queries } = this.#environment;
     // One look into the index for each task, however many attempts there are.
     const latest = queries
@@ -180,20 +168,26 @@ export class RoundStore {
     const rows = await queries
       .select()
       .from(tasks)
-      .innerJoinLateral(latest, sql`true`);
+      .innerJoinLateral(latest, sql`true`)
+      .where(inArray(tasks.task, [...names]));
     const stored = rows.map((row) => listedSchema.parse(row.latest));
     return new Map([...stored, ...unsettled].map((each) => [each.task, each]));
   }
 
-  /** All attempts of a task, newest first. */
-  async list(task: string): Promise<ListedRound[]> {
+  /** A page of the attempts of a task, newest first; of one round alone where it is named. */
+  page(task: string, query: RoundsQuery): Promise<Page<ListedRound>> {
+    return pageOfRounds(this.#environment.queries, task, query);
+  }
+
+  /** The last attempt at a round that was abandoned. */
+  async lastAbandoned(task: string, round: number): Promise<RoundRecord | null> {
     const rows = await this.#environment.queries
-      .select(listedColumns)
+      .select(columns)
       .from(rounds)
-      .where(eq(rounds.task, task))
-      .orderBy(desc(rounds.round), desc(rounds.attempt))
-      .limit(1000);
-    return rows.map((row) => listedSchema.parse(row));
+      .where(and(eq(rounds.task, task), eq(rounds.round, round), eq(rounds.phase, 'abandoned')))
+      .orderBy(desc(rounds.attempt))
+      .limit(1);
+    return rows[0] === undefined ? null : roundRowSchema.parse(rows[0]);
   }
 
   /**

@@ -4,12 +4,14 @@ import { findOutliers } from '#core/aggregation';
 import { describeRound, type TaskId } from '#core/protocol';
 import type { RouteOutput } from '../common/contract.ts';
 import { toJson, toJsonEnvelope } from '../common/json-envelope.ts';
+import type { Page } from '../common/pages.contract.ts';
 import { EvaluationFiguresService } from '../evaluation/evaluation-figures.service.ts';
 import { ConnectionsService } from '../sites/connections.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
 import { UploadStore, type UploadProgress } from '../uploads/upload-store.ts';
-import { roundNotFound, RoundStore, type ListedRound, type RoundRecord } from './round-store.ts';
-import type { roundRoutes, RoundView } from './rounds.contract.ts';
+import type { ListedRound } from './round-list.ts';
+import { roundNotFound, RoundStore, type RoundRecord } from './round-store.ts';
+import type { roundRoutes, RoundsQuery, RoundView } from './rounds.contract.ts';
 
 /** Rounds as people see them. */
 @Injectable()
@@ -75,10 +77,11 @@ export class RoundViewsService {
     };
   }
 
-  /** Every attempt of a task, newest first. */
-  async list(task: TaskId): Promise<RoundView[]> {
+  /** A page of the attempts of a task, newest first. */
+  async list(task: TaskId, query: RoundsQuery): Promise<Page<RoundView>> {
     await this.#tasks.get(task);
-    return this.views(await this.#store.list(task));
+    const { items, nextCursor } = await this.#store.page(task, query);
+    return { items: await this.views(items), nextCursor };
   }
 
   /** One attempt with its signed records and its events. */

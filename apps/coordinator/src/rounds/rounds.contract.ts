@@ -22,6 +22,7 @@ import {
   taskParams,
   timeMs,
 } from '../common/contract.ts';
+import { keyCount, nextCursor, pageQuery } from '../common/pages.contract.ts';
 
 /** One member of an attempt as people see it. */
 export const memberViewSchema = z.strictObject({
@@ -158,6 +159,13 @@ export const roundParams = z.strictObject({
   round: pathNumber(1, 10_000, 'Number of a round.'),
 });
 
+const roundsQuery = z.strictObject({
+  ...pageQuery(z.tuple([keyCount, keyCount]), { byDefault: 50, max: 200 }),
+  round: pathNumber(1, 10_000, 'Attempts at this round alone.').optional(),
+});
+/** Which attempts are listed. */
+export type RoundsQuery = z.output<typeof roundsQuery>;
+
 /** REST routes of rounds. */
 export const roundRoutes = {
   list: defineRoute({
@@ -166,8 +174,12 @@ export const roundRoutes = {
     summary: 'List every attempt at the rounds of a task, newest first',
     roles: readRoles,
     params: taskParams,
-    response: z.strictObject({ rounds: z.array(roundViewSchema) }),
-    forSteward: ({ rounds }, site) => ({ rounds: rounds.map((round) => ownRound(round, site)) }),
+    query: roundsQuery,
+    response: z.strictObject({ rounds: z.array(roundViewSchema), nextCursor }),
+    forSteward: ({ rounds, ...page }, site) => ({
+      ...page,
+      rounds: rounds.map((round) => ownRound(round, site)),
+    }),
   }),
   get: defineRoute({
     method: 'GET',

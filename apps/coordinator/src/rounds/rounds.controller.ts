@@ -23,8 +23,9 @@ export class RoundsController {
   }
 
   @Route(roundRoutes.list)
-  async list(@Input(roundRoutes.list) { params }: In<'list'>): Promise<Out<'list'>> {
-    return { rounds: await this.#views.list(params.task) };
+  async list(@Input(roundRoutes.list) { params, query }: In<'list'>): Promise<Out<'list'>> {
+    const { items: rounds, nextCursor } = await this.#views.list(params.task, query);
+    return { rounds, nextCursor };
   }
 
   @Route(roundRoutes.get)

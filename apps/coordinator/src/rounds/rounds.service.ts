@@ -163,8 +163,8 @@ export class RoundsService {
     const record = await this.#store.latest(task, { round });
     if (record === null) throw roundNotFound(task, round);
     // The attempt that this command abandoned is settled; the one after it is not what was meant.
-    const abandoned = isRepeatedCommand() ? await this.#lastAbandoned(task, round) : undefined;
-    if (abandoned !== undefined) return abandoned;
+    const abandoned = isRepeatedCommand() ? await this.#store.lastAbandoned(task, round) : null;
+    if (abandoned !== null) return abandoned;
     const event = { type: 'abandoned', reason } as const;
     const outcome = await this.#transitions.apply(record, event, (transaction) =>
       this.#audit.append(transaction, {
@@ -175,14 +175,6 @@ export class RoundsService {
       }),
     );
     return outcome.round;
-  }
-
-  async #lastAbandoned(task: TaskId, round: number): Promise<RoundRecord | undefined> {
-    const attempts = await this.#store.list(task);
-    const isMeant = (each: (typeof attempts)[number]): boolean =>
-      each.round === round && each.state.phase === 'abandoned';
-    const found = attempts.find(isMeant);
-    return found === undefined ? undefined : this.#store.get(found.id);
   }
 
   /** Apply an event that another one may have overtaken. */

@@ -19,6 +19,7 @@ import {
   siteParams,
   timeMs,
 } from '../common/contract.ts';
+import { keyText, nextCursor, pageQuery } from '../common/pages.contract.ts';
 
 /** Where a site stands in the federation. */
 export const siteStatusSchema = z.enum([
@@ -114,10 +115,14 @@ export const siteRoutes = {
   list: defineRoute({
     method: 'GET',
     path: '/v1/sites',
-    summary: 'List the sites of the federation',
+    summary: 'List the sites of the federation by name',
     roles: readRoles,
-    response: z.strictObject({ sites: z.array(siteViewSchema) }),
-    forSteward: ({ sites }, site) => ({ sites: sites.filter((each) => each.site === site) }),
+    query: z.strictObject(pageQuery(z.tuple([keyText]), { byDefault: 200, max: 1000 })),
+    response: z.strictObject({ sites: z.array(siteViewSchema), nextCursor }),
+    forSteward: ({ sites, ...page }, site) => ({
+      ...page,
+      sites: sites.filter((each) => each.site === site),
+    }),
   }),
   invite: defineRoute({
     method: 'POST',

@@ -1,8 +1,10 @@
 /** REST of sites. */
-import { Controller } from '@nestjs/common';
+import { Controller, Req } from '@nestjs/common';
+import type { Request } from 'express';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { toJson } from '../common/json-envelope.ts';
 import { Input, Route } from '../common/route.ts';
+import { CallersService } from '../users/callers.service.ts';
 import { EnrollmentService } from './enrollment.service.ts';
 import { LeavingService } from './leaving.service.ts';
 import { NoncesService } from './nonces.service.ts';
@@ -23,22 +25,26 @@ export class SitesController {
   readonly #enrollment: EnrollmentService;
   readonly #nonces: NoncesService;
   readonly #leaving: LeavingService;
+  readonly #callers: CallersService;
 
   constructor(
     sites: SitesService,
     enrollment: EnrollmentService,
     nonces: NoncesService,
     leaving: LeavingService,
+    callers: CallersService,
   ) {
     this.#sites = sites;
     this.#enrollment = enrollment;
     this.#nonces = nonces;
     this.#leaving = leaving;
+    this.#callers = callers;
   }
 
   @Route(siteRoutes.list)
-  list(): Out<'list'> {
-    return { sites: this.#sites.list() };
+  list(@Req() request: Request, @Input(siteRoutes.list) { query }: In<'list'>): Out<'list'> {
+    const { items: sites, nextCursor } = this.#sites.list(this.#callers.get(request).site, query);
+    return { sites, nextCursor };
   }
 
   @Route(siteRoutes.invite)

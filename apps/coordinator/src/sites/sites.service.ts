@@ -9,6 +9,7 @@ import { BackgroundWork } from '../common/background-work.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
+import { pageOfNamed, type Page, type PageQuery } from '../common/pages.contract.ts';
 import type { Queries } from '../config/database.ts';
 import { invitations, sites } from '../config/schema.ts';
 import { RoundsService } from '../rounds/rounds.service.ts';
@@ -49,8 +50,11 @@ export class SitesService {
     });
   }
 
-  list(): SiteView[] {
-    return this.#roster.list().map((record) => this.#view(record));
+  /** A page of the sites by name; of one site alone for its steward. */
+  list(own: SiteId | null, query: PageQuery<readonly [string]>): Page<SiteView> {
+    const seen = this.#roster.list().filter(({ site }) => own === null || site === own);
+    const { items, nextCursor } = pageOfNamed(seen, query, ({ site }) => site);
+    return { items: items.map((record) => this.#view(record)), nextCursor };
   }
 
   get(site: SiteId): SiteView {

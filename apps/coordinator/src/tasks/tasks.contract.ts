@@ -16,6 +16,7 @@ import {
   taskParams,
   timeMs,
 } from '../common/contract.ts';
+import { keyText, nextCursor, pageQuery } from '../common/pages.contract.ts';
 import { openingRefusalSchema } from '../operations/operations.contract.ts';
 import { ownRound, roundViewSchema } from '../rounds/rounds.contract.ts';
 import { scheduleRulesSchema } from './task-schedule.ts';
@@ -119,10 +120,12 @@ export const taskRoutes = {
   list: defineRoute({
     method: 'GET',
     path: '/v1/tasks',
-    summary: 'List the tasks',
+    summary: 'List the tasks by name',
     roles: readRoles,
-    response: z.strictObject({ tasks: z.array(taskViewSchema) }),
-    forSteward: ({ tasks }, site) => ({
+    query: z.strictObject(pageQuery(z.tuple([keyText]), { byDefault: 100, max: 500 })),
+    response: z.strictObject({ tasks: z.array(taskViewSchema), nextCursor }),
+    forSteward: ({ tasks, ...page }, site) => ({
+      ...page,
       tasks: tasks
         .filter(({ definition }) => definition.members.includes(site))
         .map((task) => ownTask(task, site)),

@@ -1,7 +1,9 @@
 /** REST of tasks. */
-import { Controller } from '@nestjs/common';
+import { Controller, Req } from '@nestjs/common';
+import type { Request } from 'express';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { Input, Route } from '../common/route.ts';
+import { CallersService } from '../users/callers.service.ts';
 import { taskRoutes, type TaskView } from './tasks.contract.ts';
 import { TaskLineageService } from './task-lineage.service.ts';
 import { TasksService } from './tasks.service.ts';
@@ -14,14 +16,22 @@ export class TasksController {
 
   readonly #lineage: TaskLineageService;
 
-  constructor(tasks: TasksService, lineage: TaskLineageService) {
+  readonly #callers: CallersService;
+
+  constructor(tasks: TasksService, lineage: TaskLineageService, callers: CallersService) {
     this.#tasks = tasks;
     this.#lineage = lineage;
+    this.#callers = callers;
   }
 
   @Route(taskRoutes.list)
-  async list(): Promise<RouteOutput<typeof taskRoutes.list>> {
-    return { tasks: await this.#tasks.list() };
+  async list(
+    @Req() request: Request,
+    @Input(taskRoutes.list) { query }: In<'list'>,
+  ): Promise<RouteOutput<typeof taskRoutes.list>> {
+    const { site } = this.#callers.get(request);
+    const { items: tasks, nextCursor } = await this.#tasks.list(site, query);
+    return { tasks, nextCursor };
   }
 
   @Route(taskRoutes.create)

@@ -1,13 +1,14 @@
 /** The life of tasks: created with version 0, running, paused, finished, failed or cancelled. */
 import { Injectable } from '@nestjs/common';
 import { InputError, StateError } from '#core/errors';
-import type { TaskDefinition, TaskId } from '#core/protocol';
+import type { SiteId, TaskDefinition, TaskId } from '#core/protocol';
 import { AuditService } from '../audit/audit.service.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import { BaselineRequestsService } from '../evaluation/baseline-requests.service.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import { libraryName } from '../common/package-info.ts';
+import { pageOfNamed, type Page, type PageQuery } from '../common/pages.contract.ts';
 import { OpeningGate } from '../operations/opening-gate.service.ts';
 import type { OpeningRefusal } from '../operations/operations.contract.ts';
 import { VersionsService } from '../registry/versions.service.ts';
@@ -77,17 +78,22 @@ export class TasksService {
     this.#baselines = baselines;
   }
 
-  async list(): Promise<TaskView[]> {
-    const records = await this.#store.list();
-    const latest = await this.#roundStore.latestOfAll();
+  /** A page of the tasks by name; of those of one site alone for its steward. */
+  async list(own: SiteId | null, query: PageQuery<readonly [string]>): Promise<Page<TaskView>> {
+    const seen = (await this.#store.list()).filter(
+      ({ definition }) => own === null || definition.members.includes(own),
+    );
+    const { items: records, nextCursor } = pageOfNamed(seen, query, ({ task }) => task);
+    const latest = await this.#roundStore.latestOf(records.map(({ task }) => task));
     const rounds = await this.#views.views([...latest.values()]);
     const openingRefusal = await this.#gate.refusal();
-    return Promise.all(
+    const items = await Promise.all(
       records.map((record) => {
         const currentRound = rounds.find(({ task }) => task === record.task) ?? null;
         return this.#viewOf(record, currentRound, openingRefusal);
       }),
     );
+    return { items, nextCursor };
   }
 
   async get(task: TaskId): Promise<TaskView> {

@@ -13,6 +13,7 @@ import {
   roleSchema,
   timeMs,
 } from '../common/contract.ts';
+import { keyText, nextCursor, pageQuery } from '../common/pages.contract.ts';
 
 /** A person's name: what they sign in with and what the audit log says. */
 export const userNameSchema = z
@@ -88,8 +89,9 @@ export const accountRoutes = {
     ...people,
     method: 'GET',
     path: '/v1/users',
-    summary: 'List the people with an account',
-    response: z.strictObject({ users: z.array(userViewSchema) }),
+    summary: 'List the people with an account by name',
+    query: z.strictObject(pageQuery(z.tuple([keyText]), { byDefault: 200, max: 1000 })),
+    response: z.strictObject({ users: z.array(userViewSchema), nextCursor }),
   }),
   create: defineRoute({
     ...people,

@@ -37,8 +37,9 @@ export class AccountsController {
   }
 
   @Route(accountRoutes.list)
-  async list(): Promise<Out<'list'>> {
-    return { users: await this.#accounts.list() };
+  async list(@Input(accountRoutes.list) { query }: In<'list'>): Promise<Out<'list'>> {
+    const { items: users, nextCursor } = await this.#accounts.list(query);
+    return { users, nextCursor };
   }
 
   @Route(accountRoutes.create)

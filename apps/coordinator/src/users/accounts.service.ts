@@ -6,6 +6,7 @@ import { currentCommand, isRepeatedCommand } from '../common/command-context.ts'
 import type { RouteInput } from '../common/contract.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
+import type { Page, PageQuery } from '../common/pages.contract.ts';
 import type { Queries } from '../config/database.ts';
 import { RosterService } from '../sites/roster.service.ts';
 import type { accountRoutes, NewPassword, UserView } from './accounts.contract.ts';
@@ -58,8 +59,9 @@ export class AccountsService {
     this.#audit = audit;
   }
 
-  async list(): Promise<UserView[]> {
-    return (await this.#store.list()).map(viewOf);
+  async list(query: PageQuery<readonly [string]>): Promise<Page<UserView>> {
+    const { items, nextCursor } = await this.#store.page(query);
+    return { items: items.map(viewOf), nextCursor };
   }
 
   async get(user: string): Promise<UserView> {

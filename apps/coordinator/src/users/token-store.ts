@@ -1,11 +1,14 @@
 /** API tokens as they are stored: the hash of the secret alone. */
 import { Injectable } from '@nestjs/common';
-import { asc, eq } from 'drizzle-orm';
+import { and, asc, eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { scopeSchema } from '../common/contract.ts';
 import { Environment } from '../common/environment.ts';
+import { pageOf, type Page } from '../common/pages.contract.ts';
+import { pageStatement } from '../common/pages.ts';
 import type { Queries } from '../config/database.ts';
 import { apiTokens } from '../config/schema.ts';
+import type { TokensQuery } from './tokens.contract.ts';
 
 const tokenRecordSchema = z.object({
   tokenHash: z.string(),
@@ -35,6 +38,20 @@ export class TokenStore {
   async list(queries: Queries = this.#environment.queries): Promise<TokenRecord[]> {
     const rows = await queries.select().from(apiTokens).orderBy(asc(apiTokens.createdAtMs));
     return rows.map((row) => tokenRecordSchema.parse(row));
+  }
+
+  /** A page of the tokens of one owner, or of everybody where it is null, oldest first. */
+  async page(owner: string | null, query: TokensQuery): Promise<Page<TokenRecord>> {
+    const { createdAtMs, token } = apiTokens;
+    const { where, orderBy, limit } = pageStatement([createdAtMs, token], 'ascending', query);
+    const rows = await this.#environment.queries
+      .select()
+      .from(apiTokens)
+      .where(and(owner === null ? undefined : eq(apiTokens.owner, owner), where))
+      .orderBy(...orderBy)
+      .limit(limit);
+    const found = rows.map((row) => tokenRecordSchema.parse(row));
+    return pageOf(found, query.limit, (record) => [record.createdAtMs, record.token]);
   }
 
   /** Find a token that has not expired, by hash. */

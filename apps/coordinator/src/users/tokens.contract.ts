@@ -8,6 +8,7 @@ import {
   scopeSchema,
   timeMs,
 } from '../common/contract.ts';
+import { keyBig, keyText, nextCursor, pageQuery } from '../common/pages.contract.ts';
 import { userNameSchema } from './accounts.contract.ts';
 
 /** Days that a token can be used at most. */
@@ -43,15 +44,22 @@ export const newTokenBody = z.strictObject({
 /** What is asked for. */
 export type NewToken = z.output<typeof newTokenBody>;
 
+const tokensQuery = z.strictObject(
+  pageQuery(z.tuple([keyBig, keyText]), { byDefault: 200, max: 1000 }),
+);
+/** Which tokens are listed. */
+export type TokensQuery = z.output<typeof tokensQuery>;
+
 /** REST routes of API tokens. */
 export const tokenRoutes = {
   list: defineRoute({
     method: 'GET',
     path: '/v1/tokens',
-    summary: "List one's own API tokens; administrators see those of everybody",
+    summary: "List one's own API tokens, oldest first; administrators see those of everybody",
     roles: readRoles,
     scope: 'people',
-    response: z.strictObject({ tokens: z.array(tokenViewSchema) }),
+    query: tokensQuery,
+    response: z.strictObject({ tokens: z.array(tokenViewSchema), nextCursor }),
     forSteward: ownAnswer,
   }),
   create: defineRoute({

@@ -21,8 +21,13 @@ export class TokensController {
   }
 
   @Route(tokenRoutes.list)
-  async list(@Req() request: Request): Promise<Out<'list'>> {
-    return { tokens: await this.#tokens.list(this.#callers.get(request)) };
+  async list(
+    @Req() request: Request,
+    @Input(tokenRoutes.list) { query }: In<'list'>,
+  ): Promise<Out<'list'>> {
+    const caller = this.#callers.get(request);
+    const { items: tokens, nextCursor } = await this.#tokens.list(caller, query);
+    return { tokens, nextCursor };
   }
 
   @Route(tokenRoutes.create)

@@ -6,11 +6,12 @@ import { forbidden } from '../common/access-rules.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
+import type { Page } from '../common/pages.contract.ts';
 import type { Grant } from './credential.ts';
 import { apiTokenPrefix, newSecret, secretHash } from './secrets.ts';
 import { SessionsService } from './sessions.service.ts';
 import { TokenStore, type TokenRecord } from './token-store.ts';
-import type { NewToken, TokenView } from './tokens.contract.ts';
+import type { NewToken, TokensQuery, TokenView } from './tokens.contract.ts';
 
 /** Tokens of one owner at most, and of all. */
 export const ownTokensMax = 50;
@@ -38,9 +39,13 @@ export class TokensService {
     this.#audit = audit;
   }
 
-  /** The caller's own tokens; those of everybody for an administrator. */
-  async list(caller: Grant): Promise<TokenView[]> {
-    return (await this.#store.list()).filter((record) => isFor(caller, record)).map(viewOf);
+  /** A page of the caller's own tokens; of those of everybody for an administrator. */
+  async list(caller: Grant, query: TokensQuery): Promise<Page<TokenView>> {
+    const { role, user } = caller;
+    if (role !== 'administrator' && user === null) return { items: [], nextCursor: null };
+    const owner = role === 'administrator' ? null : user;
+    const { items, nextCursor } = await this.#store.page(owner, query);
+    return { items: items.map(viewOf), nextCursor };
   }
 
   /**

@@ -6,6 +6,8 @@ import { InputError } from '#core/errors';
 import { siteIdSchema } from '#core/protocol';
 import { roleSchema } from '../common/contract.ts';
 import { Environment } from '../common/environment.ts';
+import { pageOf, type Page, type PageQuery } from '../common/pages.contract.ts';
+import { pageStatement } from '../common/pages.ts';
 import type { Queries } from '../config/database.ts';
 import { apiTokens, users } from '../config/schema.ts';
 import { userNameSchema, userStatusSchema } from './accounts.contract.ts';
@@ -50,6 +52,19 @@ export class UserStore {
   async list(queries: Queries = this.#environment.queries): Promise<UserRecord[]> {
     const rows = await queries.select().from(users).orderBy(asc(users.user));
     return rows.map((row) => userRecordSchema.parse(row));
+  }
+
+  /** A page of the accounts by name. */
+  async page(query: PageQuery<readonly [string]>): Promise<Page<UserRecord>> {
+    const { where, orderBy, limit } = pageStatement([users.user], 'ascending', query);
+    const rows = await this.#environment.queries
+      .select()
+      .from(users)
+      .where(where)
+      .orderBy(...orderBy)
+      .limit(limit);
+    const found = rows.map((row) => userRecordSchema.parse(row));
+    return pageOf(found, query.limit, ({ user }) => [user]);
   }
 
   async find(

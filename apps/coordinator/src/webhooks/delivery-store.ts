@@ -1,26 +1,17 @@
 /** What each address was told or is to be told, as it is stored. */
 import { Injectable } from '@nestjs/common';
-import {
-  and,
-  asc,
-  count,
-  desc,
-  eq,
-  inArray,
-  isNotNull,
-  isNull,
-  lt,
-  lte,
-  notExists,
-} from 'drizzle-orm';
+import { and, asc, count, eq, inArray, isNotNull, isNull, lt, lte, notExists } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import { Environment } from '../common/environment.ts';
+import { pageOf, type Page } from '../common/pages.contract.ts';
+import { pageStatement } from '../common/pages.ts';
 import type { Queries } from '../config/database.ts';
 import { webhookDeliveries as deliveries } from '../config/schema.ts';
 import {
   alertBodySchema,
   deliveryViewSchema,
   type AlertBody,
+  type DeliveriesQuery,
   type DeliveryView,
 } from './webhooks.contract.ts';
 
@@ -103,15 +94,16 @@ export class DeliveryStore {
     await queries.update(deliveries).set(settlement).where(eq(deliveries.id, id));
   }
 
-  /** Deliveries of an address, newest first. */
-  list(webhook: string, before: number | undefined, limit: number): Promise<DeliveryRecord[]> {
-    const isOlder = before === undefined ? undefined : lt(deliveries.id, before);
-    return this.#environment.queries
+  /** A page of the deliveries of an address, newest first. */
+  async page(webhook: string, query: DeliveriesQuery): Promise<Page<DeliveryRecord>> {
+    const { where, orderBy, limit } = pageStatement([deliveries.id], 'descending', query);
+    const found = await this.#environment.queries
       .select()
       .from(deliveries)
-      .where(and(eq(deliveries.webhook, webhook), isOlder))
-      .orderBy(desc(deliveries.id))
+      .where(and(eq(deliveries.webhook, webhook), where))
+      .orderBy(...orderBy)
       .limit(limit);
+    return pageOf(found, query.limit, ({ id }) => [id]);
   }
 
   /** How many deliveries of each address wait. */

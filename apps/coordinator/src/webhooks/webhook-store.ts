@@ -5,9 +5,11 @@ import { z } from 'zod';
 import { unwrapSecret, wrapSecret } from '#core/crypto';
 import { InputError } from '#core/errors';
 import { Environment } from '../common/environment.ts';
+import { pageOf, type Page } from '../common/pages.contract.ts';
+import { pageStatement } from '../common/pages.ts';
 import type { Queries } from '../config/database.ts';
 import { webhooks } from '../config/schema.ts';
-import { alertKindSchema, webhookIdSchema } from './webhooks.contract.ts';
+import { alertKindSchema, webhookIdSchema, type WebhooksQuery } from './webhooks.contract.ts';
 
 const webhookRowSchema = z.object({
   webhook: webhookIdSchema,
@@ -37,6 +39,20 @@ export class WebhookStore {
       .from(webhooks)
       .orderBy(asc(webhooks.createdAtMs), asc(webhooks.webhook));
     return rows.map((row) => webhookRowSchema.parse(row));
+  }
+
+  /** A page of the webhooks, oldest first. */
+  async page(query: WebhooksQuery): Promise<Page<WebhookRecord>> {
+    const { createdAtMs, webhook } = webhooks;
+    const { where, orderBy, limit } = pageStatement([createdAtMs, webhook], 'ascending', query);
+    const rows = await this.#environment.queries
+      .select()
+      .from(webhooks)
+      .where(where)
+      .orderBy(...orderBy)
+      .limit(limit);
+    const found = rows.map((row) => webhookRowSchema.parse(row));
+    return pageOf(found, query.limit, (record) => [record.createdAtMs, record.webhook]);
   }
 
   async find(

@@ -1,6 +1,7 @@
 /** REST routes of webhooks: addresses that are told of alerts, for administrators alone. */
 import { z } from 'zod';
-import { commandRoles, defineRoute, nothing, pathNumber, timeMs } from '../common/contract.ts';
+import { commandRoles, defineRoute, nothing, timeMs } from '../common/contract.ts';
+import { keyBig, keyText, nextCursor, pageQuery } from '../common/pages.contract.ts';
 
 /** What may be told of. */
 export const alertKindSchema = z.enum(['site-silent', 'round-abandoned', 'disk-low', 'key-old']);
@@ -104,15 +105,25 @@ const webhookParams = z.strictObject({ webhook: webhookIdSchema.describe('Name o
 /** An address can carry a password of its receiver, so no token reads one by `read` alone. */
 const scope = 'everything';
 
+const webhooksQuery = z.strictObject(
+  pageQuery(z.tuple([keyBig, keyText]), { byDefault: 50, max: 200 }),
+);
+/** Which webhooks are listed. */
+export type WebhooksQuery = z.output<typeof webhooksQuery>;
+const deliveriesQuery = z.strictObject(pageQuery(z.tuple([keyBig]), { byDefault: 50, max: 200 }));
+/** Which deliveries are listed. */
+export type DeliveriesQuery = z.output<typeof deliveriesQuery>;
+
 /** REST routes of webhooks. */
 export const webhookRoutes = {
   list: defineRoute({
     method: 'GET',
     path: '/v1/webhooks',
-    summary: 'List the addresses that are told of alerts, without their secrets',
+    summary: 'List the addresses that are told of alerts, oldest first, without their secrets',
     roles: commandRoles,
     scope,
-    response: z.strictObject({ webhooks: z.array(webhookViewSchema) }),
+    query: webhooksQuery,
+    response: z.strictObject({ webhooks: z.array(webhookViewSchema), nextCursor }),
   }),
   create: defineRoute({
     method: 'POST',
@@ -159,10 +170,7 @@ export const webhookRoutes = {
     roles: commandRoles,
     scope,
     params: webhookParams,
-    query: z.strictObject({
-      before: pathNumber(1, 1e15, 'Deliveries before this one alone.').optional(),
-      limit: pathNumber(1, 200, 'Deliveries at most; 50 where left out.').optional(),
-    }),
-    response: z.strictObject({ deliveries: z.array(deliveryViewSchema), hasMore: z.boolean() }),
+    query: deliveriesQuery,
+    response: z.strictObject({ deliveries: z.array(deliveryViewSchema), nextCursor }),
   }),
 } as const;

@@ -17,8 +17,9 @@ export class WebhooksController {
   }
 
   @Route(webhookRoutes.list)
-  async list(): Promise<Out<'list'>> {
-    return { webhooks: await this.#webhooks.list() };
+  async list(@Input(webhookRoutes.list) { query }: In<'list'>): Promise<Out<'list'>> {
+    const { items: webhooks, nextCursor } = await this.#webhooks.list(query);
+    return { webhooks, nextCursor };
   }
 
   @Route(webhookRoutes.create)
@@ -38,9 +39,13 @@ export class WebhooksController {
   }
 
   @Route(webhookRoutes.deliveries)
-  deliveries(
+  async deliveries(
     @Input(webhookRoutes.deliveries) { params, query }: In<'deliveries'>,
   ): Promise<Out<'deliveries'>> {
-    return this.#webhooks.deliveries(params.webhook, query);
+    const { items: deliveries, nextCursor } = await this.#webhooks.deliveries(
+      params.webhook,
+      query,
+    );
+    return { deliveries, nextCursor };
   }
 }

@@ -7,17 +7,23 @@ import { AuditService } from '../audit/audit.service.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
 import type { RouteInput, RouteOutput } from '../common/contract.ts';
 import { Environment } from '../common/environment.ts';
+import type { Page } from '../common/pages.contract.ts';
 import type { Queries } from '../config/database.ts';
 import { AlertsService } from './alerts.service.ts';
 import { DeliveryStore, viewOf } from './delivery-store.ts';
 import { secretText } from './signature.ts';
 import { WebhookStore, type WebhookRecord } from './webhook-store.ts';
-import type { DeliveryView, webhookRoutes, WebhookView } from './webhooks.contract.ts';
+import type {
+  DeliveriesQuery,
+  DeliveryView,
+  webhookRoutes,
+  WebhooksQuery,
+  WebhookView,
+} from './webhooks.contract.ts';
 
 /** Webhooks at most. */
 export const webhooksMax = 16;
 const secretBytes = 32;
-const deliveriesDefault = 50;
 
 type Routes = typeof webhookRoutes;
 
@@ -44,9 +50,10 @@ export class WebhooksService {
     this.#audit = audit;
   }
 
-  async list(): Promise<WebhookView[]> {
+  async list(query: WebhooksQuery): Promise<Page<WebhookView>> {
     const pending = await this.#deliveries.pending();
-    return (await this.#store.list()).map((each) => webhookView(each, pending));
+    const { items, nextCursor } = await this.#store.page(query);
+    return { items: items.map((each) => webhookView(each, pending)), nextCursor };
   }
 
   /**
@@ -95,13 +102,10 @@ export class WebhooksService {
     });
   }
 
-  async deliveries(
-    webhook: string,
-    { before, limit = deliveriesDefault }: RouteInput<Routes['deliveries']>['query'],
-  ): Promise<RouteOutput<Routes['deliveries']>> {
+  async deliveries(webhook: string, query: DeliveriesQuery): Promise<Page<DeliveryView>> {
     await this.#store.get(webhook);
-    const found = await this.#deliveries.list(webhook, before, limit + 1);
-    return { deliveries: found.slice(0, limit).map(viewOf), hasMore: found.length > limit };
+    const { items, nextCursor } = await this.#deliveries.page(webhook, query);
+    return { items: items.map(viewOf), nextCursor };
   }
 
   async #makeRoom(transaction: Queries, url: string): Promise<void> {

@@ -228,7 +228,7 @@ describe('a delivery', () => {
     for (let count = 0; count < 3; count++) sent.unshift((await sendTest(webhook.webhook)).id);
     const [first, second] = await deliveriesOf(webhook.webhook, '?limit=2');
     expect([first?.id, second?.id]).toEqual(sent.slice(0, 2));
-    const rest = await deliveriesOf(webhook.webhook, `?before=${second?.delivery ?? 0}`);
+    const rest = await deliveriesOf(webhook.webhook, `?cursor=${second?.delivery ?? 0}`);
     expect(rest.map(({ id }) => id)).toEqual(sent.slice(2));
     await untilDeliveries(webhook.webhook, (all) => all.every(({ attempts }) => attempts === 1));
   });

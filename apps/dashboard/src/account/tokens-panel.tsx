@@ -2,8 +2,8 @@
 import { Button, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
 import { command } from '../api/client.ts';
-import { tokensSchema, type Token } from '../api/people-schemas.ts';
-import { useFresh } from '../api/resources.ts';
+import { tokenPages, type Token } from '../api/people-schemas.ts';
+import { useList } from '../api/resources.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
@@ -23,6 +23,9 @@ const revoke = ({ token, name }: Token): Action => ({
   run: () => command('DELETE', `/v1/tokens/${token}`, answerOfCommand),
   done: `The token ${name} is revoked.`,
 });
+
+/** As many as the coordinator has at most: one's own are looked for among those of everybody. */
+const tokensMax = 2000;
 
 const ownColumns: readonly Column<Token>[] = [
   {
@@ -55,10 +58,10 @@ const buttonColumn: Column<Token> = {
 
 /** API tokens. `isEverybodys`: those of all accounts, to be looked through. */
 export function TokensPanel({ isEverybodys = false }: { readonly isEverybodys?: boolean }) {
-  const { data, error } = useFresh('/v1/tokens', tokensSchema, []);
+  const { data, error } = useList('/v1/tokens', tokenPages, [], tokensMax);
   const user = useSession()?.user ?? null;
   const [isMaking, setIsMaking] = useState(false);
-  const rows = data?.tokens.filter(({ owner }) => isEverybodys || owner === user);
+  const rows = data?.items.filter(({ owner }) => isEverybodys || owner === user);
   const title = isEverybodys ? 'API tokens of everybody' : 'API tokens';
   return (
     <Panel

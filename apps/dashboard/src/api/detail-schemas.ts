@@ -1,5 +1,6 @@
 /** What single pages use of the coordinator's answers, beyond what is shown everywhere. */
 import { z } from 'zod';
+import { pageSchema } from './page-schema.ts';
 import { roundSchema, versionSchema } from './schemas.ts';
 
 const timeMs = z.number();
@@ -100,7 +101,7 @@ export const auditEntrySchema = z.object({
 /** One thing that happened. */
 export type AuditEntry = z.infer<typeof auditEntrySchema>;
 /** What happened, a page of it. */
-export const auditSchema = z.object({ entries: z.array(auditEntrySchema), hasMore: z.boolean() });
+export const auditPages = pageSchema('entries', auditEntrySchema);
 /** How far the chained log goes. */
 export const auditHeadSchema = z.object({
   sequence: z.number(),
@@ -138,22 +139,19 @@ export const operationsSchema = z.object({
 /** How the coordinator is run. */
 export type Operations = z.infer<typeof operationsSchema>;
 
-/** Requests for evaluations, newest first. */
-export const evaluationRequestsSchema = z.object({
-  requests: z.array(
-    z.object({
-      request: z.string(),
-      task: z.string(),
-      subject: z.string(),
-      owner: z.string().nullable(),
-      reason: z.string().nullable(),
-      requestedAtMs: timeMs,
-      deadlineAtMs: timeMs,
-      closedAtMs: timeMs.nullable(),
-      summary: z.string(),
-      items: z.array(z.object({ version: z.number(), site: z.string(), state: z.string() })),
-    }),
-  ),
+const evaluationRequestSchema = z.object({
+  request: z.string(),
+  task: z.string(),
+  subject: z.string(),
+  owner: z.string().nullable(),
+  reason: z.string().nullable(),
+  requestedAtMs: timeMs,
+  deadlineAtMs: timeMs,
+  closedAtMs: timeMs.nullable(),
+  summary: z.string(),
+  items: z.array(z.object({ version: z.number(), site: z.string(), state: z.string() })),
 });
 /** One request for evaluations. */
-export type EvaluationRequest = z.infer<typeof evaluationRequestsSchema>['requests'][number];
+export type EvaluationRequest = z.infer<typeof evaluationRequestSchema>;
+/** Requests for evaluations, newest first. */
+export const evaluationRequestPages = pageSchema('requests', evaluationRequestSchema);

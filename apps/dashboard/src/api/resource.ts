@@ -2,8 +2,7 @@
  * Something of the coordinator that is read at once, after each change of its topics, and every half minute in any case;
  * read once for however many parts of the page that show it.
  */
-import type { z } from 'zod';
-import { ApiError, read } from './client.ts';
+import { ApiError } from './client.ts';
 import { live } from './live.ts';
 import type { ChangeTopic } from './schemas.ts';
 
@@ -26,23 +25,21 @@ export function onSignedOut(listener: () => void): () => void {
 }
 
 /** Something of the coordinator, kept fresh for as long as somebody looks. */
-export class Resource<Schema extends z.ZodType> {
-  readonly #path: string;
-  readonly #schema: Schema;
+export class Resource<T> {
+  readonly #read: () => Promise<T>;
   readonly #topics: readonly ChangeTopic[];
   readonly #listeners = new Set<() => void>();
-  #snapshot: Snapshot<z.output<Schema>> = { data: undefined, error: undefined };
+  #snapshot: Snapshot<T> = { data: undefined, error: undefined };
   #stop: (() => void) | undefined;
   #isReading = false;
   #isAskedAgain = false;
 
-  constructor(path: string, schema: Schema, topics: readonly ChangeTopic[]) {
-    this.#path = path;
-    this.#schema = schema;
+  constructor(read: () => Promise<T>, topics: readonly ChangeTopic[]) {
+    this.#read = read;
     this.#topics = topics;
   }
 
-  readonly snapshot = (): Snapshot<z.output<Schema>> => this.#snapshot;
+  readonly snapshot = (): Snapshot<T> => this.#snapshot;
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
@@ -54,11 +51,11 @@ export class Resource<Schema extends z.ZodType> {
   };
 
   #start(): () => void {
-    const timer = setInterval(this.#ask, refreshMs);
+    const timer = setInterval(this.look, refreshMs);
     const stopListening = live.onChange((changed) => {
-      if (changed === 'all' || this.#topics.some((topic) => changed.has(topic))) this.#ask();
+      if (changed === 'all' || this.#topics.some((topic) => changed.has(topic))) this.look();
     });
-    this.#ask();
+    this.look();
     return () => {
       clearInterval(timer);
       stopListening();
@@ -74,7 +71,7 @@ export class Resource<Schema extends z.ZodType> {
   }
 
   /** Read, one reading after the other, so that an old answer never comes after a newer one. */
-  readonly #ask = (): void => {
+  readonly look = (): void => {
     this.#isAskedAgain = true;
     if (!this.#isReading) void this.#readWhileAsked();
   };
@@ -90,16 +87,16 @@ export class Resource<Schema extends z.ZodType> {
     this.#isReading = false;
   }
 
-  async #readOnce(): Promise<Snapshot<z.output<Schema>>> {
+  async #readOnce(): Promise<Snapshot<T>> {
     try {
-      return { data: await read(this.#path, this.#schema), error: undefined };
+      return { data: await this.#read(), error: undefined };
     } catch (error) {
       if (error instanceof ApiError) return { data: this.#snapshot.data, error };
       throw error;
     }
   }
 
-  #take(next: Snapshot<z.output<Schema>>): void {
+  #take(next: Snapshot<T>): void {
     this.#snapshot = next;
     for (const listener of this.#listeners) listener();
     if (next.error?.isSignedOut !== true) return;

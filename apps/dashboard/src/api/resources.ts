@@ -1,33 +1,42 @@
 /** What the page shows of the coordinator. */
 import { useMemo, useSyncExternalStore } from 'react';
 import type { z } from 'zod';
-import { taskPath } from './client.ts';
+import { read, taskPath } from './client.ts';
+import { ListResource, pagesAt, readList, type List } from './lists.ts';
+import { pageSchema } from './page-schema.ts';
 import { Resource, type Snapshot } from './resource.ts';
 import {
   type ChangeTopic,
   evaluationsSchema,
   healthSchema,
-  roundsSchema,
-  sitesSchema,
-  tasksSchema,
-  versionsSchema,
+  siteSchema,
+  taskSchema,
 } from './schemas.ts';
 
+/** Sites and tasks that the page knows at most: what needs a person and what can be chosen is looked for among all of them. */
+const wholeMax = 1000;
+/** Rows of a list before somebody asks for more, where it does not say otherwise. */
+const pageSizeDefault = 25;
+
+const sitePages = pageSchema('sites', siteSchema);
+const taskPages = pageSchema('tasks', taskSchema);
+
 /** The coordinator itself. */
-export const health = new Resource('/v1/health', healthSchema, []);
+export const health = new Resource(() => read('/v1/health', healthSchema), []);
 /** The sites. */
-export const sites = new Resource('/v1/sites', sitesSchema, ['sites']);
+export const sites = new Resource(async () => {
+  const { items, hasMore } = await readList(pagesAt('/v1/sites', sitePages), wholeMax);
+  return { sites: items, hasMore };
+}, ['sites']);
 /** The tasks with their last rounds. */
-export const tasks = new Resource('/v1/tasks', tasksSchema, ['tasks', 'rounds']);
+export const tasks = new Resource(async () => {
+  const { items, hasMore } = await readList(pagesAt('/v1/tasks', taskPages), wholeMax);
+  return { tasks: items, hasMore };
+}, ['tasks', 'rounds']);
 
 function makeTaskResources(task: string) {
-  return {
-    rounds: new Resource(taskPath(task, '/rounds'), roundsSchema, ['rounds']),
-    versions: new Resource(taskPath(task, '/versions'), versionsSchema, ['versions']),
-    evaluations: new Resource(taskPath(task, '/evaluations/brief'), evaluationsSchema, [
-      'evaluations',
-    ]),
-  };
+  const path = taskPath(task, '/evaluations/brief');
+  return { evaluations: new Resource(() => read(path, evaluationsSchema), ['evaluations']) };
 }
 
 const byTask = new Map<string, ReturnType<typeof makeTaskResources>>();
@@ -40,9 +49,7 @@ export function resourcesOf(task: string): ReturnType<typeof makeTaskResources> 
 }
 
 /** Show something and keep it fresh. */
-export function useResource<Schema extends z.ZodType>(
-  resource: Resource<Schema>,
-): Snapshot<z.output<Schema>> {
+export function useResource<T>(resource: Resource<T>): Snapshot<T> {
   return useSyncExternalStore(resource.subscribe, resource.snapshot);
 }
 
@@ -52,6 +59,17 @@ export function useFresh<Schema extends z.ZodType>(
   schema: Schema,
   topics: readonly ChangeTopic[],
 ): Snapshot<z.output<Schema>> {
-  const resource = useMemo(() => new Resource(path, schema, topics), [path]);
+  const resource = useMemo(() => new Resource(() => read(path, schema), topics), [path]);
   return useResource(resource);
+}
+
+/** The same for the beginning of a list, as far as `more` was asked for. */
+export function useList<Item extends z.ZodType>(
+  path: string,
+  schema: ReturnType<typeof pageSchema<Item>>,
+  topics: readonly ChangeTopic[],
+  pageSize = pageSizeDefault,
+): Snapshot<List<z.output<Item>>> & { readonly more: () => void } {
+  const resource = useMemo(() => new ListResource(pagesAt(path, schema), topics, pageSize), [path]);
+  return { ...useResource(resource), more: resource.more };
 }

@@ -1,5 +1,6 @@
 /** What the page uses of the coordinator's answers; further fields may come without breaking it. */
 import { z } from 'zod';
+import { pageSchema } from './page-schema.ts';
 
 // The policy of the page forbids making code from text, so zod must not try to.
 z.config({ jitless: true });
@@ -75,8 +76,6 @@ export const siteSchema = z.object({
 });
 /** One site. */
 export type Site = z.infer<typeof siteSchema>;
-/** The sites. */
-export const sitesSchema = z.object({ sites: z.array(siteSchema) });
 
 /** One member of a round. */
 export const memberSchema = z.object({
@@ -110,8 +109,9 @@ export const roundSchema = z.object({
 });
 /** One attempt at a round. */
 export type Round = z.infer<typeof roundSchema>;
+
 /** The attempts of a task, newest first. */
-export const roundsSchema = z.object({ rounds: z.array(roundSchema) });
+export const roundPages = pageSchema('rounds', roundSchema);
 
 /** What is trained, by whom and under which rules; the whole of it is kept, to be shown. */
 export const definitionSchema = z.looseObject({
@@ -173,8 +173,6 @@ export const taskSchema = z.object({
 });
 /** One task. */
 export type Task = z.infer<typeof taskSchema>;
-/** The tasks. */
-export const tasksSchema = z.object({ tasks: z.array(taskSchema) });
 
 /** Figures of one score report. */
 export const summarySchema = z.object({
@@ -238,8 +236,9 @@ export const versionSchema = z.object({
 });
 /** One version of an adapter. */
 export type Version = z.infer<typeof versionSchema>;
-/** The versions of a task, oldest first. */
-export const versionsSchema = z.object({ versions: z.array(versionSchema) });
+
+/** The versions of a task. */
+export const versionPages = pageSchema('versions', versionSchema);
 
 /** Of a command only that it was done counts; what it led to is read anew. */
 export const answerOfCommand = z.looseObject({});

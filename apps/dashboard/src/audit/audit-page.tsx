@@ -1,12 +1,11 @@
 /** The audit log: searched, filtered, exported, and how it is checked. */
 import { Button, Code, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
-import { read } from '../api/client.ts';
-import { health, useFresh, useResource } from '../api/resources.ts';
-import { auditHeadSchema, auditSchema, type AuditEntry } from '../api/detail-schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { health, useFresh, useList, useResource } from '../api/resources.ts';
+import { auditHeadSchema, auditPages } from '../api/detail-schemas.ts';
 import { Digest, Facts } from '../common/facts.tsx';
 import { formatCount } from '../common/format.ts';
+import { ListEnd } from '../common/list-table.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Panel, Waiting } from '../common/panel.tsx';
 import { addressOf, auditFilterNames, type AuditFilters } from '../places.ts';
@@ -14,6 +13,9 @@ import { goTo } from '../router.ts';
 import { SignedRecord } from '../rounds/signed-record.tsx';
 import { auditPath } from './audit-query.ts';
 import { AuditTable } from './audit-table.tsx';
+
+/** Entries of a page. */
+const pageSize = 50;
 
 const fields = [
   { name: 'actor', label: 'By', example: 'administrator, site:north' },
@@ -75,40 +77,15 @@ function Filters({ filters }: { readonly filters: AuditFilters }) {
   );
 }
 
-/** Pages of the log below the first, which stays fresh. */
 function Entries({ filters }: { readonly filters: AuditFilters }) {
-  const { data, error } = useFresh(auditPath(filters, null), auditSchema, [
-    'sites',
-    'tasks',
-    'rounds',
-  ]);
-  const [older, setOlder] = useState<readonly AuditEntry[]>([]);
-  const [hasMore, setHasMore] = useState<boolean>();
-  const { isBusy, failure, run } = useRun();
-  if (data === undefined) return <Waiting error={error} />;
-  const oldestId = (older.at(-1) ?? data.entries.at(-1))?.id ?? null;
-  // A fresh first page reaches less far back than the one that the second page was read after.
-  const first =
-    older.length === 0 ? data.entries : data.entries.filter(({ id }) => id > (older[0]?.id ?? 0));
-  const readOlder = (): void => {
-    run(async () => {
-      const page = await read(auditPath(filters, oldestId), auditSchema);
-      setOlder((before) => [...(before.length === 0 ? data.entries : before), ...page.entries]);
-      setHasMore(page.hasMore);
-    });
-  };
+  const topics = ['sites', 'tasks', 'rounds'] as const;
+  const list = useList(auditPath(filters), auditPages, topics, pageSize);
+  if (list.data === undefined) return <Waiting error={list.error} />;
   return (
-    <Stack gap="xs">
-      <AuditTable name="Audit log" entries={[...first, ...older]} />
-      {(hasMore ?? data.hasMore) && (
-        <div>
-          <Button size="compact-sm" variant="default" loading={isBusy} onClick={readOlder}>
-            Show older ones
-          </Button>
-        </div>
-      )}
-      {failure !== undefined && <Text size="sm">{failure}</Text>}
-    </Stack>
+    <>
+      <AuditTable name="Audit log" entries={list.data.items} />
+      <ListEnd name="Audit log" list={list} />
+    </>
   );
 }
 

@@ -1,8 +1,6 @@
 /** From what a person looks for to what the coordinator is asked. */
 import type { AuditFilters } from '../places.ts';
 
-/** Entries of a page. */
-const pageSize = 50;
 const dayMs = 24 * 3_600_000;
 
 /** Midnight at which a day begins in the reader's zone; undefined where the text is no day. */
@@ -13,18 +11,17 @@ function beginningOf(day: string | undefined): number | undefined {
   return Number.isNaN(atMs) || atMs < 0 ? undefined : atMs;
 }
 
-/** The path of a page of the log, newest first; `before` is the id that the page above ended with. */
-export function auditPath(filters: AuditFilters, before: number | null): string {
+/** The path of the log, newest first. */
+export function auditPath(filters: AuditFilters): string {
   const { actor, action, target, from, to } = filters;
   const since = beginningOf(from);
   const lastDay = beginningOf(to);
-  const query = new URLSearchParams({ order: 'newest', limit: String(pageSize) });
+  const query = new URLSearchParams({ order: 'newest' });
   for (const [name, text] of Object.entries({ actor, action, target })) {
     if (text !== undefined && text !== '') query.set(name, text);
   }
   if (since !== undefined) query.set('since', String(since));
   // A day has 23 hours once a year, and 25 once: the last one is meant whole, and nothing of the next beyond an hour.
   if (lastDay !== undefined) query.set('until', String(lastDay + dayMs - 1));
-  if (before !== null) query.set('before', String(before));
   return `/v1/audit?${query.toString()}`;
 }

@@ -60,7 +60,7 @@ export function AuditTable(props: {
       columns={columns}
       rows={props.entries}
       keyOf={({ id }) => String(id)}
-      shownMax={100}
+      shownMax={props.entries.length}
     />
   );
 }

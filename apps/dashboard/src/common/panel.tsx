@@ -35,6 +35,17 @@ export function Empty(props: { readonly children: ReactNode; readonly command?: 
   );
 }
 
+/** Say that a page knows the beginning of a list alone, and where the rest is. */
+export function TooMany(props: { readonly what: 'sites' | 'tasks'; readonly shown: number }) {
+  const { what, shown } = props;
+  return (
+    <Alert color="yellow" mt="xs" title={`There are more than these ${shown} ${what}`}>
+      This page knows the first by name alone. All of them:{' '}
+      <Code>{`npx melo admin ${what} list`}</Code>
+    </Alert>
+  );
+}
+
 /** What stands in a panel before the first answer, or in place of one. */
 export function Waiting({ error }: { readonly error: ApiError | undefined }) {
   if (error === undefined)

@@ -1,11 +1,12 @@
 /** Evaluations that were asked for beside the rounds, and what became of each. */
 import { command, taskPath } from '../api/client.ts';
-import { useFresh } from '../api/resources.ts';
-import { evaluationRequestsSchema, type EvaluationRequest } from '../api/detail-schemas.ts';
+import { useList } from '../api/resources.ts';
+import { evaluationRequestPages, type EvaluationRequest } from '../api/detail-schemas.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
-import { DataTable, type Column } from '../common/data-table.tsx';
+import type { Column } from '../common/data-table.tsx';
+import { ListTable } from '../common/list-table.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
 import { useMay } from '../session/access.ts';
@@ -61,18 +62,18 @@ const cancelColumn: Column<EvaluationRequest> = {
 export function RequestsPanel({ task }: { readonly task: string }) {
   const path = taskPath(task, '/evaluation-requests');
   const mayTrain = useMay('train');
-  const { data, error } = useFresh(path, evaluationRequestsSchema, ['evaluations']);
+  const list = useList(path, evaluationRequestPages, ['evaluations']);
   return (
     <Panel title="Evaluations that were asked for">
-      {data === undefined ? (
-        <Waiting error={error} />
-      ) : data.requests.length === 0 ? (
+      {list.data === undefined ? (
+        <Waiting error={list.error} />
+      ) : list.data.items.length === 0 ? (
         <Empty>None. Any version can be evaluated again: Versions, More, Evaluate.</Empty>
       ) : (
-        <DataTable
+        <ListTable
           name="Evaluations that were asked for"
           columns={mayTrain ? [...columns, cancelColumn] : columns}
-          rows={data.requests}
+          list={list}
           keyOf={({ request }) => request}
         />
       )}

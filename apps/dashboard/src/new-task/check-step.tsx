@@ -1,17 +1,19 @@
 /** The last step: what the task costs, what each site has to do, and the whole of it as YAML. */
 import { Button, Group, Stack, Text, Title } from '@mantine/core';
 import { stringify } from 'yaml';
-import { resourcesOf, tasks, useResource } from '../api/resources.ts';
+import { taskPath } from '../api/client.ts';
+import { tasks, useList, useResource } from '../api/resources.ts';
+import { roundPages } from '../api/schemas.ts';
 import { CopyText } from '../common/copy-text.tsx';
 import { Facts } from '../common/facts.tsx';
 import { formatBytes, formatCount, formatSpan, plural } from '../common/format.ts';
 import { saveFile } from '../common/save-file.ts';
 import { costOf, definitionOf, isAlike, medianMs, type Draft } from './draft.ts';
 
-/** How long rounds of a task took that has the same backbone. */
+/** How long the newest rounds of a task took that has the same backbone. */
 function LikelyTime(props: { readonly task: string; readonly rounds: number }) {
-  const { data } = useResource(resourcesOf(props.task).rounds);
-  const spans = data?.rounds
+  const { data } = useList(taskPath(props.task, '/rounds'), roundPages, ['rounds']);
+  const spans = data?.items
     .filter(({ phase }) => phase === 'published')
     .flatMap(({ openedAtMs, settledAtMs }) =>
       settledAtMs === null ? [] : [settledAtMs - openedAtMs],

@@ -1,12 +1,14 @@
 /** The versions of a task's adapter, newest first: where each comes from, what can be done with it. */
 import { Button, Group, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
-import { resourcesOf, useResource } from '../api/resources.ts';
-import type { Evaluation, Task, Version } from '../api/schemas.ts';
+import { taskPath } from '../api/client.ts';
+import { resourcesOf, useList, useResource } from '../api/resources.ts';
+import { versionPages, type Evaluation, type Task, type Version } from '../api/schemas.ts';
 import { Ago } from '../common/ago.tsx';
-import { DataTable, type Column } from '../common/data-table.tsx';
+import type { Column } from '../common/data-table.tsx';
 import { formatBytes, formatFigure } from '../common/format.ts';
 import { Link } from '../common/link.tsx';
+import { ListTable } from '../common/list-table.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
 import { useMay } from '../session/access.ts';
@@ -102,22 +104,22 @@ function columnsOf(
 /** The versions of a task's adapter. */
 export function VersionsPanel({ task }: { readonly task: Task }) {
   const resources = resourcesOf(task.task);
-  const { data, error } = useResource(resources.versions);
+  const list = useList(taskPath(task.task, '/versions?order=newest'), versionPages, ['versions']);
   const evaluations = useResource(resources.evaluations).data?.evaluations ?? [];
   const [opened, setOpened] = useState<number>();
-  const version = data?.versions.find((each) => each.version === opened);
+  const version = list.data?.items.find((each) => each.version === opened);
   return (
     <Panel title="Adapter versions">
-      {data === undefined ? (
-        <Waiting error={error} />
-      ) : data.versions.length === 0 ? (
+      {list.data === undefined ? (
+        <Waiting error={list.error} />
+      ) : list.data.items.length === 0 ? (
         <Empty>Version 0 is made with the task.</Empty>
       ) : (
         <Stack gap="xs">
-          <DataTable
+          <ListTable
             name="Adapter versions"
             columns={columnsOf(task, evaluations, setOpened)}
-            rows={data.versions.toReversed()}
+            list={list}
             keyOf={({ version: number }) => String(number)}
           />
           <Text size="xs" c="dimmed">

@@ -2,7 +2,7 @@
 import { Alert, Button, Group, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
 import { read, taskPath } from '../api/client.ts';
-import { resourcesOf, useFresh, useResource } from '../api/resources.ts';
+import { useFresh } from '../api/resources.ts';
 import {
   verificationSchema,
   versionDetailSchema,
@@ -91,10 +91,8 @@ export function ProofPanel({
   readonly task: string;
   readonly round: RoundDetail;
 }) {
-  const { data } = useResource(resourcesOf(task).versions);
-  const version = data?.versions.find(
-    (each) => each.round === round.round && each.attempt === round.attempt,
-  );
+  // A round that is published makes the version of its number.
+  const version = round.phase === 'published' ? round.round : undefined;
   return (
     <Panel title="Proof">
       <Stack gap="md">
@@ -102,7 +100,7 @@ export function ProofPanel({
         <Facts
           facts={[['Digest of the opening', <Digest key="open" value={round.openDigest} />]]}
         />
-        {version !== undefined && <Result task={task} version={version.version} />}
+        {version !== undefined && <Result task={task} version={version} />}
         <SignedRecord name="The signed opening of the round" envelope={round.open} />
         {round.membership !== null && (
           <SignedRecord

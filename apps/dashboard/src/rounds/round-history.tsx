@@ -1,11 +1,13 @@
 /** Every attempt of a task: what became of it, how long it took, who is missing in it and why. */
 import { Stack, Text } from '@mantine/core';
-import { resourcesOf, useResource } from '../api/resources.ts';
-import type { Round } from '../api/schemas.ts';
-import { DataTable, type Column } from '../common/data-table.tsx';
+import { taskPath } from '../api/client.ts';
+import { useList } from '../api/resources.ts';
+import { roundPages, type Round } from '../api/schemas.ts';
+import type { Column } from '../common/data-table.tsx';
 import { formatBytes, formatSpan } from '../common/format.ts';
 import { Ago } from '../common/ago.tsx';
 import { Link } from '../common/link.tsx';
+import { ListTable } from '../common/list-table.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
 import { missingMembers } from './member-state.ts';
@@ -54,18 +56,18 @@ const columnsOf = (task: string): readonly Column<Round>[] => [
 
 /** Every attempt of a task. */
 export function RoundHistory({ task }: { readonly task: string }) {
-  const { data, error } = useResource(resourcesOf(task).rounds);
+  const list = useList(taskPath(task, '/rounds'), roundPages, ['rounds']);
   return (
     <Panel title="Rounds">
-      {data === undefined ? (
-        <Waiting error={error} />
-      ) : data.rounds.length === 0 ? (
+      {list.data === undefined ? (
+        <Waiting error={list.error} />
+      ) : list.data.items.length === 0 ? (
         <Empty>Each round that opens is listed here, with whoever is missing in it and why.</Empty>
       ) : (
-        <DataTable
+        <ListTable
           name="Rounds"
           columns={columnsOf(task)}
-          rows={data.rounds}
+          list={list}
           keyOf={({ round, attempt }) => `${round}/${attempt}`}
         />
       )}

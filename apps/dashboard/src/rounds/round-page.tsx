@@ -1,9 +1,9 @@
 /** One round: who did what and how long, who is in it and who is not, what came of it, what proves it. */
 import { Alert, Group, Stack, Text } from '@mantine/core';
 import { taskPath } from '../api/client.ts';
-import { resourcesOf, tasks, useFresh, useResource } from '../api/resources.ts';
+import { tasks, useFresh, useList, useResource } from '../api/resources.ts';
 import { roundDetailSchema, type RoundDetail } from '../api/detail-schemas.ts';
-import type { Member } from '../api/schemas.ts';
+import { roundPages, type Member } from '../api/schemas.ts';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import {
@@ -59,10 +59,9 @@ const eventColumnsOf = ({ openedAtMs }: RoundDetail): readonly Column<Event>[] =
 ];
 
 function Attempts({ task, round }: { readonly task: string; readonly round: RoundDetail }) {
-  const { data } = useResource(resourcesOf(task).rounds);
-  const others = data?.rounds.filter(
-    (each) => each.round === round.round && each.attempt !== round.attempt,
-  );
+  const path = taskPath(task, `/rounds?round=${round.round}`);
+  const { data } = useList(path, roundPages, ['rounds']);
+  const others = data?.items.filter(({ attempt }) => attempt !== round.attempt);
   if (others === undefined || others.length === 0) return null;
   return (
     <Text size="sm" component="div">

@@ -1,12 +1,13 @@
 /** Each site of an aggregate beside the others: how long its update was, where it pointed, what its training gained. */
 import { Stack, Text } from '@mantine/core';
 import { taskPath } from '../api/client.ts';
-import { resourcesOf, useFresh, useResource } from '../api/resources.ts';
+import { useFresh } from '../api/resources.ts';
 import {
   roundDetailSchema,
   type AggregateFigures,
   type SiteInAggregate,
 } from '../api/detail-schemas.ts';
+import type { Task } from '../api/schemas.ts';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatFigure } from '../common/format.ts';
 import { Link } from '../common/link.tsx';
@@ -77,20 +78,15 @@ function OfRound({ task, round }: { readonly task: string; readonly round: numbe
   return <SiteFiguresTable figures={data.figures} />;
 }
 
-/** Each site of the newest aggregate beside the others. */
-export function SiteFiguresPanel({ task }: { readonly task: string }) {
-  const { data, error } = useResource(resourcesOf(task).rounds);
-  const newest = data?.rounds.find(({ phase }) => phase === 'published');
+/** Each site of the newest aggregate beside the others: of the round that made the newest version, which has its number. */
+export function SiteFiguresPanel({ task }: { readonly task: Task }) {
+  const newest = task.latestVersion;
   return (
-    <Panel
-      title={newest === undefined ? 'Updates by site' : `Updates by site, round ${newest.round}`}
-    >
-      {data === undefined ? (
-        <Waiting error={error} />
-      ) : newest === undefined ? (
+    <Panel title={newest === 0 ? 'Updates by site' : `Updates by site, round ${newest}`}>
+      {newest === 0 ? (
         <Empty>No round was published yet.</Empty>
       ) : (
-        <OfRound key={newest.round} task={task} round={newest.round} />
+        <OfRound key={newest} task={task.task} round={newest} />
       )}
     </Panel>
   );

@@ -1,16 +1,16 @@
 /** What the coordinator keeps to, as far as administrators set it here: who is told of alerts. */
 import { Button, Text } from '@mantine/core';
 import { useState } from 'react';
-import { useFresh } from '../api/resources.ts';
+import { useList } from '../api/resources.ts';
 import { Link } from '../common/link.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { AddWebhookDialog } from './add-webhook-dialog.tsx';
 import { WebhookPanel } from './webhook-panel.tsx';
-import { webhooksSchema } from './webhook-schemas.ts';
+import { webhookPages } from './webhook-schemas.ts';
 
 function Webhooks() {
-  const { data, error } = useFresh('/v1/webhooks', webhooksSchema, ['webhooks']);
+  const { data, error } = useList('/v1/webhooks', webhookPages, ['webhooks']);
   const [isAdding, setIsAdding] = useState(false);
   return (
     <>
@@ -26,7 +26,7 @@ function Webhooks() {
           Addresses that are told of alerts, signed, and again until they take it: silent sites, old
           keys, a low disk, abandoned rounds. Nothing of an image, a patient or a weight is told.
         </Text>
-        {data?.webhooks.length === 0 && (
+        {data?.items.length === 0 && (
           <Empty command="npx melo admin webhooks add https://...">
             No address is told of alerts yet.
           </Empty>
@@ -35,7 +35,7 @@ function Webhooks() {
       {data === undefined ? (
         <Waiting error={error} />
       ) : (
-        data.webhooks.map((webhook) => <WebhookPanel key={webhook.webhook} webhook={webhook} />)
+        data.items.map((webhook) => <WebhookPanel key={webhook.webhook} webhook={webhook} />)
       )}
       {isAdding && <AddWebhookDialog onClose={() => setIsAdding(false)} />}
     </>

@@ -4,17 +4,18 @@ import { useState } from 'react';
 import { z } from 'zod';
 import { command } from '../api/client.ts';
 import { live } from '../api/live.ts';
-import { useFresh } from '../api/resources.ts';
+import { useList } from '../api/resources.ts';
 import { ActionButton, useRun, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
-import { DataTable, type Column } from '../common/data-table.tsx';
+import type { Column } from '../common/data-table.tsx';
 import { Facts } from '../common/facts.tsx';
+import { ListTable } from '../common/list-table.tsx';
 import { announce } from '../common/notice.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
-import { deliveriesSchema, kindText, type Delivery, type Webhook } from './webhook-schemas.ts';
+import { deliveryPages, kindText, type Delivery, type Webhook } from './webhook-schemas.ts';
 
-const shownMax = 10;
+const pageSize = 10;
 const anyAnswer = z.object({});
 
 const pathOf = ({ webhook }: Webhook, rest = ''): string =>
@@ -39,16 +40,15 @@ const columns: readonly Column<Delivery>[] = [
 
 function Deliveries({ webhook }: { readonly webhook: Webhook }) {
   const path = pathOf(webhook, '/deliveries');
-  const { data, error } = useFresh(path, deliveriesSchema, ['webhooks']);
-  if (data === undefined) return <Waiting error={error} />;
-  if (data.deliveries.length === 0) return <Empty>It was told nothing yet. Send it a test.</Empty>;
+  const list = useList(path, deliveryPages, ['webhooks'], pageSize);
+  if (list.data === undefined) return <Waiting error={list.error} />;
+  if (list.data.items.length === 0) return <Empty>It was told nothing yet. Send it a test.</Empty>;
   return (
-    <DataTable
+    <ListTable
       name={`Deliveries to ${webhook.url}`}
       columns={columns}
-      rows={data.deliveries}
+      list={list}
       keyOf={({ delivery }) => String(delivery)}
-      shownMax={shownMax}
     />
   );
 }

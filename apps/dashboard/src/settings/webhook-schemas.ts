@@ -1,6 +1,7 @@
 /** What the page uses of the coordinator's answers about webhooks; further fields may come without breaking it. */
 import type { AlertKind } from '#api';
 import { z } from 'zod';
+import { pageSchema } from '../api/page-schema.ts';
 
 /** What an address may be told of, and how that is said here. */
 export const alertKinds = {
@@ -34,7 +35,7 @@ export const webhookSchema = z.object({
 /** A webhook, without its secret. */
 export type Webhook = z.infer<typeof webhookSchema>;
 /** The webhooks. */
-export const webhooksSchema = z.object({ webhooks: z.array(webhookSchema) });
+export const webhookPages = pageSchema('webhooks', webhookSchema);
 /** A webhook that was just made. */
 export const newWebhookSchema = z.object({ webhook: webhookSchema, secret: z.string() });
 /** A webhook that was just made. */
@@ -56,7 +57,4 @@ export const deliverySchema = z.object({
 /** One alert to one address. */
 export type Delivery = z.infer<typeof deliverySchema>;
 /** What an address was told, newest first. */
-export const deliveriesSchema = z.object({
-  deliveries: z.array(deliverySchema),
-  hasMore: z.boolean(),
-});
+export const deliveryPages = pageSchema('deliveries', deliverySchema);

@@ -1,7 +1,7 @@
 /** One site: whether it is there, what it runs on, what it has done, what can be done with it. */
 import { SimpleGrid } from '@mantine/core';
-import { sites, tasks, useFresh, useResource } from '../api/resources.ts';
-import { auditSchema } from '../api/detail-schemas.ts';
+import { sites, tasks, useList, useResource } from '../api/resources.ts';
+import { auditPages } from '../api/detail-schemas.ts';
 import type { Member, Round, Site } from '../api/schemas.ts';
 import { AuditTable } from '../audit/audit-table.tsx';
 import { Ago } from '../common/ago.tsx';
@@ -127,8 +127,8 @@ function Rounds({ site }: { readonly site: string }) {
 
 function Record({ site }: { readonly site: string }) {
   const target = `site:${site}`;
-  const path = `/v1/audit?${new URLSearchParams({ target, order: 'newest', limit: '20' }).toString()}`;
-  const { data, error } = useFresh(path, auditSchema, ['sites']);
+  const path = `/v1/audit?${new URLSearchParams({ target, order: 'newest' }).toString()}`;
+  const { data, error } = useList(path, auditPages, ['sites'], 20);
   return (
     <Panel
       title="What happened to it"
@@ -137,7 +137,7 @@ function Record({ site }: { readonly site: string }) {
       {data === undefined ? (
         <Waiting error={error} />
       ) : (
-        <AuditTable name="What happened to the site" entries={data.entries} />
+        <AuditTable name="What happened to the site" entries={data.items} />
       )}
     </Panel>
   );

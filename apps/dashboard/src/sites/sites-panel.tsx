@@ -4,7 +4,7 @@ import { sites, useResource } from '../api/resources.ts';
 import type { Site } from '../api/schemas.ts';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { Link } from '../common/link.tsx';
-import { Empty, Panel, Waiting } from '../common/panel.tsx';
+import { Empty, Panel, TooMany, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
 import { HeartbeatText } from './heartbeat-text.tsx';
 
@@ -66,7 +66,10 @@ export function SitesPanel({ title = 'Sites' }: { readonly title?: string }) {
           one-time code for the hospital.
         </Empty>
       ) : (
-        <DataTable name="Sites" columns={columns} rows={data.sites} keyOf={({ site }) => site} />
+        <>
+          <DataTable name="Sites" columns={columns} rows={data.sites} keyOf={({ site }) => site} />
+          {data.hasMore && <TooMany what="sites" shown={data.sites.length} />}
+        </>
       )}
     </Panel>
   );

@@ -100,7 +100,7 @@ function Section({ task, section }: { readonly task: Task; readonly section: Tas
         <>
           <ChartsPanel task={task.task} title="AUC and loss" />
           <FiguresPanel task={task.task} />
-          {mayInspect && <SiteFiguresPanel task={task.task} />}
+          {mayInspect && <SiteFiguresPanel task={task} />}
           <RequestsPanel task={task.task} />
         </>
       );

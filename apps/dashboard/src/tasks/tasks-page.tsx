@@ -2,7 +2,7 @@
 import { tasks, useResource } from '../api/resources.ts';
 import { LinkButton } from '../common/link.tsx';
 import { PageTitle } from '../common/page-title.tsx';
-import { Panel, Waiting } from '../common/panel.tsx';
+import { Panel, TooMany, Waiting } from '../common/panel.tsx';
 import { NoTask, TasksTable } from './tasks-table.tsx';
 
 /** Every task. */
@@ -24,7 +24,10 @@ export function TasksPage() {
         ) : data.tasks.length === 0 ? (
           <NoTask />
         ) : (
-          <TasksTable tasks={data.tasks} />
+          <>
+            <TasksTable tasks={data.tasks} />
+            {data.hasMore && <TooMany what="tasks" shown={data.tasks.length} />}
+          </>
         )}
       </Panel>
     </>

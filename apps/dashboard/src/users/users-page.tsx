@@ -2,11 +2,12 @@
 import { Button, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
 import { TokensPanel } from '../account/tokens-panel.tsx';
-import { usersSchema, type User } from '../api/people-schemas.ts';
-import { useFresh } from '../api/resources.ts';
+import { userPages, type User } from '../api/people-schemas.ts';
+import { useList } from '../api/resources.ts';
 import { Ago } from '../common/ago.tsx';
-import { DataTable, type Column } from '../common/data-table.tsx';
+import type { Column } from '../common/data-table.tsx';
 import { Link } from '../common/link.tsx';
+import { ListTable } from '../common/list-table.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
@@ -56,7 +57,7 @@ const columnsOf = (own: string | null, onOpen: (user: string) => void): readonly
 
 /** The people with an account. */
 export function UsersPage() {
-  const { data, error } = useFresh('/v1/users', usersSchema, []);
+  const list = useList('/v1/users', userPages, []);
   const own = useSession()?.user ?? null;
   const [isMaking, setIsMaking] = useState(false);
   const [opened, setOpened] = useState<string>();
@@ -72,18 +73,18 @@ export function UsersPage() {
         }
       />
       <Panel title="People with an account">
-        {data === undefined ? (
-          <Waiting error={error} />
-        ) : data.users.length === 0 ? (
+        {list.data === undefined ? (
+          <Waiting error={list.error} />
+        ) : list.data.items.length === 0 ? (
           <Empty command="npx melo admin users create NAME --role administrator">
             Nobody yet. Make an account for every person, yours first: the administrator&apos;s
             token is for the beginning.
           </Empty>
         ) : (
-          <DataTable
+          <ListTable
             name="People with an account"
             columns={columnsOf(own, setOpened)}
-            rows={data.users}
+            list={list}
             keyOf={({ user }) => user}
           />
         )}
