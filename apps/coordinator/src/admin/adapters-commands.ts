@@ -1,8 +1,9 @@
 /** `melo admin adapters`: versions, their lineage, and the file itself with its digest checked. */
 import type { Command } from 'commander';
+import { request } from '#api';
 import { InputError } from '#core/errors';
-import { registryRoutes } from '../registry/registry.contract.ts';
-import { taskRoutes } from '../tasks/tasks.contract.ts';
+import { registryRoutes, versionDetailSchema } from '../registry/registry.contract.ts';
+import { taskViewSchema } from '../tasks/tasks.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -12,11 +13,12 @@ import {
 import type { AdminEnvironment } from './admin-environment.ts';
 import { addDownloadCommand } from './download-command.ts';
 import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
+import { revisionOf, withRevision, type RevisionOptions } from './revision-option.ts';
 import { chooseVersion, describeLeft, standingOf } from './versions-text.ts';
 import { formatBytes, formatPairs, formatTable, formatTime } from './text.ts';
 
 type VersionsOptions = ListOptions & { readonly newest?: true };
-type PromoteOptions = ConnectionOptions & { readonly none?: true; readonly reason?: string };
+type PromoteOptions = RevisionOptions & { readonly none?: true; readonly reason?: string };
 
 const byDefault =
   'VERSION is a number, "latest" or "promoted"; by default the promoted one, the latest where none is';
@@ -36,7 +38,7 @@ export function addAdaptersCommands(admin: Command, environment: AdminEnvironmen
     (task: string, version: string | undefined, options: ConnectionOptions) =>
       runAdmin(options, environment, (context) => showVersion(context, task, version)),
   );
-  add('promote <task> [version]', 'say which version people should use')
+  withRevision(add('promote <task> [version]', 'say which version people should use'))
     .option('--none', 'take back what was promoted')
     .option('--reason <text>', 'why; it stays in the record')
     .action((task: string, version: string | undefined, options: PromoteOptions) =>
@@ -52,9 +54,12 @@ async function listVersions(
 ): Promise<void> {
   const order = options.newest === true ? 'newest' : 'oldest';
   const { items: versions, hasMore } = await context.client.list(
-    registryRoutes.list,
-    (answer) => answer.versions,
-    { params: { task }, query: { order } },
+    (cursor) =>
+      request('GET', '/v1/tasks/{task}/versions', registryRoutes.list.response, {
+        path: { task },
+        query: { order, cursor },
+      }),
+    (page) => page.versions,
     wantedOf(options),
   );
   const nowMs = context.environment.nowMs();
@@ -81,8 +86,10 @@ async function listVersions(
 
 async function showVersion(context: AdminContext, task: string, version: string | undefined) {
   const number = (await chooseVersion(context, task, version)).version;
-  const params = { task, version: String(number) };
-  const detail = await context.client.call(registryRoutes.get, { params });
+  const path = { task, version: number };
+  const detail = await context.client.send(
+    request('GET', '/v1/tasks/{task}/versions/{version}', versionDetailSchema, { path }),
+  );
   const nowMs = context.environment.nowMs();
   const facts = formatPairs([
     ['version', String(detail.version)],
@@ -103,17 +110,21 @@ async function promoteVersion(
   context: AdminContext,
   task: string,
   version: string | undefined,
-  { none, reason }: PromoteOptions,
+  options: PromoteOptions,
 ): Promise<void> {
+  const { none, reason } = options;
   if ((version === undefined) !== (none === true)) {
     throw new InputError('USAGE', 'adapters promote: expected a version, or --none; see --help');
   }
   const number =
     version === undefined ? null : (await chooseVersion(context, task, version)).version;
-  const view = await context.client.call(taskRoutes.promote, {
-    params: { task },
-    body: { version: number, ...(reason === undefined ? {} : { reason }) },
-  });
+  const why = reason === undefined ? {} : { reason };
+  const view = await context.client.send(
+    request('POST', '/v1/tasks/{task}/promote', taskViewSchema, {
+      path: { task },
+      body: { version: number, ...why, ...revisionOf(options) },
+    }),
+  );
   const { promotedVersion, latestVersion } = view;
   const promoted = promotedVersion === null ? 'no version' : `version ${promotedVersion}`;
   context.show(view, `${task}: ${promoted} is promoted, version ${latestVersion} is the latest`);

@@ -145,8 +145,16 @@ describe('failures of melo admin', () => {
       'GET /v1/sites/north': () => ({ body: { ...site(), status: 'odd' } }),
     });
     await world.run('sites', 'show', 'north');
-    expect(world.told).toMatch(/^error MESSAGE_INVALID: GET \/v1\/sites\/:site/);
+    expect(world.told).toMatch(/^error MESSAGE_INVALID: GET \/v1\/sites\/north/);
     expect(world.exitCode).toBe(1);
+  });
+
+  test.each(['', '.', '..'])('%j is no name, and nothing is asked with it', async (name) => {
+    const world = new World({});
+    await world.run('sites', 'show', name);
+    expect(world.told).toMatch(/^error USAGE: a name: expected/);
+    expect(world.exitCode).toBe(2);
+    expect(world.requests).toHaveLength(0);
   });
 
   test('the token is never sent over plain http to another host', async () => {

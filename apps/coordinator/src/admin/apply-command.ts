@@ -1,8 +1,9 @@
 /** `melo admin apply`: what a file declares and is not there is made; what is there is left as it is, or refused by field. */
 import type { Command } from 'commander';
+import { request } from '#api';
 import { InputError, StateError } from '#core/errors';
-import { siteRoutes } from '../sites/sites.contract.ts';
-import { taskRoutes } from '../tasks/tasks.contract.ts';
+import { invitationViewSchema } from '../sites/sites.contract.ts';
+import { taskViewSchema } from '../tasks/tasks.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -14,6 +15,7 @@ import type { AdminEnvironment } from './admin-environment.ts';
 import { planApply, type PlannedAct } from './apply-plan.ts';
 import { parseDeclared, type Declared } from './declared.ts';
 import { formatTime } from './text.ts';
+import { sitePages, taskPages } from './whole-lists.ts';
 
 type ApplyOptions = ConnectionOptions & {
   readonly file: string;
@@ -86,8 +88,8 @@ async function apply(
   declared: Declared,
   options: ApplyOptions,
 ): Promise<void> {
-  const { items: sites } = await context.client.list(siteRoutes.list, (page) => page.sites);
-  const { items: tasks } = await context.client.list(taskRoutes.list, (page) => page.tasks);
+  const { items: sites } = await context.client.list(sitePages, (page) => page.sites);
+  const { items: tasks } = await context.client.list(taskPages, (page) => page.tasks);
   const plan = planApply(declared, { sites, tasks });
   const isJson = options.json === true;
   const isDryRun = options.dryRun === true;
@@ -131,14 +133,18 @@ async function actOnOne(
   };
   if (act.action === 'invite') {
     const body = { site: act.name, ...(siteUrl === undefined ? {} : { url: siteUrl }) };
-    const { code, expiresAtMs } = await client.call(siteRoutes.invite, { body });
+    const { code, expiresAtMs } = await client.send(
+      request('POST', '/v1/sites', invitationViewSchema, { body }),
+    );
     const until = formatTime(expiresAtMs, environment.nowMs());
     tell(`site ${act.name} is invited; its code works once, until ${until}:\n${code}`);
     return { ...act, code, expiresAtMs };
   }
   if (act.action === 'create') {
     const query = { start: start ? 'true' : 'false' } as const;
-    const view = await client.call(taskRoutes.create, { query, body: act.definition });
+    const view = await client.send(
+      request('POST', '/v1/tasks', taskViewSchema, { query, body: act.definition }),
+    );
     tell(`task ${act.name} is ${view.status}`);
   }
   return outcomeOf(act);

@@ -1,5 +1,6 @@
 /** `melo admin audit`: what happened, and the whole log as a file that anybody can verify. */
 import type { Command } from 'commander';
+import { request, targetOf } from '#api';
 import { StateError } from '#core/errors';
 import { auditRoutes } from '../audit/audit.contract.ts';
 import {
@@ -39,7 +40,9 @@ export function addAuditCommands(admin: Command, environment: AdminEnvironment):
   add('head', 'tell how far the chained log goes and its last link').action(
     (options: ConnectionOptions) =>
       runAdmin(options, environment, async (context) => {
-        const head = await context.client.call(auditRoutes.head, {});
+        const head = await context.client.send(
+          request('GET', '/v1/audit/head', auditRoutes.head.response),
+        );
         context.show(head, `entry ${head.sequence}, link ${head.linkDigest}`);
       }),
   );
@@ -59,9 +62,9 @@ async function listEntries(context: AdminContext, options: ListOptions): Promise
     ...(target === undefined ? {} : { target }),
   } as const;
   const { items: entries, hasMore } = await context.client.list(
-    auditRoutes.list,
+    (cursor) =>
+      request('GET', '/v1/audit', auditRoutes.list.response, { query: { ...query, cursor } }),
     (page) => page.entries,
-    { query },
     wantedOf(options),
   );
   const answer = { entries, hasMore };
@@ -94,7 +97,7 @@ async function exportLog(
       `audit export: expected a new file, got ${file}, which is there; name another or add --force`,
     );
   }
-  const bytes = await environment.receive(file, client.stream(auditRoutes.export));
+  const bytes = await environment.receive(file, client.stream(targetOf('/v1/audit/export')));
   context.show({ file, bytes }, `${file}: ${formatBytes(bytes)}`);
   context.hint(`next: melo audit verify ${file} --key FINGERPRINT`);
 }

@@ -1,7 +1,8 @@
-/** A client of the coordinator's REST API: contracts in, parsed answers out, coded errors. */
+/** A client of the coordinator's REST API: checked requests in, parsed answers out, coded errors. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import type { ApiRequest } from '#api';
 import {
   assert,
   type ErrorCode,
@@ -11,8 +12,7 @@ import {
   ProtocolError,
   UnavailableError,
 } from '#core/errors';
-import { problemSchema, type RouteContract } from '../common/contract.ts';
-import { nextCursor } from '../common/pages.contract.ts';
+import { problemSchema } from '../common/contract.ts';
 
 const timeoutMs = 30_000;
 /** A POST carries a key of its own, so that sending it again does nothing twice. */
@@ -29,9 +29,6 @@ const refusalSchema = z.object(
   problemSchema.pick({ code: true, detail: true, correlationId: true }).shape,
 );
 
-/** What is read of a page beside its items. */
-const pageSchema = z.looseObject({ nextCursor });
-
 /** What the coordinator refused, under the code that it gave. */
 export class RefusedError extends MeloError {}
 
@@ -42,20 +39,12 @@ export interface CoordinatorAddress {
   readonly token: string;
 }
 
-/** What goes into a request; each part as the route's contract takes it. */
-export interface RequestParts<Contract extends RouteContract> {
-  readonly params?: z.input<Contract['params']>;
-  readonly query?: z.input<Contract['query']>;
-  readonly body?: z.input<Contract['body']>;
+/** What is sent of a request. */
+type Sendable = Pick<ApiRequest<z.ZodType>, 'method' | 'target' | 'body'>;
+/** How a page of a list ends. */
+interface PageEnd {
+  readonly nextCursor: string | null;
 }
-
-/** A route that answers page by page. */
-export type ListContract = RouteContract<
-  z.ZodType,
-  z.ZodType,
-  z.ZodType,
-  z.ZodType<{ readonly nextCursor: string | null }>
->;
 /** What a list has, and whether it has more than was wanted. */
 export interface Listed<Item> {
   readonly items: readonly Item[];
@@ -72,62 +61,56 @@ export class CoordinatorClient {
     this.#fetch = fetchPort;
   }
 
-  /** Call a route and return its parsed answer. */
-  async call<Contract extends RouteContract>(
-    contract: Contract,
-    parts: RequestParts<Contract> = {},
-  ): Promise<z.infer<Contract['response']>> {
-    const bytes = await this.#send(contract, parts, jsonBytesMax);
-    return parseAnswer<Contract['response']>(contract.response, parseJson(bytes), contract);
+  /** Send a request and return its parsed answer. */
+  async send<Schema extends z.ZodType>(asked: ApiRequest<Schema>): Promise<z.output<Schema>> {
+    const bytes = await this.#sendBounded(this.#requestOf(asked), jsonBytesMax);
+    return parseAnswer(asked.schema, parseJson(bytes), asked);
   }
 
   /**
-   * Call a list page after page: to its end, or until there are as many items as are wanted.
+   * Read a list page after page: to its end, or until there are as many items as are wanted.
    *
-   * @param itemsOf - the items of one answer
+   * @param ask - asks for the page at a cursor, the first one at undefined
+   * @param itemsOf - the items of one page
    */
-  async list<Contract extends ListContract, Item>(
-    contract: Contract,
-    itemsOf: (answer: z.infer<Contract['response']>) => readonly Item[],
-    parts: RequestParts<Contract> = {},
+  async list<Page extends PageEnd, Item>(
+    ask: (cursor: string | undefined) => ApiRequest<z.ZodType<Page>>,
+    itemsOf: (page: Page) => readonly Item[],
     wanted = Infinity,
   ): Promise<Listed<Item>> {
     const items: Item[] = [];
     let cursor: string | undefined;
     for (let page = 0; page < pagesMax; page++) {
-      const json = parseJson(await this.#send(contract, parts, jsonBytesMax, cursor));
-      items.push(...itemsOf(parseAnswer<Contract['response']>(contract.response, json, contract)));
-      const { nextCursor: next } = parseAnswer(pageSchema, json, contract);
-      if (items.length >= wanted || next === null) {
-        const hasMore = items.length > wanted || next !== null;
+      const answer = await this.send(ask(cursor));
+      items.push(...itemsOf(answer));
+      const { nextCursor } = answer;
+      if (items.length >= wanted || nextCursor === null) {
+        const hasMore = items.length > wanted || nextCursor !== null;
         return { items: items.slice(0, wanted), hasMore };
       }
-      cursor = next;
+      cursor = nextCursor;
     }
-    throw unknownAnswer(contract);
+    throw unknownAnswer(ask(cursor));
   }
 
-  /** Call a route that answers bytes; `bytesMax` bounds what is taken. */
-  download<Contract extends RouteContract>(
-    contract: Contract,
-    parts: RequestParts<Contract>,
-    bytesMax: number,
-  ): Promise<Uint8Array> {
-    return this.#send(contract, parts, bytesMax);
+  /** Read a file of the API, as `targetOf` names it; `bytesMax` bounds what is taken. */
+  download(target: string | undefined, bytesMax: number): Promise<Uint8Array> {
+    return this.#sendBounded(this.#requestOf({ method: 'GET', target, body: undefined }), bytesMax);
   }
 
   /**
-   * Call a route that answers bytes without a bound, piece by piece; a link that breaks ends it, and it is not tried again.
+   * Read a file of the API without a bound, piece by piece; a link that breaks ends it, and it is not tried again.
    *
    * @throws UnavailableError COORDINATOR_UNREACHABLE, also in the middle
    */
-  async *stream(contract: RouteContract): AsyncGenerator<Uint8Array> {
+  async *stream(target: string | undefined): AsyncGenerator<Uint8Array> {
     const abort = new AbortController();
     const timer = setTimeout(() => {
       abort.abort();
     }, streamPauseMs);
     try {
-      const response = await this.#fetch(this.#request(contract, {}), { signal: abort.signal });
+      const request = this.#requestOf({ method: 'GET', target, body: undefined });
+      const response = await this.#fetch(request, { signal: abort.signal });
       if (!response.ok) throw refusal(response.status, await readBounded(response, jsonBytesMax));
       const body: AsyncIterable<unknown> | null = response.body;
       for await (const piece of body ?? []) {
@@ -143,13 +126,7 @@ export class CoordinatorClient {
     }
   }
 
-  async #send<Contract extends RouteContract>(
-    contract: Contract,
-    parts: RequestParts<Contract>,
-    bytesMax: number,
-    cursor?: string,
-  ): Promise<Uint8Array> {
-    const request = this.#request(contract, parts, cursor);
+  async #sendBounded(request: Request, bytesMax: number): Promise<Uint8Array> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#sendOnce(request, bytesMax);
@@ -186,42 +163,31 @@ export class CoordinatorClient {
     );
   }
 
-  #request<Contract extends RouteContract>(
-    contract: Contract,
-    parts: RequestParts<Contract>,
-    cursor?: string,
-  ) {
-    const target = new URL(fillPath(contract.path, parts.params), this.#address.url);
-    for (const [name, value] of Object.entries(parts.query ?? {})) {
-      target.searchParams.set(name, String(value));
+  #requestOf({ method, target, body }: Sendable): Request {
+    if (target === undefined) {
+      throw new InputError(
+        'USAGE',
+        'a name: expected letters, digits and dashes, got nothing or dots alone; see the list of what there is',
+      );
     }
-    if (cursor !== undefined) target.searchParams.set('cursor', cursor);
+    const url = new URL(target, this.#address.url);
     const headers = new Headers({ authorization: `Bearer ${this.#address.token}` });
-    if (contract.method === 'GET') return new Request(target, { headers, redirect: 'error' });
+    if (method === 'GET') return new Request(url, { headers, redirect: 'error' });
     headers.set('content-type', 'application/json');
     headers.set('idempotency-key', randomUUID());
-    const { method } = contract;
-    const body = method === 'POST' ? { body: JSON.stringify(parts.body ?? {}) } : {};
-    return new Request(target, { method, headers, redirect: 'error', ...body });
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    return new Request(url, { method, headers, redirect: 'error', ...sent });
   }
 }
 
 function parseAnswer<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
-  contract: RouteContract,
-): z.infer<Schema> {
+  asked: Pick<Sendable, 'method' | 'target'>,
+): z.output<Schema> {
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw unknownAnswer(contract);
+  if (!parsed.success) throw unknownAnswer(asked);
   return parsed.data;
-}
-
-/** Put parameters into a contract's path. */
-function fillPath(path: string, params: unknown): string {
-  const values = new Map(Object.entries(params ?? {}));
-  return path.replace(/:([a-z]+)/g, (_, name: string) =>
-    encodeURIComponent(String(values.get(name))),
-  );
 }
 
 async function readBounded(response: Response, bytesMax: number): Promise<Uint8Array> {
@@ -272,9 +238,12 @@ function codeOfStatus(status: number): ErrorCode {
   return status >= 500 ? 'STORE_UNAVAILABLE' : 'REQUEST_INVALID';
 }
 
-function unknownAnswer({ method, path }: RouteContract): ProtocolError {
+function unknownAnswer({
+  method,
+  target = '',
+}: Pick<Sendable, 'method' | 'target'>): ProtocolError {
   return new ProtocolError(
     'MESSAGE_INVALID',
-    `${method} ${path}: expected the documented answer, got another; use the melo of the coordinator's own release`,
+    `${method} ${target}: expected the documented answer, got another; use the melo of the coordinator's own release`,
   );
 }

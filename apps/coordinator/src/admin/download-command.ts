@@ -1,13 +1,13 @@
 /** `melo admin adapters download`: a version's file with its digest checked, or what another tool reads, made of it here. */
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { targetOf } from '#api';
 import { adapterDigest, decodeAdapterFile } from '#core/adapter';
 import { ProtocolError, StateError } from '#core/errors';
 import { writeAdapter, type AdapterFormat, type PeftNames } from '#core/formats';
 import {
   adapterFormatSchema,
   peftNamesSchema,
-  registryRoutes,
   type VersionView,
 } from '../registry/registry.contract.ts';
 import { type AdminContext, type ConnectionOptions, runAdmin } from './admin-command.ts';
@@ -125,8 +125,9 @@ async function fetchChecked(
   task: string,
   chosen: VersionView,
 ): Promise<Uint8Array> {
-  const params = { task, version: String(chosen.version) };
-  const bytes = await client.download(registryRoutes.download, { params }, chosen.adapterBytes);
+  const path = { task, version: chosen.version };
+  const target = targetOf('/v1/tasks/{task}/versions/{version}/adapter', { path });
+  const bytes = await client.download(target, chosen.adapterBytes);
   const digest = adapterDigest(bytes);
   if (digest === chosen.adapterDigest) return bytes;
   throw new ProtocolError(

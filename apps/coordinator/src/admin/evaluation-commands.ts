@@ -1,11 +1,13 @@
 /** `melo admin tasks evaluate|cancel-evaluation|matrix`: ask for evaluations beside the rounds, and see every version at every site. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { request } from '#api';
 import { InputError, UnavailableError } from '#core/errors';
 import { evaluationRoutes, type VersionEvaluation } from '../evaluation/evaluation.contract.ts';
 import {
   evaluationRequestBody,
   evaluationRequestRoutes,
+  evaluationRequestViewSchema,
   type EvaluationRequestView,
 } from '../evaluation/evaluation-requests.contract.ts';
 import type { RouteOutput } from '../common/contract.ts';
@@ -63,11 +65,17 @@ export function addEvaluationCommands(
   add('cancel-evaluation <task> <request>', 'wait for no more reports of a request')
     .option('--reason <text>', 'why; it stays in the record')
     .addHelpText('after', cancelHelp)
-    .action((task: string, request: string, options: CancelOptions) =>
+    .action((task: string, name: string, options: CancelOptions) =>
       runAdmin(options, environment, async (context) => {
         const body = options.reason === undefined ? {} : { reason: options.reason };
-        const call = { params: { task, request }, body };
-        const view = await context.client.call(evaluationRequestRoutes.cancel, call);
+        const view = await context.client.send(
+          request(
+            'POST',
+            '/v1/tasks/{task}/evaluation-requests/{request}/cancel',
+            evaluationRequestViewSchema,
+            { path: { task, request: name }, body },
+          ),
+        );
         context.show(view, `${task}: ${view.summary}`);
       }),
     );
@@ -113,8 +121,12 @@ async function askEvaluations(
       `tasks evaluate: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}; see --help`,
     );
   }
-  const call = { params: { task }, body: parsed.data };
-  const view = await context.client.call(evaluationRequestRoutes.create, call);
+  const view = await context.client.send(
+    request('POST', '/v1/tasks/{task}/evaluation-requests', evaluationRequestViewSchema, {
+      path: { task },
+      body: parsed.data,
+    }),
+  );
   const until = formatTime(view.deadlineAtMs, context.environment.nowMs());
   const asked = `${task}: asked for ${view.items.length} evaluations, request ${view.request}, until ${until}`;
   if (wait === true) {
@@ -138,7 +150,7 @@ async function untilClosed(
   let told = asked.summary;
   for (;;) {
     const requests = await listRequests(context, asked.task);
-    const now = requests.find(({ request }) => request === asked.request);
+    const now = requests.find((each) => each.request === asked.request);
     if (now !== undefined && now.closedAtMs !== null) return now;
     if (now !== undefined && now.summary !== told) {
       context.hint(
@@ -160,8 +172,17 @@ async function listRequests(
   { client }: AdminContext,
   task: string,
 ): Promise<readonly EvaluationRequestView[]> {
-  const requestsOf = (answer: RouteOutput<typeof evaluationRequestRoutes.list>) => answer.requests;
-  return (await client.list(evaluationRequestRoutes.list, requestsOf, { params: { task } })).items;
+  const { items } = await client.list(
+    (cursor) =>
+      request(
+        'GET',
+        '/v1/tasks/{task}/evaluation-requests',
+        evaluationRequestRoutes.list.response,
+        { path: { task }, query: { cursor } },
+      ),
+    (page) => page.requests,
+  );
+  return items;
 }
 
 async function showMatrix(
@@ -169,8 +190,11 @@ async function showMatrix(
   task: string,
   { versions }: MatrixOptions,
 ): Promise<void> {
-  const params = { task };
-  const figures = await context.client.call(evaluationRoutes.list, { params });
+  const figures = await context.client.send(
+    request('GET', '/v1/tasks/{task}/evaluations', evaluationRoutes.list.response, {
+      path: { task },
+    }),
+  );
   const requests = await listRequests(context, task);
   const wanted = versions === undefined ? null : numbersOf(versions);
   const shown =
@@ -233,8 +257,8 @@ function formatMatrix(
         : [`version ${version} was ${decision.promotion} by rule: ${decision.reason}`],
     ),
     ...open.map(
-      ({ request, owner, summary, deadlineAtMs }) =>
-        `request ${request}${owner === null ? '' : `, the adapter of ${owner}`}, until ${formatTime(deadlineAtMs, nowMs)}: ${summary}`,
+      ({ request: name, owner, summary, deadlineAtMs }) =>
+        `request ${name}${owner === null ? '' : `, the adapter of ${owner}`}, until ${formatTime(deadlineAtMs, nowMs)}: ${summary}`,
     ),
   ];
   const table = formatTable(headings, [pooledRow, intervalRow, ...siteRows]);

@@ -1,11 +1,12 @@
 /** `melo admin export`: sites and tasks as the documents that `melo admin apply` takes. */
 import type { Command } from 'commander';
+import { request } from '#api';
 import { utf8 } from '#core/bytes';
 import { StateError } from '#core/errors';
 import { taskDefinitionSchema, type TaskDefinition } from '#core/protocol';
-import { siteRoutes, type SiteView } from '../sites/sites.contract.ts';
-import { taskRoutes } from '../tasks/tasks.contract.ts';
-import { userRoutes } from '../users/users.contract.ts';
+import type { SiteView } from '../sites/sites.contract.ts';
+import { taskViewSchema } from '../tasks/tasks.contract.ts';
+import { sessionViewSchema } from '../users/users.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -15,6 +16,7 @@ import {
 import type { AdminEnvironment } from './admin-environment.ts';
 import { isAble } from './apply-plan.ts';
 import { formatDeclared, type Declared } from './declared.ts';
+import { sitePages, taskPages } from './whole-lists.ts';
 
 type ExportOptions = ConnectionOptions & { readonly out?: string; readonly force?: true };
 
@@ -66,14 +68,14 @@ async function exportDeclared(
 }
 
 async function readDeclared({ client }: AdminContext, names: readonly string[]): Promise<Declared> {
-  const { role } = await client.call(userRoutes.current);
+  const { role } = await client.send(request('GET', '/v1/sessions/current', sessionViewSchema));
   if (role === 'steward') {
     throw new StateError(
       'STATE_CONFLICT',
       'export: expected somebody who sees every member, a steward sees one site of a definition; use the token of a viewer or above',
     );
   }
-  const { items: sites } = await client.list(siteRoutes.list, (page) => page.sites);
+  const { items: sites } = await client.list(sitePages, (page) => page.sites);
   const tasks = await readTasks(client, names);
   const wanted = new Set(tasks.flatMap(({ members }) => members));
   const isNamed = (site: SiteView): boolean => names.length === 0 || wanted.has(site.site);
@@ -87,11 +89,13 @@ async function readTasks(
 ): Promise<TaskDefinition[]> {
   const tasks: TaskDefinition[] = [];
   if (names.length === 0) {
-    const all = await client.list(taskRoutes.list, (page) => page.tasks);
+    const all = await client.list(taskPages, (page) => page.tasks);
     tasks.push(...all.items.map(({ definition }) => taskDefinitionSchema.parse(definition)));
   }
   for (const task of new Set(names)) {
-    const { definition } = await client.call(taskRoutes.get, { params: { task } });
+    const { definition } = await client.send(
+      request('GET', '/v1/tasks/{task}', taskViewSchema, { path: { task } }),
+    );
     tasks.push(taskDefinitionSchema.parse(definition));
   }
   return tasks;

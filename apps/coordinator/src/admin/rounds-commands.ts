@@ -1,7 +1,14 @@
 /** `melo admin rounds`: every attempt, every member, what happened in order. */
 import type { Command } from 'commander';
+import { request } from '#api';
 import { StateError } from '#core/errors';
-import { roundRoutes, type VerificationView } from '../rounds/rounds.contract.ts';
+import {
+  roundDetailSchema,
+  roundRoutes,
+  roundViewSchema,
+  verificationViewSchema,
+  type VerificationView,
+} from '../rounds/rounds.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -18,7 +25,7 @@ import {
   formatRoundFigures,
   formatSmall,
 } from './rounds-text.ts';
-import { formatPairs, formatTable, formatTime } from './text.ts';
+import { formatPairs, formatTable, formatTime, parseNumber } from './text.ts';
 
 type ShowOptions = ConnectionOptions & { readonly attempt?: string };
 type VerifyOptions = ConnectionOptions & { readonly recompute?: true };
@@ -43,7 +50,7 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
     .option('--attempt <number>', 'another attempt than the last')
     .action((task: string, round: string, options: ShowOptions) =>
       runAdmin(options, environment, (context) =>
-        showRound(context, { task, round }, options.attempt),
+        showRound(context, { task, round: parseNumber('round', round) }, options.attempt),
       ),
     );
   const addVerify = (parent: Command, name: string): void => {
@@ -53,7 +60,7 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
       .addHelpText('after', verifyHelp)
       .action((task: string, round: string, { recompute, ...options }: VerifyOptions) =>
         runAdmin(options, environment, (context) =>
-          verifyRound(context, { task, round }, recompute === true),
+          verifyRound(context, { task, round: parseNumber('round', round) }, recompute === true),
         ),
       );
   };
@@ -63,10 +70,12 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
     .requiredOption('--reason <text>', 'why; it stays in the record')
     .action((task: string, round: string, { reason, ...options }: AbandonOptions) =>
       runAdmin(options, environment, async (context) => {
-        const view = await context.client.call(roundRoutes.abandon, {
-          params: { task, round },
-          body: { reason },
-        });
+        const view = await context.client.send(
+          request('POST', '/v1/tasks/{task}/rounds/{round}/abandon', roundViewSchema, {
+            path: { task, round: parseNumber('round', round) },
+            body: { reason },
+          }),
+        );
         context.show(view, `round ${describeRound(view, environment.nowMs())}`);
       }),
     );
@@ -74,15 +83,19 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
 
 async function verifyRound(
   context: AdminContext,
-  params: { readonly task: string; readonly round: string },
+  path: { readonly task: string; readonly round: number },
   isRecomputed: boolean,
 ): Promise<void> {
-  const view = await context.client.call(roundRoutes.verify, { params });
+  const view = await context.client.send(
+    request('GET', '/v1/tasks/{task}/rounds/{round}/verification', verificationViewSchema, {
+      path,
+    }),
+  );
   const isChainAlone = view.scope === 'chain';
   if (isChainAlone && isRecomputed && view.isGood) {
     throw new StateError(
       'ROUND_UNVERIFIABLE',
-      `round ${params.round} of ${params.task}: expected its uploads, they were erased when their retention ended; without --recompute the signed chain is checked`,
+      `round ${path.round} of ${path.task}: expected its uploads, they were erased when their retention ended; without --recompute the signed chain is checked`,
     );
   }
   const rows = view.checks.map(({ name, isGood, detail }) => [
@@ -105,9 +118,12 @@ function verdictOf({ task, round, scope, isGood, signedDigest }: VerificationVie
 
 async function listRounds(context: AdminContext, task: string, wanted: number): Promise<void> {
   const { items: rounds, hasMore } = await context.client.list(
-    roundRoutes.list,
-    (answer) => answer.rounds,
-    { params: { task } },
+    (cursor) =>
+      request('GET', '/v1/tasks/{task}/rounds', roundRoutes.list.response, {
+        path: { task },
+        query: { cursor },
+      }),
+    (page) => page.rounds,
     wanted,
   );
   const answer = { rounds, hasMore };
@@ -141,11 +157,13 @@ async function listRounds(context: AdminContext, task: string, wanted: number): 
 
 async function showRound(
   context: AdminContext,
-  params: { readonly task: string; readonly round: string },
+  path: { readonly task: string; readonly round: number },
   attempt: string | undefined,
 ): Promise<void> {
-  const query = attempt === undefined ? {} : { attempt };
-  const detail = await context.client.call(roundRoutes.get, { params, query });
+  const query = attempt === undefined ? {} : { attempt: parseNumber('--attempt', attempt) };
+  const detail = await context.client.send(
+    request('GET', '/v1/tasks/{task}/rounds/{round}', roundDetailSchema, { path, query }),
+  );
   const nowMs = context.environment.nowMs();
   const { figures } = detail;
   const facts = formatPairs([

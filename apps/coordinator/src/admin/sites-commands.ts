@@ -1,10 +1,12 @@
 /** `melo admin sites`: invite, compare fingerprints, approve, suspend, resume, revoke, leave. */
 import type { Command } from 'commander';
+import { request } from '#api';
 import { formatFingerprint } from '#core/crypto';
 import { InputError } from '#core/errors';
 import {
-  siteRoutes,
-  type InvitationView,
+  invitationViewSchema,
+  leavingViewSchema,
+  siteViewSchema,
   type LeavingView,
   type SiteView,
 } from '../sites/sites.contract.ts';
@@ -16,6 +18,7 @@ import {
 } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
 import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
+import { sitePages } from './whole-lists.ts';
 import { formatDistance, formatPairs, formatShare, formatTable, formatTime } from './text.ts';
 
 type InviteOptions = ConnectionOptions & { readonly siteUrl?: string; readonly again?: true };
@@ -61,10 +64,12 @@ function addStatusCommands(
       .requiredOption('--reason <text>', 'why; it stays in the record')
       .action((site: string, { reason, ...options }: ReasonOptions) =>
         runAdmin(options, environment, async (context) => {
-          const view = await context.client.call(siteRoutes[name], {
-            params: { site },
-            body: { reason },
-          });
+          const view = await context.client.send(
+            request('POST', `/v1/sites/{site}/${name}`, siteViewSchema, {
+              path: { site },
+              body: { reason },
+            }),
+          );
           context.show(view, `${site} is ${view.status}: ${reason}`);
         }),
       );
@@ -75,14 +80,21 @@ function addStatusCommands(
     .addHelpText('after', leaveHelp)
     .action((site: string, { reason, rerun, ...options }: LeaveOptions) =>
       runAdmin(options, environment, async (context) => {
-        const call = { params: { site }, body: { reason, rerun: rerun === true } };
-        showLeaving(context, await context.client.call(siteRoutes.leave, call));
+        const view = await context.client.send(
+          request('POST', '/v1/sites/{site}/leave', leavingViewSchema, {
+            path: { site },
+            body: { reason, rerun: rerun === true },
+          }),
+        );
+        showLeaving(context, view);
       }),
     );
   add('resume <site>', 'let a suspended site take part again').action(
     (site: string, options: ConnectionOptions) =>
       runAdmin(options, environment, async (context) => {
-        const view = await context.client.call(siteRoutes.resume, { params: { site } });
+        const view = await context.client.send(
+          request('POST', '/v1/sites/{site}/resume', siteViewSchema, { path: { site } }),
+        );
         context.show(view, `${site} is ${view.status}`);
       }),
   );
@@ -116,9 +128,8 @@ function showLeaving(context: AdminContext, view: LeavingView): void {
 
 async function listSites(context: AdminContext, wanted: number): Promise<void> {
   const { items: sites, hasMore } = await context.client.list(
-    siteRoutes.list,
-    (answer) => answer.sites,
-    {},
+    sitePages,
+    (page) => page.sites,
     wanted,
   );
   const answer = { sites, hasMore };
@@ -160,7 +171,9 @@ function describeWork({ heartbeat }: SiteView): string {
 }
 
 async function showSite(context: AdminContext, site: string): Promise<void> {
-  const view = await context.client.call(siteRoutes.get, { params: { site } });
+  const view = await context.client.send(
+    request('GET', '/v1/sites/{site}', siteViewSchema, { path: { site } }),
+  );
   const nowMs = context.environment.nowMs();
   const { capabilities } = view;
   context.show(
@@ -191,10 +204,14 @@ async function showSite(context: AdminContext, site: string): Promise<void> {
 
 async function inviteSite(context: AdminContext, site: string, options: InviteOptions) {
   const body = options.siteUrl === undefined ? {} : { url: options.siteUrl };
-  const invitation: InvitationView =
+  const invite =
     options.again === true
-      ? await context.client.call(siteRoutes.inviteAgain, { params: { site }, body })
-      : await context.client.call(siteRoutes.invite, { body: { site, ...body } });
+      ? request('POST', '/v1/sites/{site}/invitations', invitationViewSchema, {
+          path: { site },
+          body,
+        })
+      : request('POST', '/v1/sites', invitationViewSchema, { body: { site, ...body } });
+  const invitation = await context.client.send(invite);
   const nowMs = context.environment.nowMs();
   context.show(invitation, invitation.code);
   context.hint(
@@ -212,10 +229,12 @@ async function approveSite(context: AdminContext, site: string, given: string | 
       `--fingerprint: expected 64 hexadecimal digits, got ${fingerprint.length} characters; copy what "melo agent enroll" printed at ${site}`,
     );
   }
-  const view = await context.client.call(siteRoutes.approve, {
-    params: { site },
-    body: { fingerprint },
-  });
+  const view = await context.client.send(
+    request('POST', '/v1/sites/{site}/approve', siteViewSchema, {
+      path: { site },
+      body: { fingerprint },
+    }),
+  );
   context.show(view, `${site} is ${view.status}`);
   context.hint('next: melo admin tasks example > task.yaml');
 }

@@ -1,23 +1,25 @@
 /** `melo admin tasks rerun|rollback|schedule`: which version a task goes on from, and when. */
 import type { Command } from 'commander';
+import { request } from '#api';
 import { InputError } from '#core/errors';
-import { taskRoutes, type ScheduleView, type TaskView } from '../tasks/tasks.contract.ts';
+import { taskViewSchema, type ScheduleView, type TaskView } from '../tasks/tasks.contract.ts';
 import { scheduleRulesSchema, type ScheduleRules } from '../tasks/task-schedule.ts';
-import { type AdminContext, type ConnectionOptions, runAdmin } from './admin-command.ts';
+import { type AdminContext, runAdmin } from './admin-command.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
+import { revisionOf, withRevision, type RevisionOptions } from './revision-option.ts';
 import { formatTime, parseNumber } from './text.ts';
 
-type RerunOptions = ConnectionOptions & {
+type RerunOptions = RevisionOptions & {
   readonly from: string;
   readonly rounds?: string;
   readonly reason: string;
 };
-type RollbackOptions = ConnectionOptions & {
+type RollbackOptions = RevisionOptions & {
   readonly to: string;
   readonly rounds?: string;
   readonly reason: string;
 };
-type ScheduleOptions = ConnectionOptions & {
+type ScheduleOptions = RevisionOptions & {
   readonly cron?: string;
   readonly timeZone?: string;
   readonly sitesReady?: string;
@@ -32,7 +34,9 @@ export function addTaskLineageCommands(
   add: (name: string, description: string) => Command,
   environment: AdminEnvironment,
 ): void {
-  add('rerun <task>', 'let the next round start from an earlier version, or make more rounds')
+  withRevision(
+    add('rerun <task>', 'let the next round start from an earlier version, or make more rounds'),
+  )
     .requiredOption('--from <version>', 'version to go on from; the latest one makes more rounds')
     .requiredOption('--reason <text>', 'why; it stays in the record')
     .option('--rounds <number>', roundsText)
@@ -40,23 +44,31 @@ export function addTaskLineageCommands(
     .action((task: string, { from, rounds, reason, ...options }: RerunOptions) =>
       runAdmin(options, environment, async (context) => {
         const fromVersion = parseNumber('--from', from);
-        const body = { fromVersion, reason, ...moreRounds(rounds) };
-        showRerun(context, await context.client.call(taskRoutes.rerun, { params: { task }, body }));
+        const body = { fromVersion, reason, ...moreRounds(rounds), ...revisionOf(options) };
+        const view = await context.client.send(
+          request('POST', '/v1/tasks/{task}/rerun', taskViewSchema, { path: { task }, body }),
+        );
+        showRerun(context, view);
       }),
     );
-  add('rollback <task>', 'promote an earlier version and let the next round start from it')
+  withRevision(
+    add('rollback <task>', 'promote an earlier version and let the next round start from it'),
+  )
     .requiredOption('--to <version>', 'version to go back to')
     .requiredOption('--reason <text>', 'why; it stays in the record')
     .option('--rounds <number>', roundsText)
     .addHelpText('after', rerunHelp)
     .action((task: string, { to, rounds, reason, ...options }: RollbackOptions) =>
       runAdmin(options, environment, async (context) => {
-        const body = { toVersion: parseNumber('--to', to), reason, ...moreRounds(rounds) };
-        const call = { params: { task }, body };
-        showRerun(context, await context.client.call(taskRoutes.rollback, call));
+        const toVersion = parseNumber('--to', to);
+        const body = { toVersion, reason, ...moreRounds(rounds), ...revisionOf(options) };
+        const view = await context.client.send(
+          request('POST', '/v1/tasks/{task}/rollback', taskViewSchema, { path: { task }, body }),
+        );
+        showRerun(context, view);
       }),
     );
-  add('schedule <task>', 'say when rounds may open')
+  withRevision(add('schedule <task>', 'say when rounds may open'))
     .option('--cron <fields>', "minute, hour, day, month, weekday, e.g. '0 1 * * *'")
     .option('--time-zone <zone>', 'zone of --cron, e.g. Europe/Berlin; UTC by default')
     .option('--sites-ready <number>', 'members that must be connected and able to take part')
@@ -64,8 +76,10 @@ export function addTaskLineageCommands(
     .addHelpText('after', scheduleHelp)
     .action((task: string, options: ScheduleOptions) =>
       runAdmin(options, environment, async (context) => {
-        const call = { params: { task }, body: { rules: rulesOf(options) } };
-        const view = await context.client.call(taskRoutes.schedule, call);
+        const body = { rules: rulesOf(options), ...revisionOf(options) };
+        const view = await context.client.send(
+          request('POST', '/v1/tasks/{task}/schedule', taskViewSchema, { path: { task }, body }),
+        );
         const text = describeSchedule(view.schedule, environment.nowMs());
         context.show(view, `${task}: ${text === '' ? 'each round opens at once' : text}`);
       }),

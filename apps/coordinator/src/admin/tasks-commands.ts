@@ -2,10 +2,11 @@
 import type { Command } from 'commander';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import { request } from '#api';
 import { InputError } from '#core/errors';
 import { taskDefinitionSchema } from '#core/protocol';
 import { evaluationRoutes, type VersionEvaluation } from '../evaluation/evaluation.contract.ts';
-import { taskRoutes, type TaskView } from '../tasks/tasks.contract.ts';
+import { taskViewSchema, type TaskView } from '../tasks/tasks.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -16,12 +17,14 @@ import {
 import type { AdminEnvironment } from './admin-environment.ts';
 import { addEvaluationCommands } from './evaluation-commands.ts';
 import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.ts';
+import { revisionOf, withRevision, type RevisionOptions } from './revision-option.ts';
 import { describeRound, formatMembers } from './rounds-text.ts';
 import { taskExample } from './task-example.ts';
 import { addTaskLineageCommands, describeSchedule } from './task-lineage-commands.ts';
+import { taskPages } from './whole-lists.ts';
 import { formatFigure, formatPairs, formatTable, formatTime } from './text.ts';
 
-type MaybeReasonOptions = ConnectionOptions & { readonly reason?: string };
+type MaybeReasonOptions = RevisionOptions & { readonly reason?: string };
 type CreateOptions = ConnectionOptions & { readonly start: boolean };
 
 /** Add the commands of tasks to `admin`. */
@@ -72,21 +75,31 @@ function addCommands(
   environment: AdminEnvironment,
 ): void {
   for (const name of ['start', 'resume'] as const) {
-    add(`${name} <task>`, commandSummaries[name]).action(
-      (task: string, options: ConnectionOptions) =>
+    withRevision(add(`${name} <task>`, commandSummaries[name])).action(
+      (task: string, options: RevisionOptions) =>
         runAdmin(options, environment, async (context) => {
-          const view = await context.client.call(taskRoutes[name], { params: { task } });
+          const view = await context.client.send(
+            request('POST', `/v1/tasks/{task}/${name}`, taskViewSchema, {
+              path: { task },
+              body: revisionOf(options),
+            }),
+          );
           context.show(view, `${task} is ${view.status}`);
         }),
     );
   }
   for (const name of ['pause', 'cancel'] as const) {
-    add(`${name} <task>`, commandSummaries[name])
+    withRevision(add(`${name} <task>`, commandSummaries[name]))
       .option('--reason <text>', 'why; it stays in the record')
       .action((task: string, { reason, ...options }: MaybeReasonOptions) =>
         runAdmin(options, environment, async (context) => {
-          const body = reason === undefined ? {} : { reason };
-          const view = await context.client.call(taskRoutes[name], { params: { task }, body });
+          const why = reason === undefined ? {} : { reason };
+          const view = await context.client.send(
+            request('POST', `/v1/tasks/{task}/${name}`, taskViewSchema, {
+              path: { task },
+              body: { ...why, ...revisionOf(options) },
+            }),
+          );
           context.show(view, `${task} is ${view.status}`);
         }),
       );
@@ -132,10 +145,12 @@ async function createTask(
   definition: z.input<typeof taskDefinitionSchema>,
   isStarted: boolean,
 ): Promise<void> {
-  const view = await context.client.call(taskRoutes.create, {
-    query: { start: isStarted ? 'true' : 'false' },
-    body: definition,
-  });
+  const view = await context.client.send(
+    request('POST', '/v1/tasks', taskViewSchema, {
+      query: { start: isStarted ? 'true' : 'false' },
+      body: definition,
+    }),
+  );
   context.show(view, `${view.task} is ${view.status}: ${describeProgress(view)}`);
   context.hint(
     isStarted
@@ -146,9 +161,8 @@ async function createTask(
 
 async function listTasks(context: AdminContext, wanted: number): Promise<void> {
   const { items: tasks, hasMore } = await context.client.list(
-    taskRoutes.list,
-    (answer) => answer.tasks,
-    {},
+    taskPages,
+    (page) => page.tasks,
     wanted,
   );
   const answer = { tasks, hasMore };
@@ -191,9 +205,13 @@ function describeIncomplete({ task, incompleteRounds }: TaskView): string {
 }
 
 async function showTask(context: AdminContext, task: string): Promise<void> {
-  const params = { task };
-  const view = await context.client.call(taskRoutes.get, { params });
-  const { evaluations } = await context.client.call(evaluationRoutes.list, { params });
+  const path = { task };
+  const view = await context.client.send(
+    request('GET', '/v1/tasks/{task}', taskViewSchema, { path }),
+  );
+  const { evaluations } = await context.client.send(
+    request('GET', '/v1/tasks/{task}/evaluations', evaluationRoutes.list.response, { path }),
+  );
   const nowMs = context.environment.nowMs();
   const { definition, currentRound } = view;
   const facts = formatPairs([
@@ -208,6 +226,7 @@ async function showTask(context: AdminContext, task: string): Promise<void> {
     ['next round', describeNextBase(view)],
     ['schedule', describeSchedule(view.schedule, nowMs)],
     ['created', formatTime(view.createdAtMs, nowMs)],
+    ['revision', view.revision],
     ['backbone', `${definition.backbone.name} ${definition.backbone.fingerprint}`],
     ['classes', definition.classes.join(', ')],
     ['rank', `${definition.rank}, alpha ${definition.alpha}`],

@@ -1,7 +1,8 @@
 /** `melo admin tokens`: API tokens for programs. */
 import type { Command } from 'commander';
+import { request } from '#api';
 import { InputError } from '#core/errors';
-import { scopeSchema, type Scope } from '../common/contract.ts';
+import { nothing, scopeSchema, type Scope } from '../common/contract.ts';
 import { tokenRoutes } from '../users/tokens.contract.ts';
 import {
   type AdminContext,
@@ -40,7 +41,9 @@ export function addTokensCommands(admin: Command, environment: AdminEnvironment)
       runAdmin(options, environment, async (context) => {
         const days = parseNumber('--days', options.days);
         const body = { name, scopes: parseScopes(options.scopes), days };
-        const answer = await context.client.call(tokenRoutes.create, { body });
+        const answer = await context.client.send(
+          request('POST', '/v1/tokens', tokenRoutes.create.response, { body }),
+        );
         context.show(answer, answer.secret);
         const { token, expiresAtMs } = answer.token;
         const end = formatTime(expiresAtMs, environment.nowMs());
@@ -50,7 +53,9 @@ export function addTokensCommands(admin: Command, environment: AdminEnvironment)
   add('revoke <token>', 'revoke an API token; what it has begun ends at once').action(
     (token: string, options: ConnectionOptions) =>
       runAdmin(options, environment, async (context) => {
-        const answer = await context.client.call(tokenRoutes.revoke, { params: { token } });
+        const answer = await context.client.send(
+          request('DELETE', '/v1/tokens/{token}', nothing, { path: { token } }),
+        );
         context.show(answer, `${token} is revoked`);
       }),
   );
@@ -69,9 +74,8 @@ function parseScopes(text: string): Scope[] {
 
 async function listTokens(context: AdminContext, wanted: number): Promise<void> {
   const { items: tokens, hasMore } = await context.client.list(
-    tokenRoutes.list,
-    (answer) => answer.tokens,
-    {},
+    (cursor) => request('GET', '/v1/tokens', tokenRoutes.list.response, { query: { cursor } }),
+    (page) => page.tokens,
     wanted,
   );
   const answer = { tokens, hasMore };

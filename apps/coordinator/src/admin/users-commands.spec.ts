@@ -48,8 +48,8 @@ describe('melo admin users', () => {
       },
     });
     world.answer = 'a phrase of four words';
-    await world.run('users', 'password', 'anna', '--choose');
-    expect(bodies).toEqual([{ password: 'a phrase of four words' }]);
+    await world.run('users', 'password', 'anna', '--choose', '--if-version', '3');
+    expect(bodies).toEqual([{ password: 'a phrase of four words', ifVersion: 3 }]);
     expect(world.printed + world.told).not.toContain('a phrase of four words');
     world.answer = '';
     await world.run('users', 'password', 'anna', '--choose');
@@ -69,6 +69,7 @@ describe('melo admin users', () => {
       'POST /v1/users/anna/role': note,
       'POST /v1/users/anna/suspend': note,
       'POST /v1/users/anna/resume': note,
+      'POST /v1/users/anna/second-factor/remove': note,
       'DELETE /v1/users/anna': (request) => {
         bodies.push(new URL(request.url).search);
         return { body: {} };
@@ -77,11 +78,13 @@ describe('melo admin users', () => {
     await world.run('users', 'role', 'anna', '--role', 'viewer', '--if-version', '3');
     await world.run('users', 'suspend', 'anna', '--reason', 'left');
     await world.run('users', 'resume', 'anna');
+    await world.run('users', 'second-factor', 'anna', '--if-version', '3');
     await world.run('users', 'remove', 'anna', '--if-version', '4');
     expect(bodies).toEqual([
       { role: 'viewer', ifVersion: 3 },
       { reason: 'left' },
       {},
+      { ifVersion: 3 },
       '?ifVersion=4',
     ]);
     expect(world.printed).toContain('anna is viewer\n');

@@ -1,8 +1,15 @@
 /** `melo admin users`: who has an account, what each may do, temporary passwords. */
 import type { Command } from 'commander';
+import { request } from '#api';
 import { InputError } from '#core/errors';
-import { accountRoutes, type NewPassword, type UserView } from '../users/accounts.contract.ts';
-import { secondFactorRoutes } from '../users/second-factor.contract.ts';
+import { nothing } from '../common/contract.ts';
+import {
+  accountRoutes,
+  newPasswordSchema,
+  userViewSchema,
+  type NewPassword,
+  type UserView,
+} from '../users/accounts.contract.ts';
 import {
   type AdminContext,
   type ConnectionOptions,
@@ -14,9 +21,10 @@ import { moreHint, wantedOf, withLimit, type ListOptions } from './list-options.
 import { formatPairs, formatTable, formatTime } from './text.ts';
 
 type PlaceOptions = ConnectionOptions & { readonly role: UserView['role']; readonly site?: string };
-type PasswordOptions = ConnectionOptions & { readonly choose?: true };
-type CreateOptions = PlaceOptions & PasswordOptions;
+type ChooseOptions = ConnectionOptions & { readonly choose?: true };
+type CreateOptions = PlaceOptions & ChooseOptions;
 type VersionOptions = ConnectionOptions & { readonly ifVersion?: string };
+type PasswordOptions = ChooseOptions & VersionOptions;
 
 const roleHelp = `
 Roles: administrator does everything; scientist reads everything, makes and runs tasks, asks for evaluations, downloads
@@ -36,7 +44,9 @@ export function addUsersCommands(admin: Command, environment: AdminEnvironment):
   );
   add('show <user>', 'show one account').action((user: string, options: ConnectionOptions) =>
     runAdmin(options, environment, async (context) => {
-      const view = await context.client.call(accountRoutes.get, { params: { user } });
+      const view = await context.client.send(
+        request('GET', '/v1/users/{user}', userViewSchema, { path: { user } }),
+      );
       context.show(view, describeUser(view, environment.nowMs()));
     }),
   );
@@ -49,39 +59,40 @@ export function addUsersCommands(admin: Command, environment: AdminEnvironment):
       runAdmin(options, environment, async (context) => {
         const chosen = await choosePassword(context, options);
         const body = { user, ...placeOf(options), ...chosen };
-        showPassword(context, await context.client.call(accountRoutes.create, { body }));
+        const made = request('POST', '/v1/users', newPasswordSchema, { body });
+        showPassword(context, await context.client.send(made));
       }),
     );
-  add('password <user>', 'set a temporary password, after a forgotten one')
+  withVersion(add('password <user>', 'set a temporary password, after a forgotten one'))
     .option('--choose', 'choose it')
     .addHelpText('after', passwordHelp)
     .action((user: string, options: PasswordOptions) =>
       runAdmin(options, environment, async (context) => {
-        const body = await choosePassword(context, options);
-        const call = { params: { user }, body };
-        showPassword(context, await context.client.call(accountRoutes.resetPassword, call));
+        const body = { ...(await choosePassword(context, options)), ...versionOf(options) };
+        const reset = request('POST', '/v1/users/{user}/password', newPasswordSchema, {
+          path: { user },
+          body,
+        });
+        showPassword(context, await context.client.send(reset));
       }),
     );
-  add('second-factor <user>', 'remove the second factor of somebody who lost it').action(
-    (user: string, options: ConnectionOptions) =>
-      runAdmin(options, environment, async (context) => {
-        const params = { user };
-        const view = await context.client.call(secondFactorRoutes.removeOfUser, { params });
-        context.show(view, `${user} signs in with the password alone`);
-      }),
-  );
   addChanges(add, environment);
+  addRemovals(add, environment);
+}
+
+/** Give a command `--if-version`. */
+function withVersion(command: Command): Command {
+  return command.option(
+    '--if-version <number>',
+    'only where the account still has the version that "users show" told',
+  );
 }
 
 function addChanges(
   add: (name: string, description: string) => Command,
   environment: AdminEnvironment,
 ): void {
-  const change = (name: string, description: string) =>
-    add(name, description).option(
-      '--if-version <number>',
-      'only where the account still has the version that "users show" told',
-    );
+  const change = (name: string, description: string) => withVersion(add(name, description));
   change('role <user>', 'change what somebody may do')
     .requiredOption('--role <role>', 'administrator, scientist, steward or viewer')
     .option('--site <site>', 'the site of a steward')
@@ -89,7 +100,10 @@ function addChanges(
     .action((user: string, options: PlaceOptions & VersionOptions) =>
       runAdmin(options, environment, async (context) => {
         const body = { ...placeOf(options), ...versionOf(options) };
-        const view = await context.client.call(accountRoutes.role, { params: { user }, body });
+        const path = { user };
+        const view = await context.client.send(
+          request('POST', '/v1/users/{user}/role', userViewSchema, { path, body }),
+        );
         context.show(view, `${user} is ${roleOf(view)}`);
       }),
     );
@@ -98,24 +112,53 @@ function addChanges(
     .action((user: string, options: VersionOptions & { readonly reason: string }) =>
       runAdmin(options, environment, async (context) => {
         const body = { reason: options.reason, ...versionOf(options) };
-        const view = await context.client.call(accountRoutes.suspend, { params: { user }, body });
+        const path = { user };
+        const view = await context.client.send(
+          request('POST', '/v1/users/{user}/suspend', userViewSchema, { path, body }),
+        );
         context.show(view, `${user} is ${view.status}: ${options.reason}`);
       }),
     );
   change('resume <user>', 'let a suspended person sign in again').action(
     (user: string, options: VersionOptions) =>
       runAdmin(options, environment, async (context) => {
-        const body = versionOf(options);
-        const view = await context.client.call(accountRoutes.resume, { params: { user }, body });
+        const view = await context.client.send(
+          request('POST', '/v1/users/{user}/resume', userViewSchema, {
+            path: { user },
+            body: versionOf(options),
+          }),
+        );
         context.show(view, `${user} is ${view.status}`);
+      }),
+  );
+}
+
+function addRemovals(
+  add: (name: string, description: string) => Command,
+  environment: AdminEnvironment,
+): void {
+  const change = (name: string, description: string) => withVersion(add(name, description));
+  change('second-factor <user>', 'remove the second factor of somebody who lost it').action(
+    (user: string, options: VersionOptions) =>
+      runAdmin(options, environment, async (context) => {
+        const view = await context.client.send(
+          request('POST', '/v1/users/{user}/second-factor/remove', userViewSchema, {
+            path: { user },
+            body: versionOf(options),
+          }),
+        );
+        context.show(view, `${user} signs in with the password alone`);
       }),
   );
   change('remove <user>', 'remove an account with its sessions and API tokens').action(
     (user: string, options: VersionOptions) =>
       runAdmin(options, environment, async (context) => {
-        const { ifVersion } = options;
-        const query = ifVersion === undefined ? {} : { ifVersion };
-        const answer = await context.client.call(accountRoutes.remove, { params: { user }, query });
+        const answer = await context.client.send(
+          request('DELETE', '/v1/users/{user}', nothing, {
+            path: { user },
+            query: versionOf(options),
+          }),
+        );
         context.show(answer, `${user} has no account any more`);
       }),
   );
@@ -134,7 +177,7 @@ function versionOf({ ifVersion }: VersionOptions): { readonly ifVersion?: number
 
 async function choosePassword(
   { environment }: AdminContext,
-  { choose }: PasswordOptions,
+  { choose }: ChooseOptions,
 ): Promise<{ readonly password?: string }> {
   if (choose !== true) return {};
   const password = await environment.askSecret('Temporary password (12 characters or more): ');
@@ -154,9 +197,8 @@ function showPassword(context: AdminContext, answer: NewPassword): void {
 
 async function listUsers(context: AdminContext, wanted: number): Promise<void> {
   const { items: users, hasMore } = await context.client.list(
-    accountRoutes.list,
-    (answer) => answer.users,
-    {},
+    (cursor) => request('GET', '/v1/users', accountRoutes.list.response, { query: { cursor } }),
+    (page) => page.users,
     wanted,
   );
   const answer = { users, hasMore };

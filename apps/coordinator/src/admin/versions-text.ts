@@ -1,7 +1,13 @@
 /** How versions are named by people and written for them. */
+import { request } from '#api';
 import { InputError } from '#core/errors';
-import { registryRoutes, type VersionView } from '../registry/registry.contract.ts';
+import {
+  registryRoutes,
+  versionDetailSchema,
+  type VersionView,
+} from '../registry/registry.contract.ts';
 import type { AdminContext } from './admin-command.ts';
+import { parseNumber } from './text.ts';
 
 /** What a version is told to be used for. */
 export function standingOf({ isPromoted, isLatest }: VersionView): string {
@@ -21,12 +27,18 @@ export async function chooseVersion(
   version: string | undefined,
 ): Promise<VersionView> {
   if (version !== undefined && version !== 'latest' && version !== 'promoted') {
-    return context.client.call(registryRoutes.get, { params: { task, version } });
+    const path = { task, version: parseNumber('version', version) };
+    return context.client.send(
+      request('GET', '/v1/tasks/{task}/versions/{version}', versionDetailSchema, { path }),
+    );
   }
   const { items: versions } = await context.client.list(
-    registryRoutes.list,
-    (answer) => answer.versions,
-    { params: { task }, query: { order: 'newest' } },
+    (cursor) =>
+      request('GET', '/v1/tasks/{task}/versions', registryRoutes.list.response, {
+        path: { task },
+        query: { order: 'newest', cursor },
+      }),
+    (page) => page.versions,
   );
   const promoted = versions.find(({ isPromoted }) => isPromoted);
   const latest = versions.find(({ isLatest }) => isLatest);

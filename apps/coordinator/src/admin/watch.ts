@@ -1,13 +1,15 @@
 /** Looks again whenever something may have changed, and shows it, until it is interrupted. */
+import { request } from '#api';
 import { MeloError } from '#core/errors';
 import { evaluationRoutes } from '../evaluation/evaluation.contract.ts';
-import { siteRoutes, type SiteView } from '../sites/sites.contract.ts';
-import { taskRoutes, type TaskView } from '../tasks/tasks.contract.ts';
+import type { SiteView } from '../sites/sites.contract.ts';
+import { taskViewSchema, type TaskView } from '../tasks/tasks.contract.ts';
 import type { AdminEnvironment } from './admin-environment.ts';
 import type { CoordinatorAddress, CoordinatorClient } from './coordinator-client.ts';
 import type { WatchOutput } from './watch-output.ts';
 import type { WatchPorts } from './watch-ports.ts';
 import type { Freshness } from './watch-text.ts';
+import { sitePages, taskPages } from './whole-lists.ts';
 import { newestFigures, watchedTask, type WatchedFigures, type WatchedTask } from './watch-view.ts';
 
 /** What a look is told of the time before it. */
@@ -16,6 +18,9 @@ interface LookHints {
   readonly isLive: boolean;
   readonly areFiguresHeard?: boolean;
 }
+
+const oneTask = (task: string) =>
+  request('GET', '/v1/tasks/{task}', taskViewSchema, { path: { task } });
 
 /** Looks at a coordinator; figures are read again only where they may be others. */
 export class WatchLook {
@@ -38,9 +43,9 @@ export class WatchLook {
     const client = this.#client;
     const views: readonly TaskView[] =
       this.#task === undefined
-        ? (await client.list(taskRoutes.list, (page) => page.tasks)).items
-        : [await client.call(taskRoutes.get, { params: { task: this.#task } })];
-    const { items: sites } = await client.list(siteRoutes.list, (page) => page.sites);
+        ? (await client.list(taskPages, (page) => page.tasks)).items
+        : [await client.send(oneTask(this.#task))];
+    const { items: sites } = await client.list(sitePages, (page) => page.sites);
     const bySite = new Map<string, SiteView>(sites.map((site) => [site.site, site]));
     const tasks: WatchedTask[] = [];
     for (const view of views) {
@@ -57,7 +62,11 @@ export class WatchLook {
     const known = this.#figures.get(task);
     const isSame = isLive ? !areFiguresHeard : status !== 'running';
     if (known !== undefined && known.version === latestVersion && isSame) return known.figures;
-    const { evaluations } = await this.#client.call(evaluationRoutes.list, { params: { task } });
+    const { evaluations } = await this.#client.send(
+      request('GET', '/v1/tasks/{task}/evaluations', evaluationRoutes.list.response, {
+        path: { task },
+      }),
+    );
     const figures = newestFigures(evaluations);
     this.#figures.set(task, { version: latestVersion, figures });
     return figures;

@@ -1,9 +1,12 @@
 /** `melo admin webhooks`: addresses that are told of alerts, and what became of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { request } from '#api';
 import { InputError, StateError, UnavailableError } from '#core/errors';
+import { nothing } from '../common/contract.ts';
 import {
   alertKindSchema,
+  deliveryViewSchema,
   destinationSchema,
   webhookRoutes,
   type AlertKind,
@@ -64,7 +67,9 @@ export function addWebhooksCommands(admin: Command, environment: AdminEnvironmen
   add('remove <webhook>', 'tell an address nothing any more').action(
     (webhook: string, options: ConnectionOptions) =>
       runAdmin(options, environment, async (context) => {
-        const answer = await context.client.call(webhookRoutes.remove, { params: { webhook } });
+        const answer = await context.client.send(
+          request('DELETE', '/v1/webhooks/{webhook}', nothing, { path: { webhook } }),
+        );
         context.show(answer, `${webhook} is removed`);
       }),
   );
@@ -72,8 +77,8 @@ export function addWebhooksCommands(admin: Command, environment: AdminEnvironmen
 
 async function listWebhooks(context: AdminContext): Promise<void> {
   const { items: webhooks, hasMore } = await context.client.list(
-    webhookRoutes.list,
-    (answer) => answer.webhooks,
+    (cursor) => request('GET', '/v1/webhooks', webhookRoutes.list.response, { query: { cursor } }),
+    (page) => page.webhooks,
   );
   const answer = { webhooks, hasMore };
   if (webhooks.length === 0) {
@@ -102,9 +107,11 @@ async function addWebhook(
     throw new InputError('USAGE', `address: ${url.error.issues[0]?.message ?? 'not valid'}`);
   }
   const kinds = kindsText === undefined ? {} : { kinds: parseKinds(kindsText) };
-  const answer = await context.client.call(webhookRoutes.create, {
-    body: { url: url.data, ...kinds },
-  });
+  const answer = await context.client.send(
+    request('POST', '/v1/webhooks', webhookRoutes.create.response, {
+      body: { url: url.data, ...kinds },
+    }),
+  );
   const { webhook } = answer.webhook;
   context.show(answer, answer.secret);
   context.hint(
@@ -121,11 +128,16 @@ function parseKinds(text: string): AlertKind[] {
 }
 
 async function testWebhook(context: AdminContext, webhook: string): Promise<void> {
-  const params = { webhook };
-  let delivery: DeliveryView = await context.client.call(webhookRoutes.test, { params });
+  let delivery: DeliveryView = await context.client.send(
+    request('POST', '/v1/webhooks/{webhook}/test', deliveryViewSchema, { path: { webhook } }),
+  );
   for (let looks = 0; delivery.status === 'pending' && looks < looksMax; looks++) {
     await sleep(lookMs);
-    const { deliveries } = await context.client.call(webhookRoutes.deliveries, { params });
+    const { deliveries } = await context.client.send(
+      request('GET', '/v1/webhooks/{webhook}/deliveries', webhookRoutes.deliveries.response, {
+        path: { webhook },
+      }),
+    );
     delivery = deliveries.find(({ id }) => id === delivery.id) ?? delivery;
   }
   const { status, lastOutcome } = delivery;
@@ -151,9 +163,12 @@ async function listDeliveries(
   wanted: number,
 ): Promise<void> {
   const { items: deliveries, hasMore } = await context.client.list(
-    webhookRoutes.deliveries,
-    (answer) => answer.deliveries,
-    { params: { webhook } },
+    (cursor) =>
+      request('GET', '/v1/webhooks/{webhook}/deliveries', webhookRoutes.deliveries.response, {
+        path: { webhook },
+        query: { cursor },
+      }),
+    (page) => page.deliveries,
     wanted,
   );
   const answer = { deliveries, hasMore };

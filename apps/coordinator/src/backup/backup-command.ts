@@ -1,6 +1,7 @@
 /** `melo coordinator backup`: one file of the running coordinator, or of a stopped one's data folder. */
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
+import { targetOf } from '#api';
 import { InputError, MeloError, StateError } from '#core/errors';
 import { connect, tellFailure } from '../admin/admin-command.ts';
 import { nodeEnvironment, type AdminEnvironment } from '../admin/admin-environment.ts';
@@ -11,7 +12,6 @@ import {
   withRunningCoordinator,
   type RunningOptions,
 } from '../operations/running-coordinator.ts';
-import { backupRoutes } from './backup.contract.ts';
 import { announcedBytes, type BackupManifest } from './backup-format.ts';
 import { checkFreeBytes } from './files.ts';
 import { checkKeys, readKeys, usableKeys, writeKeysFile, type SecretKeys } from './key-files.ts';
@@ -123,7 +123,7 @@ async function receive(
   }
   // It runs: it alone may read its database.
   const client = await connect(await connectionOf(options, environment), environment);
-  return take(client.stream(backupRoutes.download));
+  return take(client.stream(targetOf('/v1/backup')));
 }
 
 /** What was done, for people, and what they have to do with it. */

@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { request } from '#api';
 import { InputError, StateError, UnavailableError } from '#core/errors';
 import { runAdmin, tellFailure, type AdminContext } from '../admin/admin-command.ts';
 import { nodeEnvironment, type AdminEnvironment } from '../admin/admin-environment.ts';
 import { formatTime } from '../admin/text.ts';
-import { operationsRoutes, type DrainView } from './operations.contract.ts';
+import { drainViewSchema, type DrainView } from './operations.contract.ts';
 import {
   connectionOf,
   withRunningCoordinator,
@@ -63,7 +64,7 @@ function parseTimeout(text: string | undefined): number {
 }
 
 async function cancel(context: AdminContext): Promise<void> {
-  const view = await context.client.call(operationsRoutes.cancelDrain);
+  const view = await context.client.send(request('POST', '/v1/drain/cancel', drainViewSchema));
   context.show(
     { event: view.status, ...view },
     view.status === 'drained' ? 'too late: it is drained and ends' : 'rounds open again',
@@ -81,7 +82,7 @@ async function drain(
   const { client, environment } = context;
   const endMs = environment.nowMs() + options.timeoutMs;
   const holder = await lockHolder(environment, options.lockFile);
-  let view = await client.call(operationsRoutes.drain);
+  let view = await client.send(request('POST', '/v1/drain', drainViewSchema));
   for (let shown = ''; view.status !== 'drained';) {
     if (view.status === 'serving') {
       throw new StateError(
@@ -102,7 +103,7 @@ async function drain(
       );
     }
     await sleep(pollIntervalMs);
-    view = await client.call(operationsRoutes.drainView);
+    view = await client.send(request('GET', '/v1/drain', drainViewSchema));
   }
   await untilEnded(environment, { ...options, holder });
   context.show({ event: 'drained' }, 'drained: the coordinator has ended');

@@ -1,6 +1,7 @@
 /** The account of whoever is signed in: password, second factor, sessions, API tokens. */
 import { Button, SimpleGrid, Text } from '@mantine/core';
 import { useState } from 'react';
+import { request } from '#api';
 import { accountSchema, type Account } from '../api/people-schemas.ts';
 import { useFresh } from '../api/resources.ts';
 import type { Session } from '../api/schemas.ts';
@@ -53,7 +54,7 @@ function Person({ account }: { readonly account: Account }) {
 }
 
 function OwnAccount() {
-  const { data, error } = useFresh('/v1/account', accountSchema, []);
+  const { data, error } = useFresh(request('GET', '/v1/account', accountSchema), []);
   if (data === undefined) return <Waiting error={error} />;
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">

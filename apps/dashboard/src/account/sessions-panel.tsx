@@ -1,4 +1,5 @@
 /** Where whoever is signed in is signed in. */
+import { request } from '#api';
 import { useFresh } from '../api/resources.ts';
 import { sessionsSchema, type OwnSession } from '../api/people-schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
@@ -25,7 +26,7 @@ const everywhere: Action = {
 
 /** Where whoever is signed in is signed in. */
 export function SessionsPanel() {
-  const { data, error } = useFresh('/v1/sessions', sessionsSchema, []);
+  const { data, error } = useFresh(request('GET', '/v1/sessions', sessionsSchema), []);
   return (
     <Panel title="Sessions" aside={<ActionButton action={everywhere} />}>
       {data === undefined ? (

@@ -1,8 +1,9 @@
 /** API tokens: one's own, or for administrators those of everybody. */
 import { Button, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
-import { command } from '../api/client.ts';
-import { tokenPages, type Token } from '../api/people-schemas.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
+import { tokensSchema, type Token } from '../api/people-schemas.ts';
 import { useList } from '../api/resources.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
@@ -20,7 +21,7 @@ const revoke = ({ token, name }: Token): Action => ({
   verb: 'Revoke it',
   reason: 'none',
   isGrave: true,
-  run: () => command('DELETE', `/v1/tokens/${token}`, answerOfCommand),
+  run: () => send(request('DELETE', '/v1/tokens/{token}', answerOfCommand, { path: { token } })),
   done: `The token ${name} is revoked.`,
 });
 
@@ -58,7 +59,12 @@ const buttonColumn: Column<Token> = {
 
 /** API tokens. `isEverybodys`: those of all accounts, to be looked through. */
 export function TokensPanel({ isEverybodys = false }: { readonly isEverybodys?: boolean }) {
-  const { data, error } = useList('/v1/tokens', tokenPages, [], tokensMax);
+  const { data, error } = useList(
+    (query) => request('GET', '/v1/tokens', tokensSchema, { query }),
+    (answer) => answer.tokens,
+    [],
+    tokensMax,
+  );
   const user = useSession()?.user ?? null;
   const [isMaking, setIsMaking] = useState(false);
   const rows = data?.items.filter(({ owner }) => isEverybodys || owner === user);

@@ -62,24 +62,6 @@ export async function send<Schema extends z.ZodType>(
   );
 }
 
-/** Read something of a path that nobody checks: `send` is for all that is new. */
-export function read<Schema extends z.ZodType>(
-  target: string,
-  schema: Schema,
-): Promise<z.output<Schema>> {
-  return send({ method: 'GET', target, body: undefined, schema });
-}
-
-/** Change something by a path that nobody checks: `send` is for all that is new. */
-export function command<Schema extends z.ZodType>(
-  method: 'POST' | 'DELETE',
-  target: string,
-  schema: Schema,
-  body: unknown = {},
-): Promise<z.output<Schema>> {
-  return send({ method, target, body: method === 'POST' ? body : undefined, schema });
-}
-
 /** Looking by itself must not keep a session open that a person has left. */
 function headersOfReading(): Record<string, string> {
   return wasActiveLately() ? {} : { 'x-melo-background': '1' };
@@ -100,9 +82,4 @@ async function reach(target: string, init: RequestInit): Promise<Response> {
 
 function secondsOf(header: string | null): number | null {
   return header !== null && /^\d{1,6}$/.test(header) ? Number(header) : null;
-}
-
-/** The path of a task's routes. */
-export function taskPath(task: string, rest = ''): string {
-  return `/v1/tasks/${encodeURIComponent(task)}${rest}`;
 }

@@ -1,7 +1,6 @@
 /** What single pages use of the coordinator's answers, beyond what is shown everywhere. */
 import { z } from 'zod';
-import { pageSchema } from './page-schema.ts';
-import { roundSchema, versionSchema } from './schemas.ts';
+import { nextCursor, roundSchema, versionSchema } from './schemas.ts';
 
 const timeMs = z.number();
 const figure = z.number().nullable();
@@ -101,7 +100,7 @@ export const auditEntrySchema = z.object({
 /** One thing that happened. */
 export type AuditEntry = z.infer<typeof auditEntrySchema>;
 /** What happened, a page of it. */
-export const auditPages = pageSchema('entries', auditEntrySchema);
+export const auditSchema = z.object({ entries: z.array(auditEntrySchema), nextCursor });
 /** How far the chained log goes. */
 export const auditHeadSchema = z.object({
   sequence: z.number(),
@@ -154,4 +153,7 @@ const evaluationRequestSchema = z.object({
 /** One request for evaluations. */
 export type EvaluationRequest = z.infer<typeof evaluationRequestSchema>;
 /** Requests for evaluations, newest first. */
-export const evaluationRequestPages = pageSchema('requests', evaluationRequestSchema);
+export const evaluationRequestsSchema = z.object({
+  requests: z.array(evaluationRequestSchema),
+  nextCursor,
+});

@@ -1,6 +1,7 @@
 /** Lists that the coordinator answers page by page. */
 import type { z } from 'zod';
-import { read } from './client.ts';
+import type { ApiRequest } from '#api';
+import { send } from './client.ts';
 import { Resource } from './resource.ts';
 import type { ChangeTopic } from './schemas.ts';
 
@@ -14,27 +15,39 @@ export interface List<Item> {
   readonly hasMore: boolean;
 }
 
-interface Page<Item> {
-  readonly items: readonly Item[];
+/** Which part of a list is asked for; the beginning where `cursor` is undefined. */
+export interface Part {
+  readonly limit: number;
+  readonly cursor: string | undefined;
+}
+/** How every page of a list ends. */
+export interface PageEnd {
   readonly nextCursor: string | null;
 }
+interface Page<Item> extends PageEnd {
+  readonly items: readonly Item[];
+}
 /** Asks for one page. */
-type AskPage<Item> = (query: URLSearchParams) => Promise<Page<Item>>;
+type AskPage<Item> = (part: Part) => Promise<Page<Item>>;
 
-/** Asks for pages of the list at a path, which may have a query of its own. */
-export const pagesAt =
-  <Item>(path: string, schema: z.ZodType<Page<Item>>): AskPage<Item> =>
-  (query) =>
-    read(`${path}${path.includes('?') ? '&' : '?'}${query.toString()}`, schema);
+/** Asks for pages of a list, whose items the coordinator has under a name of their own. */
+export const pagesOf =
+  <Answer extends PageEnd, Item>(
+    asking: (part: Part) => ApiRequest<z.ZodType<Answer>>,
+    itemsOf: (answer: Answer) => readonly Item[],
+  ): AskPage<Item> =>
+  async (part) => {
+    const answer = await send(asking(part));
+    return { items: itemsOf(answer), nextCursor: answer.nextCursor };
+  };
 
 /** Read a list page after page, to its end or to as many items as are wanted. */
 export async function readList<Item>(ask: AskPage<Item>, wanted: number): Promise<List<Item>> {
   const items: Item[] = [];
   let cursor: string | null = null;
   do {
-    const limit = String(Math.min(pageMax, wanted - items.length));
-    const query = new URLSearchParams({ limit, ...(cursor === null ? {} : { cursor }) });
-    const page: Page<Item> = await ask(query);
+    const limit = Math.min(pageMax, wanted - items.length);
+    const page: Page<Item> = await ask({ limit, cursor: cursor ?? undefined });
     items.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== null && items.length < wanted);

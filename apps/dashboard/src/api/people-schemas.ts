@@ -1,7 +1,6 @@
 /** What the page uses of the coordinator's answers about people: ways in, accounts, sessions, API tokens. */
 import { z } from 'zod';
-import { pageSchema } from './page-schema.ts';
-import { roleSchema } from './schemas.ts';
+import { nextCursor, roleSchema } from './schemas.ts';
 
 const timeMs = z.number();
 
@@ -31,7 +30,7 @@ export const userSchema = z.object({
 /** One account. */
 export type User = z.infer<typeof userSchema>;
 /** The accounts. */
-export const userPages = pageSchema('users', userSchema);
+export const usersSchema = z.object({ users: z.array(userSchema), nextCursor });
 /** An account with the password that was made for it. */
 export const newPasswordSchema = z.object({
   user: userSchema,
@@ -79,6 +78,6 @@ export const tokenSchema = z.object({
 /** One API token. */
 export type Token = z.infer<typeof tokenSchema>;
 /** API tokens. */
-export const tokenPages = pageSchema('tokens', tokenSchema);
+export const tokensSchema = z.object({ tokens: z.array(tokenSchema), nextCursor });
 /** A token that was made, with what is shown once. */
 export const newTokenSchema = z.object({ token: tokenSchema, secret: z.string() });

@@ -1,12 +1,14 @@
 /** What the page uses of the coordinator's answers; further fields may come without breaking it. */
 import { z } from 'zod';
-import { pageSchema } from './page-schema.ts';
 
 // The policy of the page forbids making code from text, so zod must not try to.
 z.config({ jitless: true });
 
 const timeMs = z.number();
 const figure = z.number().nullable();
+
+/** Where the next page of a list begins; null where it ends. */
+export const nextCursor = z.string().nullable();
 
 /** What a person may do. */
 export const roleSchema = z.enum(['administrator', 'scientist', 'viewer', 'steward']);
@@ -77,6 +79,9 @@ export const siteSchema = z.object({
 /** One site. */
 export type Site = z.infer<typeof siteSchema>;
 
+/** The sites, a page of them. */
+export const sitesSchema = z.object({ sites: z.array(siteSchema), nextCursor });
+
 /** One member of a round. */
 export const memberSchema = z.object({
   site: z.string(),
@@ -111,7 +116,7 @@ export const roundSchema = z.object({
 export type Round = z.infer<typeof roundSchema>;
 
 /** The attempts of a task, newest first. */
-export const roundPages = pageSchema('rounds', roundSchema);
+export const roundsSchema = z.object({ rounds: z.array(roundSchema), nextCursor });
 
 /** What is trained, by whom and under which rules; the whole of it is kept, to be shown. */
 export const definitionSchema = z.looseObject({
@@ -173,6 +178,8 @@ export const taskSchema = z.object({
 });
 /** One task. */
 export type Task = z.infer<typeof taskSchema>;
+/** The tasks, a page of them. */
+export const tasksSchema = z.object({ tasks: z.array(taskSchema), nextCursor });
 
 /** Figures of one score report. */
 export const summarySchema = z.object({
@@ -238,7 +245,7 @@ export const versionSchema = z.object({
 export type Version = z.infer<typeof versionSchema>;
 
 /** The versions of a task. */
-export const versionPages = pageSchema('versions', versionSchema);
+export const versionsSchema = z.object({ versions: z.array(versionSchema), nextCursor });
 
 /** Of a command only that it was done counts; what it led to is read anew. */
 export const answerOfCommand = z.looseObject({});

@@ -1,8 +1,9 @@
 /** The audit log: searched, filtered, exported, and how it is checked. */
 import { Button, Code, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useState, type SyntheticEvent } from 'react';
+import { request, targetOf } from '#api';
 import { health, useFresh, useList, useResource } from '../api/resources.ts';
-import { auditHeadSchema, auditPages } from '../api/detail-schemas.ts';
+import { auditHeadSchema } from '../api/detail-schemas.ts';
 import { Digest, Facts } from '../common/facts.tsx';
 import { formatCount } from '../common/format.ts';
 import { ListEnd } from '../common/list-table.tsx';
@@ -11,7 +12,7 @@ import { Panel, Waiting } from '../common/panel.tsx';
 import { addressOf, auditFilterNames, type AuditFilters } from '../places.ts';
 import { goTo } from '../router.ts';
 import { SignedRecord } from '../rounds/signed-record.tsx';
-import { auditPath } from './audit-query.ts';
+import { auditRequest } from './audit-query.ts';
 import { AuditTable } from './audit-table.tsx';
 
 /** Entries of a page. */
@@ -78,8 +79,12 @@ function Filters({ filters }: { readonly filters: AuditFilters }) {
 }
 
 function Entries({ filters }: { readonly filters: AuditFilters }) {
-  const topics = ['sites', 'tasks', 'rounds'] as const;
-  const list = useList(auditPath(filters), auditPages, topics, pageSize);
+  const list = useList(
+    (part) => auditRequest(filters, part),
+    (answer) => answer.entries,
+    ['sites', 'tasks', 'rounds'],
+    pageSize,
+  );
   if (list.data === undefined) return <Waiting error={list.error} />;
   return (
     <>
@@ -91,7 +96,11 @@ function Entries({ filters }: { readonly filters: AuditFilters }) {
 
 function Chain() {
   const { data: coordinator } = useResource(health);
-  const { data, error } = useFresh('/v1/audit/head', auditHeadSchema, ['sites', 'tasks', 'rounds']);
+  const { data, error } = useFresh(request('GET', '/v1/audit/head', auditHeadSchema), [
+    'sites',
+    'tasks',
+    'rounds',
+  ]);
   return (
     <Panel
       title="The chain"
@@ -100,7 +109,7 @@ function Chain() {
           component="a"
           size="compact-sm"
           variant="default"
-          href="/v1/audit/export"
+          href={targetOf('/v1/audit/export')}
           download="melo-audit.ndjson"
         >
           Export the whole log

@@ -1,4 +1,7 @@
 /** From what a person looks for to what the coordinator is asked. */
+import { request, type ApiRequest } from '#api';
+import { auditSchema } from '../api/detail-schemas.ts';
+import type { Part } from '../api/lists.ts';
 import type { AuditFilters } from '../places.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -11,17 +14,24 @@ function beginningOf(day: string | undefined): number | undefined {
   return Number.isNaN(atMs) || atMs < 0 ? undefined : atMs;
 }
 
-/** The path of the log, newest first. */
-export function auditPath(filters: AuditFilters): string {
+const orNothing = (text: string | undefined): string | undefined =>
+  text === '' ? undefined : text;
+
+/** What asks for a page of the log, newest first. */
+export function auditRequest(filters: AuditFilters, part: Part): ApiRequest<typeof auditSchema> {
   const { actor, action, target, from, to } = filters;
   const since = beginningOf(from);
   const lastDay = beginningOf(to);
-  const query = new URLSearchParams({ order: 'newest' });
-  for (const [name, text] of Object.entries({ actor, action, target })) {
-    if (text !== undefined && text !== '') query.set(name, text);
-  }
-  if (since !== undefined) query.set('since', String(since));
-  // A day has 23 hours once a year, and 25 once: the last one is meant whole, and nothing of the next beyond an hour.
-  if (lastDay !== undefined) query.set('until', String(lastDay + dayMs - 1));
-  return `/v1/audit?${query.toString()}`;
+  return request('GET', '/v1/audit', auditSchema, {
+    query: {
+      ...part,
+      order: 'newest',
+      actor: orNothing(actor),
+      action: orNothing(action),
+      target: orNothing(target),
+      since,
+      // A day has 23 hours once a year, and 25 once: the last one is meant whole, and nothing of the next beyond an hour.
+      until: lastDay === undefined ? undefined : lastDay + dayMs - 1,
+    },
+  });
 }

@@ -1,7 +1,8 @@
 /** Evaluations that were asked for beside the rounds, and what became of each. */
-import { command, taskPath } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { useList } from '../api/resources.ts';
-import { evaluationRequestPages, type EvaluationRequest } from '../api/detail-schemas.ts';
+import { evaluationRequestsSchema, type EvaluationRequest } from '../api/detail-schemas.ts';
 import { answerOfCommand } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
@@ -20,7 +21,7 @@ function subjectOf({ subject, owner, items }: EvaluationRequest): string {
   return `${versions.length === 1 ? 'version' : 'versions'} ${versions.join(', ')}`;
 }
 
-function cancelOf({ task, request, items }: EvaluationRequest): Action {
+function cancelOf({ task, request: name, items }: EvaluationRequest): Action {
   const sites = new Set(items.filter(({ state }) => state === 'asked').map(({ site }) => site));
   return {
     label: 'Cancel',
@@ -30,11 +31,11 @@ function cancelOf({ task, request, items }: EvaluationRequest): Action {
     verb: 'Cancel the request',
     reason: 'optional',
     run: (reason) =>
-      command(
-        'POST',
-        taskPath(task, `/evaluation-requests/${request}/cancel`),
-        answerOfCommand,
-        maybeReason(reason),
+      send(
+        request('POST', '/v1/tasks/{task}/evaluation-requests/{request}/cancel', answerOfCommand, {
+          path: { task, request: name },
+          body: maybeReason(reason),
+        }),
       ),
     done: 'The request was cancelled.',
   };
@@ -54,15 +55,21 @@ const columns: readonly Column<EvaluationRequest>[] = [
 
 const cancelColumn: Column<EvaluationRequest> = {
   label: 'Act',
-  cell: (request) =>
-    request.closedAtMs === null ? <ActionButton action={cancelOf(request)} /> : '–',
+  cell: (asked) => (asked.closedAtMs === null ? <ActionButton action={cancelOf(asked)} /> : '–'),
 };
 
 /** Evaluations that were asked for beside the rounds. */
 export function RequestsPanel({ task }: { readonly task: string }) {
-  const path = taskPath(task, '/evaluation-requests');
   const mayTrain = useMay('train');
-  const list = useList(path, evaluationRequestPages, ['evaluations']);
+  const list = useList(
+    (query) =>
+      request('GET', '/v1/tasks/{task}/evaluation-requests', evaluationRequestsSchema, {
+        path: { task },
+        query,
+      }),
+    (answer) => answer.requests,
+    ['evaluations'],
+  );
   return (
     <Panel title="Evaluations that were asked for">
       {list.data === undefined ? (
@@ -74,7 +81,7 @@ export function RequestsPanel({ task }: { readonly task: string }) {
           name="Evaluations that were asked for"
           columns={mayTrain ? [...columns, cancelColumn] : columns}
           list={list}
-          keyOf={({ request }) => request}
+          keyOf={(asked) => asked.request}
         />
       )}
     </Panel>

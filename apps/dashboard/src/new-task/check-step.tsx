@@ -1,9 +1,9 @@
 /** The last step: what the task costs, what each site has to do, and the whole of it as YAML. */
 import { Button, Group, Stack, Text, Title } from '@mantine/core';
 import { stringify } from 'yaml';
-import { taskPath } from '../api/client.ts';
+import { request } from '#api';
 import { tasks, useList, useResource } from '../api/resources.ts';
-import { roundPages } from '../api/schemas.ts';
+import { roundsSchema } from '../api/schemas.ts';
 import { CopyText } from '../common/copy-text.tsx';
 import { Facts } from '../common/facts.tsx';
 import { formatBytes, formatCount, formatSpan, plural } from '../common/format.ts';
@@ -12,7 +12,15 @@ import { costOf, definitionOf, isAlike, medianMs, type Draft } from './draft.ts'
 
 /** How long the newest rounds of a task took that has the same backbone. */
 function LikelyTime(props: { readonly task: string; readonly rounds: number }) {
-  const { data } = useList(taskPath(props.task, '/rounds'), roundPages, ['rounds']);
+  const { data } = useList(
+    (query) =>
+      request('GET', '/v1/tasks/{task}/rounds', roundsSchema, {
+        path: { task: props.task },
+        query,
+      }),
+    (answer) => answer.rounds,
+    ['rounds'],
+  );
   const spans = data?.items
     .filter(({ phase }) => phase === 'published')
     .flatMap(({ openedAtMs, settledAtMs }) =>

@@ -183,7 +183,10 @@ function Backup() {
 
 /** How the coordinator is run. */
 export function OperationsPage() {
-  const { data, error } = useFresh('/v1/operations', operationsSchema, ['tasks', 'rounds']);
+  const { data, error } = useFresh(request('GET', '/v1/operations', operationsSchema), [
+    'tasks',
+    'rounds',
+  ]);
   return (
     <>
       <PageTitle

@@ -1,9 +1,8 @@
 /** One version: its lineage, its card, and what can be done with it. */
 import { Button, Group, Text } from '@mantine/core';
 import { request } from '#api';
-import { send, taskPath } from '../api/client.ts';
-import { useFresh } from '../api/resources.ts';
-import { versionDetailSchema } from '../api/detail-schemas.ts';
+import { send } from '../api/client.ts';
+import { useFresh, versionRequest } from '../api/resources.ts';
 import { answerOfCommand, type Task, type Version } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
@@ -88,8 +87,7 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
 }
 
 function Details({ task, version }: { readonly task: string; readonly version: number }) {
-  const path = taskPath(task, `/versions/${version}`);
-  const { data, error } = useFresh(path, versionDetailSchema, ['versions']);
+  const { data, error } = useFresh(versionRequest(task, version), ['versions']);
   if (data === undefined) return <Waiting error={error} />;
   return (
     <>

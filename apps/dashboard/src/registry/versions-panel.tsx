@@ -1,9 +1,9 @@
 /** The versions of a task's adapter, newest first: where each comes from, what can be done with it. */
 import { Button, Group, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
-import { taskPath } from '../api/client.ts';
+import { request } from '#api';
 import { resourcesOf, useList, useResource } from '../api/resources.ts';
-import { versionPages, type Evaluation, type Task, type Version } from '../api/schemas.ts';
+import { versionsSchema, type Evaluation, type Task, type Version } from '../api/schemas.ts';
 import { Ago } from '../common/ago.tsx';
 import type { Column } from '../common/data-table.tsx';
 import { formatBytes, formatFigure } from '../common/format.ts';
@@ -104,7 +104,15 @@ function columnsOf(
 /** The versions of a task's adapter. */
 export function VersionsPanel({ task }: { readonly task: Task }) {
   const resources = resourcesOf(task.task);
-  const list = useList(taskPath(task.task, '/versions?order=newest'), versionPages, ['versions']);
+  const list = useList(
+    (part) =>
+      request('GET', '/v1/tasks/{task}/versions', versionsSchema, {
+        path: { task: task.task },
+        query: { ...part, order: 'newest' },
+      }),
+    (answer) => answer.versions,
+    ['versions'],
+  );
   const evaluations = useResource(resources.evaluations).data?.evaluations ?? [];
   const [opened, setOpened] = useState<number>();
   const version = list.data?.items.find((each) => each.version === opened);

@@ -1,14 +1,10 @@
 /** What a round left to check it by: digests, signed records, the chain of results, and the check itself. */
 import { Alert, Button, Group, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
-import { read, taskPath } from '../api/client.ts';
-import { useFresh } from '../api/resources.ts';
-import {
-  verificationSchema,
-  versionDetailSchema,
-  type RoundDetail,
-  type Verification,
-} from '../api/detail-schemas.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
+import { useFresh, versionRequest } from '../api/resources.ts';
+import { verificationSchema, type RoundDetail, type Verification } from '../api/detail-schemas.ts';
 import { useRun } from '../common/action-button.tsx';
 import { Digest, Facts } from '../common/facts.tsx';
 import { Panel, Waiting } from '../common/panel.tsx';
@@ -48,8 +44,14 @@ function Verify({ task, round }: { readonly task: string; readonly round: number
   const { isBusy, failure, run } = useRun();
   const verify = (): void => {
     run(async () => {
-      const path = taskPath(task, `/rounds/${round}/verification`);
-      setVerification(await read(path, verificationSchema));
+      const path = { task, round };
+      setVerification(
+        await send(
+          request('GET', '/v1/tasks/{task}/rounds/{round}/verification', verificationSchema, {
+            path,
+          }),
+        ),
+      );
     });
   };
   return (
@@ -64,8 +66,7 @@ function Verify({ task, round }: { readonly task: string; readonly round: number
 }
 
 function Result({ task, version }: { readonly task: string; readonly version: number }) {
-  const path = taskPath(task, `/versions/${version}`);
-  const { data, error } = useFresh(path, versionDetailSchema, ['versions']);
+  const { data, error } = useFresh(versionRequest(task, version), ['versions']);
   if (data === undefined) return <Waiting error={error} />;
   const previous = data.resultPayload?.previousResultDigest;
   return (

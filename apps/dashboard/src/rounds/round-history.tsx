@@ -1,8 +1,8 @@
 /** Every attempt of a task: what became of it, how long it took, who is missing in it and why. */
 import { Stack, Text } from '@mantine/core';
-import { taskPath } from '../api/client.ts';
+import { request } from '#api';
 import { useList } from '../api/resources.ts';
-import { roundPages, type Round } from '../api/schemas.ts';
+import { roundsSchema, type Round } from '../api/schemas.ts';
 import type { Column } from '../common/data-table.tsx';
 import { formatBytes, formatSpan } from '../common/format.ts';
 import { Ago } from '../common/ago.tsx';
@@ -56,7 +56,11 @@ const columnsOf = (task: string): readonly Column<Round>[] => [
 
 /** Every attempt of a task. */
 export function RoundHistory({ task }: { readonly task: string }) {
-  const list = useList(taskPath(task, '/rounds'), roundPages, ['rounds']);
+  const list = useList(
+    (query) => request('GET', '/v1/tasks/{task}/rounds', roundsSchema, { path: { task }, query }),
+    (answer) => answer.rounds,
+    ['rounds'],
+  );
   return (
     <Panel title="Rounds">
       {list.data === undefined ? (

@@ -1,9 +1,9 @@
 /** One round: who did what and how long, who is in it and who is not, what came of it, what proves it. */
 import { Alert, Group, Stack, Text } from '@mantine/core';
-import { taskPath } from '../api/client.ts';
-import { tasks, useFresh, useList, useResource } from '../api/resources.ts';
-import { roundDetailSchema, type RoundDetail } from '../api/detail-schemas.ts';
-import { roundPages, type Member } from '../api/schemas.ts';
+import { request } from '#api';
+import { roundRequest, tasks, useFresh, useList, useResource } from '../api/resources.ts';
+import type { RoundDetail } from '../api/detail-schemas.ts';
+import { roundsSchema, type Member } from '../api/schemas.ts';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import {
@@ -59,8 +59,15 @@ const eventColumnsOf = ({ openedAtMs }: RoundDetail): readonly Column<Event>[] =
 ];
 
 function Attempts({ task, round }: { readonly task: string; readonly round: RoundDetail }) {
-  const path = taskPath(task, `/rounds?round=${round.round}`);
-  const { data } = useList(path, roundPages, ['rounds']);
+  const { data } = useList(
+    (part) =>
+      request('GET', '/v1/tasks/{task}/rounds', roundsSchema, {
+        path: { task },
+        query: { ...part, round: round.round },
+      }),
+    (answer) => answer.rounds,
+    ['rounds'],
+  );
   const others = data?.items.filter(({ attempt }) => attempt !== round.attempt);
   if (others === undefined || others.length === 0) return null;
   return (
@@ -138,9 +145,7 @@ export function RoundPage(props: {
   readonly attempt: number | null;
 }) {
   const { task, round: number, attempt } = props;
-  const query = attempt === null ? '' : `?attempt=${attempt}`;
-  const path = taskPath(task, `/rounds/${number}${query}`);
-  const { data, error } = useFresh(path, roundDetailSchema, ['rounds']);
+  const { data, error } = useFresh(roundRequest(task, number, attempt), ['rounds']);
   const toRounds = { page: 'task', task, section: 'rounds' } as const;
   const newest = useResource(tasks).data?.tasks.find((each) => each.task === task)?.currentRound;
   const hasNext = newest !== undefined && newest !== null && number < newest.round;

@@ -1,12 +1,7 @@
 /** Each site of an aggregate beside the others: how long its update was, where it pointed, what its training gained. */
 import { Stack, Text } from '@mantine/core';
-import { taskPath } from '../api/client.ts';
-import { useFresh } from '../api/resources.ts';
-import {
-  roundDetailSchema,
-  type AggregateFigures,
-  type SiteInAggregate,
-} from '../api/detail-schemas.ts';
+import { roundRequest, useFresh } from '../api/resources.ts';
+import type { AggregateFigures, SiteInAggregate } from '../api/detail-schemas.ts';
 import type { Task } from '../api/schemas.ts';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { formatFigure } from '../common/format.ts';
@@ -70,9 +65,7 @@ export function SiteFiguresTable({ figures }: { readonly figures: AggregateFigur
 }
 
 function OfRound({ task, round }: { readonly task: string; readonly round: number }) {
-  const { data, error } = useFresh(taskPath(task, `/rounds/${round}`), roundDetailSchema, [
-    'rounds',
-  ]);
+  const { data, error } = useFresh(roundRequest(task, round), ['rounds']);
   if (data === undefined) return <Waiting error={error} />;
   if (data.figures === null) return <Empty>This round has none.</Empty>;
   return <SiteFiguresTable figures={data.figures} />;

@@ -1,16 +1,21 @@
 /** What the coordinator keeps to, as far as administrators set it here: who is told of alerts. */
 import { Button, Text } from '@mantine/core';
 import { useState } from 'react';
+import { request } from '#api';
 import { useList } from '../api/resources.ts';
 import { Link } from '../common/link.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { AddWebhookDialog } from './add-webhook-dialog.tsx';
 import { WebhookPanel } from './webhook-panel.tsx';
-import { webhookPages } from './webhook-schemas.ts';
+import { webhooksSchema } from './webhook-schemas.ts';
 
 function Webhooks() {
-  const { data, error } = useList('/v1/webhooks', webhookPages, ['webhooks']);
+  const { data, error } = useList(
+    (query) => request('GET', '/v1/webhooks', webhooksSchema, { query }),
+    (answer) => answer.webhooks,
+    ['webhooks'],
+  );
   const [isAdding, setIsAdding] = useState(false);
   return (
     <>

@@ -1,10 +1,11 @@
 /** One address that is told of alerts: what of, and what came of it. */
 import { Alert, Button, Group, Stack } from '@mantine/core';
 import { useState } from 'react';
-import { z } from 'zod';
-import { command } from '../api/client.ts';
+import { request } from '#api';
+import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { useList } from '../api/resources.ts';
+import { answerOfCommand } from '../api/schemas.ts';
 import { ActionButton, useRun, type Action } from '../common/action-button.tsx';
 import { Ago } from '../common/ago.tsx';
 import type { Column } from '../common/data-table.tsx';
@@ -13,13 +14,9 @@ import { ListTable } from '../common/list-table.tsx';
 import { announce } from '../common/notice.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
-import { deliveryPages, kindText, type Delivery, type Webhook } from './webhook-schemas.ts';
+import { deliveriesSchema, kindText, type Delivery, type Webhook } from './webhook-schemas.ts';
 
 const pageSize = 10;
-const anyAnswer = z.object({});
-
-const pathOf = ({ webhook }: Webhook, rest = ''): string =>
-  `/v1/webhooks/${encodeURIComponent(webhook)}${rest}`;
 
 const columns: readonly Column<Delivery>[] = [
   { label: 'When', cell: ({ createdAtMs }) => <Ago timeMs={createdAtMs} /> },
@@ -39,8 +36,14 @@ const columns: readonly Column<Delivery>[] = [
 ];
 
 function Deliveries({ webhook }: { readonly webhook: Webhook }) {
-  const path = pathOf(webhook, '/deliveries');
-  const list = useList(path, deliveryPages, ['webhooks'], pageSize);
+  const path = { webhook: webhook.webhook };
+  const list = useList(
+    (query) =>
+      request('GET', '/v1/webhooks/{webhook}/deliveries', deliveriesSchema, { path, query }),
+    (answer) => answer.deliveries,
+    ['webhooks'],
+    pageSize,
+  );
   if (list.data === undefined) return <Waiting error={list.error} />;
   if (list.data.items.length === 0) return <Empty>It was told nothing yet. Send it a test.</Empty>;
   return (
@@ -70,11 +73,12 @@ export function WebhookPanel({ webhook }: { readonly webhook: Webhook }) {
   const { isBusy, failure, run } = useRun();
   const [isRemoved, setIsRemoved] = useState(false);
   const { url, kinds, createdAtMs, pending } = webhook;
+  const path = { webhook: webhook.webhook };
   /** Its deliveries go with it: nobody must ask for them once they are gone. */
   const remove = async (): Promise<void> => {
     setIsRemoved(true);
     try {
-      await command('DELETE', pathOf(webhook), anyAnswer);
+      await send(request('DELETE', '/v1/webhooks/{webhook}', answerOfCommand, { path }));
     } catch (error) {
       setIsRemoved(false);
       throw error;
@@ -82,7 +86,7 @@ export function WebhookPanel({ webhook }: { readonly webhook: Webhook }) {
   };
   const test = (): void => {
     run(async () => {
-      await command('POST', pathOf(webhook, '/test'), anyAnswer);
+      await send(request('POST', '/v1/webhooks/{webhook}/test', answerOfCommand, { path }));
       live.look();
       announce('A test is sent; what came of it stands among the deliveries.');
     });

@@ -1,7 +1,7 @@
 /** What the page uses of the coordinator's answers about webhooks; further fields may come without breaking it. */
-import type { AlertKind } from '#api';
 import { z } from 'zod';
-import { pageSchema } from '../api/page-schema.ts';
+import type { AlertKind } from '#api';
+import { nextCursor } from '../api/schemas.ts';
 
 /** What an address may be told of, and how that is said here. */
 export const alertKinds = {
@@ -35,7 +35,7 @@ export const webhookSchema = z.object({
 /** A webhook, without its secret. */
 export type Webhook = z.infer<typeof webhookSchema>;
 /** The webhooks. */
-export const webhookPages = pageSchema('webhooks', webhookSchema);
+export const webhooksSchema = z.object({ webhooks: z.array(webhookSchema), nextCursor });
 /** A webhook that was just made. */
 export const newWebhookSchema = z.object({ webhook: webhookSchema, secret: z.string() });
 /** A webhook that was just made. */
@@ -57,4 +57,4 @@ export const deliverySchema = z.object({
 /** One alert to one address. */
 export type Delivery = z.infer<typeof deliverySchema>;
 /** What an address was told, newest first. */
-export const deliveryPages = pageSchema('deliveries', deliverySchema);
+export const deliveriesSchema = z.object({ deliveries: z.array(deliverySchema), nextCursor });

@@ -1,7 +1,8 @@
 /** One site: whether it is there, what it runs on, what it has done, what can be done with it. */
 import { SimpleGrid } from '@mantine/core';
+import { request } from '#api';
 import { sites, tasks, useList, useResource } from '../api/resources.ts';
-import { auditPages } from '../api/detail-schemas.ts';
+import { auditSchema } from '../api/detail-schemas.ts';
 import type { Member, Round, Site } from '../api/schemas.ts';
 import { AuditTable } from '../audit/audit-table.tsx';
 import { Ago } from '../common/ago.tsx';
@@ -127,8 +128,13 @@ function Rounds({ site }: { readonly site: string }) {
 
 function Record({ site }: { readonly site: string }) {
   const target = `site:${site}`;
-  const path = `/v1/audit?${new URLSearchParams({ target, order: 'newest' }).toString()}`;
-  const { data, error } = useList(path, auditPages, ['sites'], 20);
+  const { data, error } = useList(
+    (part) =>
+      request('GET', '/v1/audit', auditSchema, { query: { ...part, target, order: 'newest' } }),
+    (answer) => answer.entries,
+    ['sites'],
+    20,
+  );
   return (
     <Panel
       title="What happened to it"

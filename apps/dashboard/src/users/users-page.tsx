@@ -1,8 +1,9 @@
 /** The people with an account, for administrators. */
 import { Button, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
+import { request } from '#api';
 import { TokensPanel } from '../account/tokens-panel.tsx';
-import { userPages, type User } from '../api/people-schemas.ts';
+import { usersSchema, type User } from '../api/people-schemas.ts';
 import { useList } from '../api/resources.ts';
 import { Ago } from '../common/ago.tsx';
 import type { Column } from '../common/data-table.tsx';
@@ -57,7 +58,11 @@ const columnsOf = (own: string | null, onOpen: (user: string) => void): readonly
 
 /** The people with an account. */
 export function UsersPage() {
-  const list = useList('/v1/users', userPages, []);
+  const list = useList(
+    (query) => request('GET', '/v1/users', usersSchema, { query }),
+    (answer) => answer.users,
+    [],
+  );
   const own = useSession()?.user ?? null;
   const [isMaking, setIsMaking] = useState(false);
   const [opened, setOpened] = useState<string>();
