@@ -20,15 +20,20 @@ function describe({ details }: AuditEntry): string {
     .join(', ');
 }
 
+/** What happened; broken at its dot where there is little room, never within a word. */
+function Action({ action }: Pick<AuditEntry, 'action'>) {
+  const dot = action.indexOf('.') + 1;
+  return (
+    <Text fw={600} size="sm" className="whole-words">
+      {action.slice(0, dot)}
+      <wbr />
+      {action.slice(dot)}
+    </Text>
+  );
+}
+
 const columns: readonly Column<AuditEntry>[] = [
-  {
-    label: 'What',
-    cell: ({ action }) => (
-      <Text fw={600} size="sm">
-        {action}
-      </Text>
-    ),
-  },
+  { label: 'What', cell: ({ action }) => <Action action={action} /> },
   { label: 'When', cell: ({ atMs }) => <Ago timeMs={atMs} /> },
   { label: 'By', cell: ({ actor }) => actor },
   { label: 'To', cell: ({ target }) => target },

@@ -33,7 +33,7 @@ export function PageTitle(props: {
         {props.aside !== undefined && <Group gap="xs">{props.aside}</Group>}
       </Group>
       {props.note !== undefined && (
-        <Text size="sm" c="dimmed" component="div" mt={2}>
+        <Text size="sm" c="dimmed" component="div" mt={2} className="page-note">
           {props.note}
         </Text>
       )}

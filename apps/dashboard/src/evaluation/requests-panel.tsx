@@ -75,7 +75,11 @@ export function RequestsPanel({ task }: { readonly task: string }) {
       {list.data === undefined ? (
         <Waiting error={list.error} />
       ) : list.data.items.length === 0 ? (
-        <Empty>None. Any version can be evaluated again: Versions, More, Evaluate.</Empty>
+        <Empty>
+          {mayTrain
+            ? 'None. Any version can be evaluated again: Versions, More, Evaluate.'
+            : 'None. Administrators and scientists ask for them.'}
+        </Empty>
       ) : (
         <ListTable
           name="Evaluations that were asked for"

@@ -8,7 +8,7 @@ import { CopyText } from '../common/copy-text.tsx';
 import { Facts } from '../common/facts.tsx';
 import { formatBytes, formatCount, formatSpan, plural } from '../common/format.ts';
 import { saveFile } from '../common/save-file.ts';
-import { costOf, definitionOf, isAlike, medianMs, type Draft } from './draft.ts';
+import { costOf, definitionOf, isAlike, medianMs, type Costed, type Draft } from './draft.ts';
 
 /** How long the newest rounds of a task took that has the same backbone. */
 function LikelyTime(props: { readonly task: string; readonly rounds: number }) {
@@ -31,10 +31,12 @@ function LikelyTime(props: { readonly task: string; readonly rounds: number }) {
   return `about ${formatSpan(typicalMs * props.rounds)}: a round of ${props.task}, with the same backbone, took ${formatSpan(typicalMs)} (median)`;
 }
 
-function Costs({ draft }: { readonly draft: Draft }) {
-  const definition = definitionOf(draft);
+/** What a task costs, before it starts. */
+export function Costs({ definition }: { readonly definition: Costed }) {
   const { data } = useResource(tasks);
-  const alike = data?.tasks.find((task) => isAlike(task.definition, draft.fingerprint));
+  const alike = data?.tasks.find((task) =>
+    isAlike(task.definition, definition.backbone.fingerprint),
+  );
   const cost = costOf(definition);
   const { rounds, members } = definition;
   return (
@@ -83,7 +85,7 @@ export function CheckStep({ draft }: { readonly draft: Draft }) {
         <Title order={4} size="h6" mb="xs">
           What it costs
         </Title>
-        <Costs draft={draft} />
+        <Costs definition={definitionOf(draft)} />
       </div>
       <div>
         <Title order={4} size="h6" mb="xs">

@@ -221,8 +221,26 @@ export interface Cost {
 
 const bytesPerNumber = 4;
 
-/** Work out what a task costs: A and B of q and v in every block (4 r D each), and the head (D x C and C biases). */
-export function costOf(definition: ReturnType<typeof definitionOf>): Cost {
+/** What a task's cost follows from. */
+export interface Costed {
+  readonly backbone: {
+    readonly fingerprint: string;
+    readonly dimension: number;
+    readonly blocks: number;
+  };
+  readonly rank: number;
+  readonly classes: readonly string[];
+  readonly trainedTensors: string | readonly string[];
+  readonly members: readonly string[];
+  readonly rounds: number;
+  readonly rules: { readonly deadlineMs: number };
+}
+
+/**
+ * Work out what a task costs: A and B of q and v in every block (4 r D each), and the head (D x C and C biases). Where single
+ * tensors are named all of them are counted, which is the most that it can be.
+ */
+export function costOf(definition: Costed): Cost {
   const { backbone, rank, classes, trainedTensors, members, rounds, rules } = definition;
   const head = backbone.dimension * classes.length + classes.length;
   const lora = 4 * rank * backbone.dimension * backbone.blocks;

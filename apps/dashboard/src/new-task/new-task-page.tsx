@@ -1,16 +1,12 @@
 /** A new task, step by step; it starts only after its cost was shown. */
-import { Alert, Button, Checkbox, Group, Stack, Title } from '@mantine/core';
+import { Alert, Button, FileButton, Group, Stack, Title } from '@mantine/core';
 import { useEffect, useRef, useState, type SyntheticEvent } from 'react';
-import { z } from 'zod';
-import { request } from '#api';
-import { send } from '../api/client.ts';
-import { live } from '../api/live.ts';
-import { useRun } from '../common/action-button.tsx';
-import { announce } from '../common/notice.tsx';
 import { PageTitle } from '../common/page-title.tsx';
 import { Panel } from '../common/panel.tsx';
-import { goTo } from '../router.ts';
 import { CheckStep } from './check-step.tsx';
+import { StartChoice, useCreation } from './create-task.tsx';
+import { FileTask } from './file-task.tsx';
+import { readDefinition, type ReadDefinition } from './read-definition.ts';
 import { definitionOf, emptyDraft, problemsOf, type Draft } from './draft.ts';
 import { HowStep, RoundsStep, SitesStep, WhatStep, type StepProps } from './steps.tsx';
 
@@ -88,8 +84,7 @@ function Wizard() {
   const [draft, setDraft] = useState<Draft>(() => emptyDraft(freshSeed()));
   const [at, setAt] = useState(0);
   const [isChecked, setIsChecked] = useState(false);
-  const [isStarted, setIsStarted] = useState(true);
-  const { isBusy, failure, run } = useRun();
+  const creation = useCreation();
   const heading = useRef<HTMLHeadingElement>(null);
   const step = steps[at];
   useEffect(() => {
@@ -101,28 +96,15 @@ function Wizard() {
     setIsChecked(false);
     setAt(to);
   };
-  const create = (): void => {
-    run(async () => {
-      const { task } = await send(
-        request('POST', '/v1/tasks', z.object({ task: z.string() }), {
-          query: { start: isStarted ? 'true' : 'false' },
-          body: definitionOf(draft),
-        }),
-      );
-      live.look();
-      announce(`${task} was created${isStarted ? ' and started' : ''}.`);
-      goTo({ page: 'task', task, section: 'now' });
-    });
-  };
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     const problems = problemsOf(draft);
-    if (isLast) create();
+    if (isLast) creation.create(definitionOf(draft));
     else if (step.fields.some((name) => problems[name] !== undefined)) setIsChecked(true);
     else move(at + 1);
   };
   return (
-    <form onSubmit={submit} noValidate>
+    <form onSubmit={submit} noValidate className="form">
       <Stack gap="lg">
         <StepList at={at} />
         <Title order={3} size="h5" ref={heading} tabIndex={-1} className="page-title">
@@ -133,31 +115,50 @@ function Wizard() {
           isChecked,
           onChange: (change) => setDraft((before) => ({ ...before, ...change })),
         })}
-        {isLast && (
-          <Checkbox
-            label="Start it at once"
-            checked={isStarted}
-            onChange={(event) => setIsStarted(event.currentTarget.checked)}
-          />
-        )}
-        {failure !== undefined && (
-          <Alert color="red" title="The coordinator did not take it">
-            {failure}
-          </Alert>
-        )}
-        <Buttons at={at} isBusy={isBusy} onBack={() => move(at - 1)} />
+        {isLast && <StartChoice creation={creation} />}
+        <Buttons at={at} isBusy={creation.isBusy} onBack={() => move(at - 1)} />
       </Stack>
     </form>
   );
 }
 
-/** A new task. */
+/** A new task: written here step by step, or out of a file. */
 export function NewTaskPage() {
+  const [file, setFile] = useState<ReadDefinition>();
+  const forget = useRef<() => void>(null);
+  const take = (chosen: File | null): void => {
+    if (chosen === null) return;
+    void chosen.text().then((text) => setFile(readDefinition(chosen.name, text)));
+    forget.current?.(); // the same file may be chosen again, mended
+  };
+  const loadButton = (
+    <FileButton
+      accept=".yaml,.yml"
+      resetRef={forget}
+      onChange={take}
+      inputProps={{ 'aria-label': 'YAML file' }}
+    >
+      {(props) => (
+        <Button {...props} size="compact-sm" variant="default">
+          Load a YAML file
+        </Button>
+      )}
+    </FileButton>
+  );
   return (
     <>
       <PageTitle title="New task" note="A definition never changes once the task is created." />
-      <Panel title="Definition">
-        <Wizard />
+      <Panel title="Definition" aside={loadButton}>
+        {file?.problem !== undefined && (
+          <Alert color="red" role="alert" mb="md" title="The file cannot be taken">
+            {file.problem}
+          </Alert>
+        )}
+        {file?.definition === undefined ? (
+          <Wizard />
+        ) : (
+          <FileTask {...file} onLeave={() => setFile(undefined)} />
+        )}
       </Panel>
     </>
   );

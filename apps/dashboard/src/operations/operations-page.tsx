@@ -69,7 +69,7 @@ function Drain({ operations }: { readonly operations: Operations }) {
       aside={mayCommand && <ActionButton action={status === 'serving' ? drain : cancelDrain} />}
     >
       {status === 'serving' ? (
-        <Empty command="npx melo coordinator drain">
+        <Empty {...(mayCommand ? { command: 'npx melo coordinator drain' } : {})}>
           It serves, and opens rounds. Drain it before an upgrade.
         </Empty>
       ) : (

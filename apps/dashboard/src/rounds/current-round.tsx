@@ -9,6 +9,7 @@ import { Link, LinkButton } from '../common/link.tsx';
 import { Empty, Panel } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
 import { HeartbeatText } from '../sites/heartbeat-text.tsx';
+import { useMay } from '../session/access.ts';
 import { memberProgress } from './member-state.ts';
 
 const phases = ['inviting', 'training', 'aggregating', 'published'] as const;
@@ -111,14 +112,20 @@ function Members({ round }: { readonly round: Round }) {
 }
 
 function NoRound({ task }: { readonly task: Task }) {
-  const isCreated = task.status === 'created';
-  const next = isCreated ? `melo admin tasks start ${task.task}` : 'melo admin sites list';
+  const mayTrain = useMay('train');
+  const { status, openingRefusal } = task;
+  const next = mayTrain
+    ? '“Start”, at the top of its page, opens the first round.'
+    : 'Administrators and scientists can start it.';
+  const text =
+    status === 'created'
+      ? `The task has not been started. ${next}`
+      : status === 'running'
+        ? 'No round is open yet: it opens as soon as enough of the members are connected.'
+        : 'No round was opened.';
   return (
     <Panel title="Round">
-      <Empty command={next}>
-        {task.openingRefusal?.message ??
-          (isCreated ? 'The task has not been started.' : 'No round is open yet.')}
-      </Empty>
+      <Empty>{openingRefusal?.message ?? text}</Empty>
     </Panel>
   );
 }

@@ -8,7 +8,7 @@ import { AuditTable } from '../audit/audit-table.tsx';
 import { Ago } from '../common/ago.tsx';
 import { DataTable, type Column } from '../common/data-table.tsx';
 import { Digest, Facts } from '../common/facts.tsx';
-import { formatBytes } from '../common/format.ts';
+import { formatBytes, plural } from '../common/format.ts';
 import { Link, LinkButton } from '../common/link.tsx';
 import { NotFound } from '../common/not-found.tsx';
 import { PageTitle } from '../common/page-title.tsx';
@@ -21,7 +21,7 @@ import { HeartbeatText } from './heartbeat-text.tsx';
 import { SiteActions } from './site-actions.tsx';
 import { Doing } from './sites-panel.tsx';
 
-const maybeAgo = (timeMs: number | null) => timeMs !== null && <Ago timeMs={timeMs} />;
+const maybeAgo = (timeMs: number | null) => (timeMs === null ? undefined : <Ago timeMs={timeMs} />);
 
 function Presence({ site }: { readonly site: Site }) {
   const { lostRounds, capabilities, heartbeat } = site;
@@ -61,7 +61,7 @@ function Machine({ site }: { readonly site: Site }) {
             'Machine',
             capabilities === null
               ? undefined
-              : `${capabilities.cores} cores, ${formatBytes(capabilities.memoryBytes)} of memory, Node ${capabilities.node}`,
+              : `${plural(capabilities.cores, 'core')}, ${formatBytes(capabilities.memoryBytes)} of memory, Node ${capabilities.node}`,
           ],
           ...(capabilities?.backbones ?? []).map(
             (digest) => ['Backbone', <Digest key={digest} value={digest} />] as const,

@@ -6,6 +6,7 @@ import { DataTable, type Column } from '../common/data-table.tsx';
 import { Link } from '../common/link.tsx';
 import { Empty, Panel, TooMany, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
+import { useMay } from '../session/access.ts';
 import { HeartbeatText } from './heartbeat-text.tsx';
 
 /** What a site does now, or what to do where it does nothing. */
@@ -53,6 +54,16 @@ const columns: readonly Column<Site>[] = [
   { label: 'Agent', cell: ({ agentVersion }) => agentVersion ?? '–' },
 ];
 
+function NoSite() {
+  if (!useMay('administer')) return <Empty>No site yet. An administrator invites them.</Empty>;
+  return (
+    <Empty command="npx melo admin sites invite NAME">
+      No site yet. Invite the first one, on the page <Link to={{ page: 'sites' }}>Sites</Link> or
+      with the command: either gives a one-time code for the hospital.
+    </Empty>
+  );
+}
+
 /** The sites: who is there, when each was last heard of, what each does. */
 export function SitesPanel({ title = 'Sites' }: { readonly title?: string }) {
   const { data, error } = useResource(sites);
@@ -61,10 +72,7 @@ export function SitesPanel({ title = 'Sites' }: { readonly title?: string }) {
       {data === undefined ? (
         <Waiting error={error} />
       ) : data.sites.length === 0 ? (
-        <Empty command="npx melo admin sites invite NAME">
-          No site yet. Invite the first one, on the page Sites or with the command: either gives a
-          one-time code for the hospital.
-        </Empty>
+        <NoSite />
       ) : (
         <>
           <DataTable name="Sites" columns={columns} rows={data.sites} keyOf={({ site }) => site} />

@@ -3,7 +3,7 @@ import { Button, SimpleGrid, Stack, Text } from '@mantine/core';
 import type { Definition, Task } from '../api/schemas.ts';
 import { Ago } from '../common/ago.tsx';
 import { Digest, Facts } from '../common/facts.tsx';
-import { formatSpan } from '../common/format.ts';
+import { formatSpan, plural } from '../common/format.ts';
 import { Link } from '../common/link.tsx';
 import { Panel } from '../common/panel.tsx';
 import { saveFile } from '../common/save-file.ts';
@@ -75,7 +75,7 @@ export function PlanPanel({ task }: { readonly task: Task }) {
               ['At each site', describeSite(definition)],
               [
                 'A local round',
-                `${plan.duration.count} ${plan.duration.unit}, batches of ${plan.batchSize}, ${plan.optimiser.name} at ${plan.optimiser.learningRate}, ${plan.loss.name}, augmentation ${plan.augmentation.name}`,
+                `${plural(plan.duration.count, plan.duration.unit.replace(/s$/, ''))}, batches of ${plan.batchSize}, ${plan.optimiser.name} at ${plan.optimiser.learningRate}, ${plan.loss.name}, augmentation ${plan.augmentation.name}`,
               ],
               ['Rounds', `${task.rounds}: ${describeRules(definition)}`],
               [

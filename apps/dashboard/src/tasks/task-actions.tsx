@@ -1,10 +1,13 @@
 /** What can be done with a task where it stands. */
+import { Button } from '@mantine/core';
+import { useState } from 'react';
 import { request } from '#api';
 import { send } from '../api/client.ts';
 import { answerOfCommand, type Task } from '../api/schemas.ts';
 import { ActionButton, type Action } from '../common/action-button.tsx';
 import { useMay } from '../session/access.ts';
 import { changeTask } from './change-task.ts';
+import { RerunDialog } from './rerun-dialog.tsx';
 
 /** A reason in the form that a command takes it in: left out where none was given. */
 export const maybeReason = (reason: string): { readonly reason?: string } =>
@@ -102,11 +105,31 @@ function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readon
   return { train: [], administer: [] };
 }
 
+function RerunButton({ task }: { readonly task: Task }) {
+  const [isOpen, setIsOpen] = useState(false);
+  return (
+    <>
+      <Button size="compact-sm" variant="default" onClick={() => setIsOpen(true)}>
+        Run again
+      </Button>
+      {isOpen && <RerunDialog task={task} onClose={() => setIsOpen(false)} />}
+    </>
+  );
+}
+
 /** What can be done with a task, as buttons that ask first. */
 export function TaskActions({ task }: { readonly task: Task }) {
   const mayTrain = useMay('train');
   const mayAdminister = useMay('administer');
   const { train, administer } = actionsOf(task);
   const actions = [...(mayTrain ? train : []), ...(mayAdminister ? administer : [])];
-  return actions.map((action) => <ActionButton key={action.label} action={action} />);
+  const hasEnded = task.status === 'finished' || task.status === 'failed';
+  return (
+    <>
+      {actions.map((action) => (
+        <ActionButton key={action.label} action={action} />
+      ))}
+      {mayAdminister && hasEnded && <RerunButton task={task} />}
+    </>
+  );
 }

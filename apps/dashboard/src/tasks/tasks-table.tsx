@@ -6,6 +6,7 @@ import { DataTable, type Column } from '../common/data-table.tsx';
 import { Link } from '../common/link.tsx';
 import { Empty } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';
+import { useMay } from '../session/access.ts';
 
 /** How far a task is: versions made, of the rounds that it has. */
 export function TaskProgress({ task }: { readonly task: Task }) {
@@ -87,10 +88,14 @@ export function TasksTable({ tasks }: { readonly tasks: readonly Task[] }) {
 
 /** Say that there is no task yet, and what to do next. */
 export function NoTask() {
+  if (!useMay('train')) {
+    return <Empty>No task yet. Administrators and scientists create them.</Empty>;
+  }
   return (
     <Empty command="npx melo admin tasks example > task.yaml && npx melo admin tasks create task.yaml">
-      No task yet. A task names a backbone, classes, members and a number of rounds; the command
-      writes one with comments, to be edited before it is created.
+      No task yet. A task names a backbone, classes, members and a number of rounds. Write it on the
+      page <Link to={{ page: 'new-task' }}>New task</Link>; or the command writes one with comments,
+      to be edited before it is created.
     </Empty>
   );
 }
