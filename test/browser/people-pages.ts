@@ -1,10 +1,8 @@
 /** People before the dashboard: with and without a session, and what they do with it. */
 import { TOTP, URI } from 'otpauth';
 import type { Browser, Locator, Page } from 'playwright-core';
-import { WatchedPage, type viewports } from '../support/browser.ts';
+import { WatchedPage, type Viewport } from '../support/browser.ts';
 import { headingOf } from './page-checks.ts';
-
-type Viewport = keyof typeof viewports;
 
 /** The statuses of refused requests, which a browser tells as errors; they are taken out of what went wrong. */
 export function takeRefusals({ errors }: WatchedPage): readonly number[] {

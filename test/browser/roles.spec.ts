@@ -1,13 +1,14 @@
-/** What each role is shown: its pages, its buttons, and whose a page is that is closed to it. */
+/** What each role is shown: its pages, its buttons, and whose a page is that is closed to it; each page at every width. */
 import type { Browser, Locator } from 'playwright-core';
 import { People } from '../../apps/coordinator/src/testing/people.ts';
-import { launchChromium } from '../support/browser.ts';
+import { launchChromium, type Viewport } from '../support/browser.ts';
 import { expectSound, headingOf } from './page-checks.ts';
 import { openAs } from './people-pages.ts';
 import { idleTask, playedTask, SmallWorld } from './small-world.ts';
 
 const setupMs = 300_000;
 const testMs = 240_000;
+const widths: readonly Viewport[] = ['wall', 'phone', 'desk'];
 
 let world: SmallWorld;
 let people: People;
@@ -23,11 +24,19 @@ afterAll(async () => {
   await world.stop();
 }, setupMs);
 
-/** Each role: what is in its navigation, what is closed to it, and whose that is. */
+/** Each role: what is in its navigation, what is open to it beside that, what is closed to it, and whose that is. */
 const tours = [
   {
     role: 'administrator',
     links: ['Overview', 'Tasks', 'Sites', 'Audit', 'Coordinator', 'Users'],
+    open: [
+      [`#/tasks/${playedTask}/rounds/1`, `Round 1 of ${playedTask}`],
+      ['#/audit', 'Audit log'],
+      ['#/coordinator', 'Coordinator'],
+      ['#/new-task', 'New task'],
+      ['#/users', 'Users'],
+      ['#/settings', 'Settings'],
+    ],
     closed: [],
     task: ['Start', 'Cancel'],
     version: ['Promote', 'Evaluate'],
@@ -36,7 +45,16 @@ const tours = [
   {
     role: 'scientist',
     links: ['Overview', 'Tasks', 'Sites', 'Audit', 'Coordinator'],
-    closed: [['#/users', 'It is open to administrators. You are signed in as a scientist.']],
+    open: [
+      [`#/tasks/${playedTask}/rounds/1`, `Round 1 of ${playedTask}`],
+      ['#/audit', 'Audit log'],
+      ['#/coordinator', 'Coordinator'],
+      ['#/new-task', 'New task'],
+    ],
+    closed: [
+      ['#/users', 'It is open to administrators. You are signed in as a scientist.'],
+      ['#/settings', 'It is open to administrators.'],
+    ],
     task: ['Start'],
     version: ['Evaluate'],
     invites: false,
@@ -44,6 +62,11 @@ const tours = [
   {
     role: 'viewer',
     links: ['Overview', 'Tasks', 'Sites', 'Audit', 'Coordinator'],
+    open: [
+      [`#/tasks/${playedTask}/rounds/1`, `Round 1 of ${playedTask}`],
+      ['#/audit', 'Audit log'],
+      ['#/coordinator', 'Coordinator'],
+    ],
     closed: [
       ['#/users', 'It is open to administrators.'],
       ['#/new-task', 'It is open to administrators and scientists.'],
@@ -55,6 +78,7 @@ const tours = [
   {
     role: 'steward',
     links: ['Overview', 'Tasks', 'Sites'],
+    open: [],
     closed: [
       ['#/audit', 'It is open to administrators, scientists and viewers.'],
       ['#/coordinator', 'You are signed in as a steward of north.'],
@@ -68,14 +92,14 @@ const tours = [
 
 test.each(tours.map((tour) => [tour.role, tour] as const))(
   'a tour as %s',
-  async (role, { links, closed, task, version, invites }) => {
+  async (role, { links, open, closed, task, version, invites }) => {
     const isSteward = role === 'steward';
     const site = isSteward ? { site: 'north' } : {};
     const watched = await openAs(
       browser,
       world.url,
       await people.join(`tour-${role}`, role, site),
-      'phone',
+      'desk',
     );
     const { page } = watched;
     const main = page.getByRole('main');
@@ -85,8 +109,13 @@ test.each(tours.map((tour) => [tour.role, tour] as const))(
       await page.getByLabel('Loading').first().waitFor({ state: 'detached' });
       expect(await main.getByText('This cannot be shown now').count()).toBe(0);
       expect(await main.getByText('This is not open to your role').count()).toBe(0);
-      expect(await watched.isTooWide()).toBe(false);
+      for (const viewport of widths) {
+        await watched.resize(viewport);
+        expect(await watched.misfits()).toEqual([]);
+      }
+      expect(await watched.seriousFindings()).toEqual([]);
     };
+    await goTo('#/', 'Overview');
     const labels = await page.getByRole('navigation', { name: 'Pages' }).getByRole('link').all();
     expect(await Promise.all(labels.map((each) => each.textContent()))).toEqual(links);
 
@@ -99,7 +128,10 @@ test.each(tours.map((tour) => [tour.role, tour] as const))(
     expect(await buttonsOf(main)).toEqual(task);
     await goTo(`#/tasks/${playedTask}/figures`, title);
     await page.getByRole('heading', { name: 'Figures by site' }).waitFor();
+    await goTo(`#/tasks/${playedTask}`, title);
     await goTo(`#/tasks/${playedTask}/rounds`, title);
+    await goTo(`#/tasks/${playedTask}/plan`, title);
+    for (const [address, heading] of open) await goTo(address, heading);
     await goTo(`#/tasks/${playedTask}/versions`, title);
     const table = page.getByRole('table', { name: 'Adapter versions' });
     await table.waitFor();

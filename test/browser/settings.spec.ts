@@ -1,11 +1,13 @@
-/** The page of settings: a webhook is made, tested and removed on it, at both widths. */
-import type { Browser, Locator, Page } from 'playwright-core';
+/** A coordinator without sites and tasks: what it says comes next, and its webhooks, made, tested and removed at both widths. */
+import type { Browser } from 'playwright-core';
 import { Harness } from '../../apps/coordinator/src/testing/harness.ts';
 import { People } from '../../apps/coordinator/src/testing/people.ts';
 import { answerStatus, Receiver } from '../../apps/coordinator/src/testing/receiver.ts';
 import { webhookRoutes } from '../../apps/coordinator/src/webhooks/webhooks.contract.ts';
 import { userRoutes } from '../../apps/coordinator/src/users/users.contract.ts';
-import { launchChromium, WatchedPage, type viewports } from '../support/browser.ts';
+import { launchChromium, WatchedPage, type Viewport } from '../support/browser.ts';
+import { expectSound, headingOf } from './page-checks.ts';
+import { openAs } from './people-pages.ts';
 
 const setupMs = 300_000;
 /** Two busy cores are slow. */
@@ -25,21 +27,7 @@ afterAll(async () => {
   await receiver.stop();
 }, setupMs);
 
-const headingOf = (page: Page, name: string): Locator =>
-  page.getByRole('heading', { level: 1, name, exact: true });
-
-async function expectSound(watched: WatchedPage): Promise<void> {
-  expect(await watched.isTooWide()).toBe(false);
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await watched.page.emulateMedia({ colorScheme });
-    await watched.page.locator(`html[data-mantine-color-scheme="${colorScheme}"]`).waitFor();
-    expect(await watched.seriousFindings()).toEqual([]);
-  }
-  expect(await watched.violations()).toEqual([]);
-  expect(watched.errors).toEqual([]);
-}
-
-async function signedIn(viewport: keyof typeof viewports): Promise<WatchedPage> {
+async function signedIn(viewport: Viewport): Promise<WatchedPage> {
   const watched = await WatchedPage.open(browser, viewport);
   const { method, path, response } = userRoutes.createLink;
   const { url } = response.parse(await harness.request(method, path, {}));
@@ -136,16 +124,36 @@ test(
   'whoever is no administrator is told so, and asks the coordinator for nothing',
   async () => {
     const cookie = await new People(harness).join('vera', 'viewer');
-    const watched = await WatchedPage.open(browser, 'desk');
+    const watched = await openAs(browser, harness.coordinator.url, cookie, 'desk');
     const { page } = watched;
-    const [name = '', value = ''] = cookie.split(';')[0]?.split('=') ?? [];
-    await page.context().addCookies([{ name, value, url: harness.coordinator.url }]);
     await page.goto(`${harness.coordinator.url}/#/settings`);
     await headingOf(page, 'This page is not open to you').waitFor();
     await page.goto(`${harness.coordinator.url}/#/coordinator`);
     await page.getByText('Room on the disk').waitFor();
     expect(await page.getByRole('link', { name: 'Webhooks' }).count()).toBe(0);
     await expectSound(watched);
+    await watched.close();
+  },
+  testMs,
+);
+
+test.each([
+  ['administrator', 'Invite the first one', 'Write it on the page New task'],
+  ['viewer', 'An administrator invites them.', 'Administrators and scientists create them.'],
+] as const)(
+  'before there is a site or a task the %s is told what comes next',
+  async (role, site, task) => {
+    const cookie = await new People(harness).join(`first-${role}`, role);
+    const watched = await openAs(browser, harness.coordinator.url, cookie, 'desk');
+    const { page } = watched;
+    for (const address of ['', '#/tasks', '#/sites']) {
+      await page.goto(`${harness.coordinator.url}/${address}`);
+      await page.getByText(address === '#/tasks' ? task : site).waitFor();
+      for (const viewport of ['phone', 'desk'] as const) {
+        await watched.resize(viewport);
+        await expectSound(watched);
+      }
+    }
     await watched.close();
   },
   testMs,

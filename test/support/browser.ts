@@ -42,7 +42,10 @@ export async function launchChromium(): Promise<Browser> {
 export const viewports = {
   phone: { width: 390, height: 844 },
   desk: { width: 1280, height: 900 },
+  wall: { width: 1920, height: 1080 },
 } as const;
+/** One of them. */
+export type Viewport = keyof typeof viewports;
 
 const violationSchema = z.array(z.object({ directive: z.string(), blocked: z.string() }));
 
@@ -51,17 +54,19 @@ export class WatchedPage {
   readonly page: Page;
   readonly errors: string[] = [];
   readonly #context: BrowserContext;
+  #viewport: Viewport;
 
-  private constructor(context: BrowserContext, page: Page) {
+  private constructor(context: BrowserContext, page: Page, viewport: Viewport) {
     this.#context = context;
     this.page = page;
+    this.#viewport = viewport;
     page.on('pageerror', (error) => this.errors.push(error.message));
     page.on('console', (message) => {
       if (message.type() === 'error') this.errors.push(message.text());
     });
   }
 
-  static async open(browser: Browser, viewport: keyof typeof viewports): Promise<WatchedPage> {
+  static async open(browser: Browser, viewport: Viewport): Promise<WatchedPage> {
     const context = await browser.newContext({
       viewport: viewports[viewport],
       reducedMotion: 'reduce',
@@ -74,7 +79,19 @@ export class WatchedPage {
           policyViolations.push({ directive: event.effectiveDirective, blocked: event.blockedURI });
         });`,
     });
-    return new WatchedPage(context, await context.newPage());
+    return new WatchedPage(context, await context.newPage(), viewport);
+  }
+
+  /** How wide it is now. */
+  get viewport(): Viewport {
+    return this.#viewport;
+  }
+
+  /** Make the window as wide as another one, with the page as it is; drawings follow it frame by frame. */
+  async resize(viewport: Viewport): Promise<void> {
+    this.#viewport = viewport;
+    await this.page.setViewportSize(viewports[viewport]);
+    await this.page.evaluate(settleScript);
   }
 
   /** What the policy of the page has refused. */
@@ -84,24 +101,73 @@ export class WatchedPage {
 
   /** Rules of accessibility that the page breaks seriously, each with where. */
   async seriousFindings(): Promise<string[]> {
-    const script = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-    await this.page.evaluate(await readFile(script, 'utf8'));
-    const found = findingsSchema.parse(await this.page.evaluate('axe.run(document)'));
+    if ((await this.page.evaluate('typeof axe')) === 'undefined') {
+      const script = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+      await this.page.evaluate(await readFile(script, 'utf8'));
+    }
+    const run = "axe.run(document, { resultTypes: ['violations'] })";
+    const found = findingsSchema.parse(await this.page.evaluate(run));
     return found.violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
   }
 
-  /** Whether the page is wider than the window. */
-  async isTooWide(): Promise<boolean> {
-    const width = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
-    return z.boolean().parse(await this.page.evaluate(width));
+  /** What can be seen in part only, or is hard to read for its length; empty where the page fits the window. */
+  async misfits(): Promise<string[]> {
+    return z.array(z.string()).parse(await this.page.evaluate(misfitsScript));
   }
 
   close(): Promise<void> {
     return this.#context.close();
   }
 }
+
+/** In the page: wait until it is no wider than the window, for 60 frames at most. */
+const settleScript = `(async () => {
+  const { documentElement: root } = document;
+  for (let frames = 0; frames < 60; frames++) {
+    await new Promise(requestAnimationFrame);
+    if (frames > 1 && root.scrollWidth <= root.clientWidth) return;
+  }
+})()`;
+
+/** Characters of a line after which the eye no longer finds the next one. */
+const lineCharactersMax = 120;
+
+/**
+ * In the page: whether it is wider than the window; texts that are cut off or stick out of their box; texts whose lines are too
+ * long. What scrolls by itself is whole, and what is clipped away is for ears alone.
+ */
+const misfitsScript = `(() => {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  const wide = scrollWidth > clientWidth ? ['the page is ' + scrollWidth + ' px wide'] : [];
+  const told = (what, element) => what + ': ' + element.textContent.trim().slice(0, 80);
+  const isForEars = (element) =>
+    element !== null && (getComputedStyle(element).clipPath !== 'none' || isForEars(element.parentElement));
+  const isShown = (element) => element.checkVisibility() && element.clientWidth > 1;
+  const boxes = [...document.querySelectorAll(
+    'section, dialog, td, th, a, button, button *, h1, h2, h3, dd, p, li, label',
+  )];
+  const cut = boxes
+    .filter((element) => isShown(element) && element.textContent.trim() !== '')
+    .filter((element) => element.scrollWidth > element.clientWidth + 1)
+    .filter((element) => !['auto', 'scroll'].includes(getComputedStyle(element).overflowX))
+    .filter((element) => !isForEars(element))
+    .map((element) => told('cut or sticking out', element));
+  const ownText = (element) =>
+    [...element.childNodes].filter(({ nodeType }) => nodeType === 3).map(({ data }) => data).join('');
+  const texts = [...document.querySelectorAll('main *, footer *, dialog *')]
+    .filter((element) => ownText(element).length > ${lineCharactersMax} && isShown(element))
+    .filter((element) => element.closest('table, pre, code') === null);
+  const long = texts.flatMap((element) => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    const lines = new Set([...range.getClientRects()].map(({ bottom }) => Math.round(bottom / 8)));
+    const characters = Math.round(element.textContent.length / Math.max(1, lines.size));
+    return characters > ${lineCharactersMax} ? [told(characters + ' a line', element)] : [];
+  });
+  return [...wide, ...cut, ...long];
+})()`;
 
 const findingsSchema = z.object({
   violations: z.array(

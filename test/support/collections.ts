@@ -117,6 +117,8 @@ export async function enrollSites(options: {
   readonly sites: ReadonlyMap<string, AgentTask>;
   readonly tasks: readonly string[];
   readonly url?: string;
+  /** Sites that let out the adapter that they trained alone. */
+  readonly sharing?: readonly string[];
 }): Promise<void> {
   for (const [site, images] of options.sites) {
     await options.federation.enroll(site, {
@@ -124,6 +126,7 @@ export async function enrollSites(options: {
       tasks: Object.fromEntries(options.tasks.map((task) => [task, images])),
       threads: 1,
       ...(options.url === undefined ? {} : { url: options.url }),
+      ...(options.sharing?.includes(site) === true ? { policy: { shareBaseline: true } } : {}),
     });
   }
 }

@@ -22,6 +22,7 @@ import {
   decisionSchema,
   decodePayload,
   encodePayload,
+  enrollmentResponseSchema,
   limits,
   manifestSchema,
   nonceStatementSchema,
@@ -73,8 +74,8 @@ export class ScriptedSite {
     return decodePayload(nonceStatementSchema, payload, 'nonce');
   }
 
-  /** Enrol with a one-time code; the administrator still has to approve. */
-  async enroll(code: string): Promise<void> {
+  /** Enrol with a one-time code and return the fingerprint of its keys; the administrator still has to approve. */
+  async enroll(code: string): Promise<string> {
     const { secret } = parseEnrollmentCode(code);
     const nonce = await this.#nonce();
     const proof = proveEnrollment({
@@ -89,7 +90,7 @@ export class ScriptedSite {
       agreement: this.#agreement,
       coordinatorAgreementPublicKey: fromHex(nonce.agreementPublicKey),
     });
-    await this.#post(siteRoutes.enroll.path, {
+    const answer = await this.#post(siteRoutes.enroll.path, {
       protocol: protocolVersion,
       agentVersion: version,
       secret: toHex(secret),
@@ -99,6 +100,7 @@ export class ScriptedSite {
       signature: toHex(proof.signature),
       mac: toHex(proof.mac),
     });
+    return enrollmentResponseSchema.parse(answer).fingerprint;
   }
 
   /** Connect with a fresh nonce over the transport asked for. */
