@@ -3,28 +3,27 @@
  * list, so that what comes or goes between two pages neither doubles nor hides another item.
  */
 import { z } from 'zod';
+import { assert } from '#core/errors';
 import { pathNumber } from './contract.ts';
 
 /** Between the parts of a key; it is in no name. */
 const separator = '~';
-const cursorLengthMax = 200;
 
 /** Key of an item: what its list is ordered by, no other item has the same. */
 export type PageKey = readonly (string | number)[];
 
-/** A whole number in a key, up to what its column holds. */
+/** A whole number in a key; one beyond what its column holds is beyond every row. */
 const keyNumber = (maximum: number) =>
   z
     .string()
     .regex(/^\d{1,16}$/)
-    .transform(Number)
-    .pipe(z.number().int().max(maximum));
+    .transform((text) => Math.min(Number(text), maximum));
 /** A number that counts something. */
 export const keyCount = keyNumber(2_147_483_647);
 /** A moment, or an id that grows with every row. */
 export const keyBig = keyNumber(Number.MAX_SAFE_INTEGER);
 /** A name in a key. */
-export const keyText = z.string().regex(/^[\x21-\x7d]{1,128}$/);
+export const keyText = z.string().regex(/^[!-}]{1,128}$/);
 
 /** Items of a page: where nothing is asked for, and at most. */
 export interface PageLimits {
@@ -39,26 +38,31 @@ export interface PageQuery<Key extends PageKey> {
   readonly cursor?: Key | undefined;
 }
 
+/** How a cursor is written: the document tells it, so that whoever fits the document is not refused. */
+function patternOf(key: z.ZodType): RegExp {
+  const { prefixItems = [] } = z.toJSONSchema(key, { io: 'input' });
+  const parts = prefixItems.map((part) => {
+    assert(typeof part === 'object' && part.pattern !== undefined, 'key: expected a pattern');
+    return part.pattern.replaceAll(/^\^|\$$/g, '');
+  });
+  return new RegExp(`^${parts.join(separator)}$`);
+}
+
 /** The query of a list: fields of a strict object. */
 export function pageQuery<Key extends PageKey>(
   key: z.ZodType<Key, string[]>,
   { byDefault, max }: PageLimits,
 ) {
+  const expected =
+    'expected what a page of this list answered as nextCursor; leave it out to begin again';
   return {
     limit: pathNumber(1, max, `Items of a page at most; ${byDefault} where left out.`).default(
       byDefault,
     ),
     cursor: z
       .string()
-      .max(cursorLengthMax)
-      .transform((text, context) => {
-        const parsed = key.safeParse(text.split(separator));
-        if (parsed.success) return parsed.data;
-        const message =
-          'expected what a page of this list answered as nextCursor; leave it out to begin again';
-        context.addIssue({ code: 'custom', message });
-        return z.NEVER;
-      })
+      .regex(patternOf(key), expected)
+      .transform((text) => key.parse(text.split(separator)))
       .optional()
       .describe('What the page before answered as `nextCursor`; the first page where left out.'),
   };
