@@ -53,6 +53,7 @@ const withRulesOfTheirOwn = [
   'accounts.resetPassword',
   'accounts.changePassword',
   'webhooks.create', // where an address may lead
+  'registry.download', // a format may be unable to hold what is in a version
 ] as const;
 
 /** Send requests drawn from the document to a coordinator of its own. */
