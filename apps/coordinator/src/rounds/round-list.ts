@@ -14,21 +14,28 @@ import type { Queries } from '../config/database.ts';
 import { rounds } from '../config/schema.ts';
 import { roundFiguresSchema, type RoundsQuery } from './rounds.contract.ts';
 
-/** A row of a list, its base version told in any case. */
-export const listedSchema = z
-  .object({
-    id: z.number().int(),
-    task: taskIdSchema,
-    round: roundNumberSchema,
-    attempt: attemptSchema,
-    baseVersion: adapterVersionSchema.nullable(),
-    state: roundStateSchema,
-    openedAtMs: z.number(),
-    deadlineAtMs: z.number(),
-    settledAtMs: z.number().nullable(),
-    figures: roundFiguresSchema.nullable(),
-  })
-  .transform((row) => ({ ...row, baseVersion: row.baseVersion ?? row.round - 1 }));
+/** What lists show of a row. */
+export const listedColumnsSchema = z.object({
+  id: z.number().int(),
+  task: taskIdSchema,
+  round: roundNumberSchema,
+  attempt: attemptSchema,
+  baseVersion: adapterVersionSchema.nullable(),
+  state: roundStateSchema,
+  openedAtMs: z.number(),
+  deadlineAtMs: z.number(),
+  settledAtMs: z.number().nullable(),
+  figures: roundFiguresSchema.nullable(),
+});
+/** Tell the version that an attempt starts from; rows of before there was a choice leave it out. */
+export function withBaseVersion<
+  Row extends { readonly baseVersion: number | null; readonly round: number },
+>(row: Row) {
+  return { ...row, baseVersion: row.baseVersion ?? row.round - 1 };
+}
+
+/** A row of a list. */
+export const listedSchema = listedColumnsSchema.transform(withBaseVersion);
 /** What lists show of an attempt. */
 export type ListedRound = z.infer<typeof listedSchema>;
 

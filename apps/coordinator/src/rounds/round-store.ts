@@ -20,14 +20,9 @@ import type { RoundFigures } from '#core/aggregation';
 import type { SignedEnvelope } from '#core/crypto';
 import { StateError } from '#core/errors';
 import {
-  adapterVersionSchema,
-  attemptSchema,
   digestSchema,
   isRoundSettled,
   roundEventSchema,
-  roundNumberSchema,
-  roundStateSchema,
-  taskIdSchema,
   type RoundEvent,
   type RoundState,
 } from '#core/protocol';
@@ -36,35 +31,28 @@ import { HeldRows } from '../common/held-rows.ts';
 import type { Page } from '../common/pages.contract.ts';
 import type { Queries } from '../config/database.ts';
 import { roundEvents, rounds, tasks } from '../config/schema.ts';
-import { listedColumns, listedSchema, pageOfRounds, type ListedRound } from './round-list.ts';
-import { roundFiguresSchema, type RoundsQuery } from './rounds.contract.ts';
+import {
+  listedColumns,
+  listedColumnsSchema,
+  listedSchema,
+  pageOfRounds,
+  withBaseVersion,
+  type ListedRound,
+} from './round-list.ts';
+import type { RoundsQuery } from './rounds.contract.ts';
 
-const roundColumnsSchema = z.object({
-  id: z.number().int(),
-  task: taskIdSchema,
-  round: roundNumberSchema,
-  attempt: attemptSchema,
-  baseVersion: adapterVersionSchema.nullable(),
-  state: roundStateSchema,
+const roundColumnsSchema = listedColumnsSchema.extend({
   openPayload: z.instanceof(Uint8Array),
   openSignature: z.instanceof(Uint8Array),
   openDigest: digestSchema,
   roundPublicKey: digestSchema,
   wrappedSecretKey: z.instanceof(Uint8Array).nullable(),
-  openedAtMs: z.number(),
-  deadlineAtMs: z.number(),
-  settledAtMs: z.number().nullable(),
   membershipPayload: z.instanceof(Uint8Array).nullable(),
   membershipSignature: z.instanceof(Uint8Array).nullable(),
-  figures: roundFiguresSchema.nullable(),
   /** Events stored so far: the next one has this number and one, so that two writers cannot both store it. */
   eventCount: z.number().int(),
 });
-const roundRowSchema = roundColumnsSchema.transform((row) => ({
-  ...row,
-  /** Version that the attempt starts from; rows of before there was a choice leave it out. */
-  baseVersion: row.baseVersion ?? row.round - 1,
-}));
+const roundRowSchema = roundColumnsSchema.transform(withBaseVersion);
 /** One attempt as it is stored. */
 export type RoundRecord = z.infer<typeof roundRowSchema>;
 

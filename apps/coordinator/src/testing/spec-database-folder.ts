@@ -39,9 +39,8 @@ async function preparedFolder(): Promise<string> {
   if (existsSync(folder)) return folder;
   await mkdir(kept, { recursive: true });
   const fresh = `${folder}.${randomUUID()}`;
-  const database = await openDatabase({
-    ...{ folder: fresh, url: undefined, onIdleError: () => undefined },
-  });
+  const none = { url: undefined, onIdleError: () => undefined };
+  const database = await openDatabase({ folder: fresh, ...none });
   await database.close();
   try {
     await rename(fresh, folder);

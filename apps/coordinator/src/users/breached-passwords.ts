@@ -15,6 +15,16 @@ const lineBytesMax = 64;
 /** So much is read at once in the end. */
 const blockBytes = 8192;
 
+/** Do something with a file that is open meanwhile. */
+async function withFile<T>(path: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path);
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
+  }
+}
+
 async function readAt(file: FileHandle, position: number, length: number): Promise<string> {
   const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, position);
   return buffer.toString('latin1', 0, bytesRead);
@@ -57,12 +67,7 @@ export async function checkBreachedPasswordsFile(path: string): Promise<void> {
 
 async function readFirst(path: string): Promise<string> {
   try {
-    const file = await open(path);
-    try {
-      return await readAt(file, 0, lineBytesMax);
-    } finally {
-      await file.close();
-    }
+    return await withFile(path, (file) => readAt(file, 0, lineBytesMax));
   } catch (cause) {
     throw new InputError(
       'CONFIG_INVALID',
@@ -81,12 +86,7 @@ async function readFirst(path: string): Promise<string> {
 export async function isBreached(path: string, password: string): Promise<boolean> {
   const hash = createHash('sha1').update(password, 'utf8').digest('hex').toUpperCase();
   try {
-    const file = await open(path);
-    try {
-      return await hasLine(file, hash);
-    } finally {
-      await file.close();
-    }
+    return await withFile(path, (file) => hasLine(file, hash));
   } catch (cause) {
     throw new UnavailableError(
       'STORE_UNAVAILABLE',
