@@ -29,6 +29,19 @@ const commands = new Map([
 ]);
 
 const usageExitCode = 2;
+/** 128 + SIGPIPE, as a shell tells it of other programs. */
+const brokenPipeExitCode = 141;
+
+/** Whoever reads may have seen enough (`| head`), which is nothing to fail of; what serves goes on without readers. */
+function outliveReaders([name, verb]) {
+  const isServing = ['coordinator start', 'agent run'].includes(`${name} ${verb}`);
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
+      if (!isServing) process.exit(brokenPipeExitCode);
+    });
+  }
+}
 
 async function main(commandArguments) {
   checkNode(process.versions.node);
@@ -129,6 +142,7 @@ function readVersion() {
   return JSON.parse(readFileSync(path.join(packageFolder, 'package.json'), 'utf8')).version;
 }
 
+outliveReaders(process.argv.slice(2));
 try {
   const exitCode = await main(process.argv.slice(2));
   if (exitCode !== undefined) process.exitCode = exitCode;

@@ -157,6 +157,15 @@ test(
     await watched.page.getByText('live', { exact: true }).waitFor();
     await demo.federation.coordinator?.stop();
     await watched.page.getByRole('alert').getByText('This page is not live').waitFor();
+    // What was not asked for while it was live does not come, and takes nothing else with it.
+    await watched.page.getByRole('link', { name: 'Audit' }).click();
+    const missing = watched.page.getByRole('alert', {
+      name: 'This part of the page cannot be shown',
+    });
+    await missing.getByRole('button', { name: 'Reload the page' }).waitFor();
+    await watched.page.getByRole('link', { name: 'Tasks', exact: true }).click();
+    await headingOf(watched.page, 'Tasks').waitFor();
+    await missing.waitFor({ state: 'detached' });
     await watched.close();
   },
   testMs,

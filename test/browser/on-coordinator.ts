@@ -39,6 +39,7 @@ export function describeCoordinator(stage: () => Stage): void {
       await page.getByRole('textbox', { name: 'To', exact: true }).fill(`site:${site}`);
       await page.keyboard.press('Enter');
       await page.waitForURL(/target=site%3A/);
+      await page.getByRole('link', { name: 'Show everything' }).waitFor();
       const table = page.getByRole('table', { name: 'Audit log' });
       await table.getByText('site.invited').first().waitFor();
       expect(await table.getByText(`site:${pendingSite}`).count()).toBe(0);

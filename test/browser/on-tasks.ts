@@ -1,9 +1,10 @@
 /** What is done with a task and its versions: started, paused, run again, promoted, rolled back, ended. */
+import { setTimeout } from 'node:timers/promises';
 import type { Locator, Page } from 'playwright-core';
 import { taskRoutes } from '../../apps/coordinator/src/tasks/tasks.contract.ts';
 import { demoTask, endedTask, idleTasks, otherTitle } from './demo-federation.ts';
 import { expectSound, headingOf } from './page-checks.ts';
-import { act } from './people-pages.ts';
+import { act, takeRefusals } from './people-pages.ts';
 import { actOn, testMs, type Stage } from './stage.ts';
 
 const openVersion = async (page: Page, task: string, version: number): Promise<Locator> => {
@@ -12,6 +13,13 @@ const openVersion = async (page: Page, task: string, version: number): Promise<L
   await dialog.getByText('Digest of the file').waitFor();
   return dialog;
 };
+
+/** Hold the list of tasks up for a second: what is done next is to see what was done before, not to collide with it. */
+const answerTasksLate = (page: Page) =>
+  page.route(/\/v1\/tasks\?/, async (route) => {
+    await setTimeout(1000);
+    await route.continue();
+  });
 
 /** Tasks and versions. */
 export function describeTasks(stage: () => Stage): void {
@@ -23,6 +31,7 @@ export function describeTasks(stage: () => Stage): void {
       const dialog = await openVersion(page, demoTask, 2);
       await dialog.getByText('Digest of its result').waitFor();
       await expectSound(watched);
+      await answerTasksLate(page);
       await act(dialog, 'Promote', 'Promote it');
       await page.getByText(`Version 2 of ${demoTask} is the one to use.`).waitFor();
       const row = page
@@ -31,6 +40,7 @@ export function describeTasks(stage: () => Stage): void {
       await row.waitFor();
       await act(dialog, 'Take the promotion back', 'Take it back');
       await row.waitFor({ state: 'detached' });
+      await page.unrouteAll({ behavior: 'wait' });
       await dialog.getByRole('button', { name: 'Close' }).click();
       await dialog.waitFor({ state: 'detached' });
     },
@@ -52,6 +62,32 @@ export function describeTasks(stage: () => Stage): void {
       await page.getByRole('button', { name: 'Do nothing' }).click();
       await page.getByRole('dialog').waitFor({ state: 'detached' });
       expect(await page.evaluate('document.activeElement.textContent')).toBe('Cancel');
+    },
+    testMs,
+  );
+
+  test(
+    'what is confirmed is what was asked, and what somebody else did meanwhile is told',
+    async () => {
+      const { page, watched, goTo, demo } = stage();
+      const { federation } = demo;
+      const params = { task: demoTask };
+      await goTo(`#/tasks/${demoTask}`);
+      await page.getByRole('button', { name: 'Pause', exact: true }).click();
+      const question = page.getByRole('dialog', { name: `Pause ${demoTask}?` });
+      await question.getByRole('textbox').fill('half a sentence');
+      await federation.call(taskRoutes.pause, { params, body: { reason: 'an audit' } });
+      await page.getByText('an audit').waitFor(); // the button behind is another one by now
+      expect(await question.getByRole('textbox').inputValue()).toBe('half a sentence');
+      await question.getByRole('button', { name: 'Pause it' }).click();
+      await question.getByText('Somebody else, or a rule of the task, changed').waitFor();
+      await question.getByText('it is paused now').waitFor();
+      expect(takeRefusals(watched)).toEqual([409]);
+      await expectSound(watched);
+      await question.getByRole('button', { name: 'Do nothing' }).click();
+      await question.waitFor({ state: 'detached' });
+      await actOn(page, 'Resume', 'Resume it');
+      await page.getByText('running', { exact: true }).waitFor();
     },
     testMs,
   );

@@ -146,7 +146,7 @@ describe.each([
       await dialog.getByText('active', { exact: true }).waitFor();
 
       await act(dialog, 'Reset the password', 'Make a temporary password');
-      await page.getByRole('dialog', { name: `The password of ${user}` }).waitFor();
+      await page.getByRole('dialog', { name: `The password of ${user}`, exact: true }).waitFor();
       const second = await textOf(page, 'Temporary password');
       expect(second).not.toBe(first);
       expect((await people.signIn(user, second)).status).toBe(201);
@@ -351,9 +351,11 @@ test(
     await dialog.getByText('set', { exact: true }).waitFor();
     await tabTo('Remove the second factor');
     await page.keyboard.press('Enter');
-    await page.getByRole('dialog', { name: 'Remove the second factor of forgetful?' }).waitFor();
+    const question = page.getByRole('dialog', { name: 'Remove the second factor of forgetful?' });
+    await question.waitFor();
     await tabTo('Remove the second factor');
     await page.keyboard.press('Enter');
+    await question.waitFor({ state: 'detached' });
     await dialog.getByText('none', { exact: true }).waitFor();
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });

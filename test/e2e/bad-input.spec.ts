@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { parseEnrollmentCode, encodeEnrollmentCode, randomBytes } from '#core/crypto';
 import { healthRoutes } from '../../apps/coordinator/src/health/health.contract.ts';
 import { siteRoutes } from '../../apps/coordinator/src/sites/sites.contract.ts';
@@ -14,12 +15,12 @@ import {
   type Collection,
 } from '../support/collections.ts';
 import { Federation, type AgentTask } from '../support/federation.ts';
-import { killAllProcesses } from '../support/melo-process.ts';
+import { killAllProcesses, MeloProcess } from '../support/melo-process.ts';
 import { makeWorkDirectory } from '../support/package-root.ts';
 import { writeSmallBackbone } from '../support/small-federation.ts';
 
 const timeoutMs = 600_000;
-const exitCodes = { portTaken: 4, dataFolderLocked: 5 };
+const exitCodes = { portTaken: 4, dataFolderLocked: 5, brokenPipe: 141 };
 
 describe('what goes wrong at start and at enrolment is said', () => {
   let federation: Federation;
@@ -64,6 +65,29 @@ describe('what goes wrong at start and at enrolment is said', () => {
       await again.waitForEvent('listening');
       expect(await again.stop()).toBe(0);
       await expectStillServing();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'a command whose reader ends first ends without a word, and what serves goes on',
+    async () => {
+      const helping = new MeloProcess({
+        name: 'helping',
+        args: ['admin', '--help'],
+        logFile: join(federation.directory, 'helping.log'),
+      });
+      helping.stopReading();
+      expect(await helping.exit()).toBe(exitCodes.brokenPipe);
+      const data = join(federation.directory, 'unread-data');
+      const unread = federation.spawnCoordinator('unread', data, 0);
+      const { url } = z.object({ url: z.string() }).parse(await unread.waitForEvent('listening'));
+      unread.stopReading();
+      for (let asked = 0; asked < 5; asked++) {
+        expect((await fetch(`${url}/v1/not-there`)).status).toBe(404); // it logs each of them
+      }
+      expect((await fetch(`${url}/v1/health`)).status).toBe(200);
+      expect(await unread.stop()).toBe(0);
     },
     timeoutMs,
   );

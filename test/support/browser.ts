@@ -49,6 +49,9 @@ export type Viewport = keyof typeof viewports;
 
 const violationSchema = z.array(z.object({ directive: z.string(), blocked: z.string() }));
 
+/** Agents train and evaluate beside the page: two busy cores are slow. */
+const waitMaxMs = 120_000;
+
 /** One page, with everything that went wrong on it. */
 export class WatchedPage {
   readonly page: Page;
@@ -79,6 +82,7 @@ export class WatchedPage {
           policyViolations.push({ directive: event.effectiveDirective, blocked: event.blockedURI });
         });`,
     });
+    context.setDefaultTimeout(waitMaxMs);
     return new WatchedPage(context, await context.newPage(), viewport);
   }
 

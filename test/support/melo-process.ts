@@ -95,6 +95,12 @@ export class MeloProcess {
     return this.#child.pid ?? -1;
   }
 
+  /** Close both streams at this end, as a reader that ends first does. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
   /** Whether it has ended. */
   get hasExited(): boolean {
     return this.#hasExited;

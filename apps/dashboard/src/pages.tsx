@@ -1,7 +1,7 @@
 /** Which page is shown where; what the first view does not need comes when it is asked for. */
-import { Skeleton } from '@mantine/core';
-import { lazy, Suspense } from 'react';
+import { lazy } from 'react';
 import { sites, tasks, useResource } from './api/resources.ts';
+import { LatePart } from './common/late-part.tsx';
 import { NotFound } from './common/not-found.tsx';
 import { OverviewPage } from './overview/overview-page.tsx';
 import type { Place } from './places.ts';
@@ -91,8 +91,6 @@ export function Pages() {
   const place = usePlace();
   const mayVisit = useMayVisit(place.page);
   return (
-    <Suspense fallback={<Skeleton height={240} radius="md" role="status" aria-label="Loading" />}>
-      {mayVisit ? pageAt(place) : <ClosedPage page={place.page} />}
-    </Suspense>
+    <LatePart of={place}>{mayVisit ? pageAt(place) : <ClosedPage page={place.page} />}</LatePart>
   );
 }

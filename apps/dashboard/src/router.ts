@@ -13,8 +13,8 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The same object for as long as the address is the same. */
-function snapshot(): Place {
+/** Where one is now: the same object for as long as the address is the same. */
+export function placeNow(): Place {
   if (window.location.hash === hash) return place;
   hash = window.location.hash;
   place = placeOf(hash);
@@ -24,7 +24,7 @@ function snapshot(): Place {
 
 /** Where one is. */
 export function usePlace(): Place {
-  return useSyncExternalStore(subscribe, snapshot);
+  return useSyncExternalStore(subscribe, placeNow);
 }
 
 /** Whether one has gone somewhere since the page was opened: then the heading takes the focus. */

@@ -14,6 +14,7 @@ import { ApiError } from './api/client.ts';
 import { live, type LiveState } from './api/live.ts';
 import { health, useResource } from './api/resources.ts';
 import type { Role, Session } from './api/schemas.ts';
+import { AskedAction } from './common/action-button.tsx';
 import { Mark } from './common/mark.tsx';
 import { announce, Notice } from './common/notice.tsx';
 import { StatusBadge } from './common/status-badge.tsx';
@@ -177,6 +178,7 @@ export function Shell(props: { readonly session: Session; readonly children: Rea
         </Stack>
       </Container>
       <Foot />
+      <AskedAction />
     </div>
   );
 }

@@ -647,6 +647,11 @@ export type RoundRulesInput = {
   agentVersionMinimum?: string;
 };
 
+export type RoundsAbandonBody = {
+  reason: string;
+  ifAttempt?: number;
+};
+
 export type RoundsListAnswer = {
   rounds: Array<Round>;
   nextCursor: string | null;
@@ -1664,7 +1669,7 @@ export interface Operations {
         task: string;
         round: number;
       };
-      body: Reason;
+      body: RoundsAbandonBody;
       answer: Round;
     };
     /** Ask sites to evaluate versions on their held-out images; a site's policy may decline */

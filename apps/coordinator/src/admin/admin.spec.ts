@@ -140,6 +140,26 @@ describe('failures of melo admin', () => {
     expect(world.printed).toBe('');
   });
 
+  test('an answer that breaks in the middle is none: it is asked for again', async () => {
+    const half = () =>
+      new ReadableStream({
+        pull: (stream) => {
+          stream.enqueue(new TextEncoder().encode('{"site":'));
+          stream.error(new TypeError('terminated'));
+        },
+      });
+    let broken = 1;
+    const world = new World({
+      'GET /v1/sites/north': () => ({ body: broken-- > 0 ? half() : site() }),
+    });
+    await world.run('sites', 'show', 'north');
+    expect(world.exitCode).toBe(0);
+    broken = Infinity;
+    await world.run('sites', 'show', 'north');
+    expect(world.exitCode).toBe(6);
+    expect(world.told).toMatch(/^error COORDINATOR_UNREACHABLE: .* got none or half of one/);
+  });
+
   test('an answer of another form is refused, not half shown', async () => {
     const world = new World({
       'GET /v1/sites/north': () => ({ body: { ...site(), status: 'odd' } }),
@@ -208,6 +228,10 @@ describe('melo admin tasks', () => {
     world.files.set('task.yaml', 'version: 1\ntask: [');
     await world.run('tasks', 'create', 'task.yaml');
     expect(world.told).toMatch(/line 2/);
+    world.files.set('task.yaml', 'version: 1\ntask: *chest');
+    await world.run('tasks', 'create', 'task.yaml');
+    expect(world.told).toContain('Unresolved alias');
+    expect(world.exitCode).toBe(3);
   });
 
   test('a task is created with the defaults filled in and without starting where asked', async () => {

@@ -12,6 +12,14 @@ import { differencesOf, formatDeclared, parseDeclared } from './declared.ts';
 import { taskExample, fingerprintPlaceholder } from './task-example.ts';
 
 const definition = taskDefinitionSchema.parse(taskOf({ task: 'lungs' }));
+/** Nine lists, each of ten of the one before it. */
+const growing = Array.from(
+  { length: 9 },
+  (_, at) =>
+    `l${at + 1}: &l${at + 1} [${Array(10)
+      .fill(at === 0 ? 'x' : `*l${at}`)
+      .join(', ')}]`,
+).join('\n');
 const siteText = (name: string): string => `version: 1\nsite: ${name}\n`;
 
 describe('documents', () => {
@@ -26,6 +34,13 @@ describe('documents', () => {
     const example = taskExample().replace(fingerprintPlaceholder, 'ab'.repeat(32));
     const { tasks } = parseDeclared('x', `# of ours\n---\n${example}\n---\n`);
     expect(tasks.map(({ task }) => task)).toEqual(['chest-xray']);
+  });
+
+  test('may say once what they mean twice', () => {
+    const text = stringify(definition)
+      .replace('task: lungs', 'task: &name lungs')
+      .replace(/title: .*/, 'title: *name');
+    expect(parseDeclared('x', text).tasks).toEqual([{ ...definition, title: 'lungs' }]);
   });
 
   test.each([
@@ -45,7 +60,12 @@ describe('documents', () => {
       'task lungs is declared more than once',
     ],
     ['YAML that is none', `${siteText('north')}---\na: [\n`, 'document 2: '],
-    ['an alias, which may grow without bound', 'version: &v 1\nsite: *v\n', 'lias'],
+    [
+      'an alias of nothing',
+      'version: 1\nsite: *north\n',
+      'got: document 1: Unresolved alias',
+    ],
+    ['aliases that grow without bound', `${growing}\n`, 'got: document 1: Excessive alias'],
   ])('are refused: %s', (_name, text, expected) => {
     expect(() => parseDeclared('file.yaml', text)).toThrow(expected);
   });

@@ -139,17 +139,18 @@ export class CoordinatorClient {
   }
 
   async #sendOnce(request: Request, bytesMax: number): Promise<Uint8Array> {
-    const response = await this.#reach(request.clone());
-    const bytes = await readBounded(response, bytesMax);
+    const { response, bytes } = await this.#reach(request.clone(), bytesMax);
     if (!response.ok) throw refusal(response.status, bytes);
     return bytes;
   }
 
-  async #reach(request: Request): Promise<Response> {
+  /** An answer that ends in the middle is none. */
+  async #reach(request: Request, bytesMax: number) {
     try {
-      return await this.#fetch(request, { signal: AbortSignal.timeout(timeoutMs) });
+      const response = await this.#fetch(request, { signal: AbortSignal.timeout(timeoutMs) });
+      return { response, bytes: await readBounded(response, bytesMax) };
     } catch (cause) {
-      throw this.#unreachable(cause);
+      throw cause instanceof MeloError ? cause : this.#unreachable(cause);
     }
   }
 

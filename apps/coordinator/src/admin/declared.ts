@@ -11,6 +11,7 @@ import {
   type SiteId,
   type TaskDefinition,
 } from '#core/protocol';
+import { valueOf } from './yaml-value.ts';
 
 /** A site as a document declares it. */
 export const declaredSiteSchema = z.strictObject({ version: z.literal(1), site: siteIdSchema });
@@ -45,7 +46,7 @@ export function parseDeclared(file: string, text: string): Declared {
     const where = `document ${at + 1}`;
     const [syntaxError] = document.errors;
     if (syntaxError !== undefined) throw fileError(file, `${where}: ${syntaxError.message}`);
-    const value: unknown = document.toJS({ maxAliasCount: 0 });
+    const value = valueOf(document, (problem) => fileError(file, `${where}: ${problem}`));
     if (value === null) continue; // comments alone, or nothing after a line of hyphens
     const problem = take(value, { sites, tasks });
     problems.push(...problem.map((each) => `${where}: ${each}`));

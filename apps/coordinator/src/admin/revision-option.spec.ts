@@ -38,6 +38,15 @@ describe('a command that changes a task', () => {
     },
   );
 
+  test('an attempt is abandoned as the one that was looked at', async () => {
+    const { world, bodies } = worldOf('rounds/3/abandon');
+    await world.run('rounds', 'abandon', 'chest', '3', ...why, '--if-attempt', '2');
+    await world.run('rounds', 'abandon', 'chest', '3', ...why);
+    const reason = 'a holiday';
+    expect(bodies).toEqual([{ reason, ifAttempt: 2 }, { reason }]);
+    expect(world.exitCode).toBe(9);
+  });
+
   test.each(['12', 'latest', '0123456789ABCDEF'])('is not sent with %j for one', async (text) => {
     const { world, bodies } = worldOf('pause');
     await world.run('tasks', 'pause', 'chest', '--if-revision', text);

@@ -29,7 +29,7 @@ import { formatPairs, formatTable, formatTime, parseNumber } from './text.ts';
 
 type ShowOptions = ConnectionOptions & { readonly attempt?: string };
 type VerifyOptions = ConnectionOptions & { readonly recompute?: true };
-type AbandonOptions = ConnectionOptions & { readonly reason: string };
+type AbandonOptions = ConnectionOptions & { readonly reason: string; readonly ifAttempt?: string };
 
 const verifyHelp = `
 While the uploads are kept (7 days by default) the version is computed again from the sealed updates, opened with the
@@ -68,12 +68,16 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
   addVerify(admin, 'verify-round');
   add('abandon <task> <round>', 'abandon the open attempt at a round')
     .requiredOption('--reason <text>', 'why; it stays in the record')
-    .action((task: string, round: string, { reason, ...options }: AbandonOptions) =>
+    .option('--if-attempt <attempt>', 'only where this attempt is the open one; else 9')
+    .action((task: string, round: string, { reason, ifAttempt, ...options }: AbandonOptions) =>
       runAdmin(options, environment, async (context) => {
         const view = await context.client.send(
           request('POST', '/v1/tasks/{task}/rounds/{round}/abandon', roundViewSchema, {
             path: { task, round: parseNumber('round', round) },
-            body: { reason },
+            body: {
+              reason,
+              ...(ifAttempt === undefined ? {} : { ifAttempt: parseNumber('attempt', ifAttempt) }),
+            },
           }),
         );
         context.show(view, `round ${describeRound(view, environment.nowMs())}`);

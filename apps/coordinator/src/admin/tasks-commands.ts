@@ -23,6 +23,7 @@ import { taskExample } from './task-example.ts';
 import { addTaskLineageCommands, describeSchedule } from './task-lineage-commands.ts';
 import { taskPages } from './whole-lists.ts';
 import { formatFigure, formatPairs, formatTable, formatTime } from './text.ts';
+import { valueOf } from './yaml-value.ts';
 
 type MaybeReasonOptions = RevisionOptions & { readonly reason?: string };
 type CreateOptions = ConnectionOptions & { readonly start: boolean };
@@ -122,7 +123,7 @@ async function readDefinition(
   const document = parseDocument(text, { prettyErrors: true });
   const [syntaxError] = document.errors;
   if (syntaxError !== undefined) throw definitionError(file, syntaxError.message);
-  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  const value = valueOf(document, (problem) => definitionError(file, problem));
   const parsed = taskDefinitionSchema.safeParse(value);
   if (!parsed.success) {
     const problems = parsed.error.issues.map(

@@ -209,7 +209,7 @@ export const roundRoutes = {
     roles: commandRoles,
     scope: 'tasks',
     params: roundParams,
-    body: reasonBody,
+    body: z.strictObject({ ...reasonBody.shape, ifAttempt: attemptSchema.exactOptional() }),
     response: roundViewSchema,
     refusals: ['ROUND_NOT_FOUND'],
   }),

@@ -42,6 +42,6 @@ export class RoundsController {
   async abandon(
     @Input(roundRoutes.abandon) { params, body }: In<'abandon'>,
   ): Promise<Out<'abandon'>> {
-    return this.#views.view(await this.#rounds.abandon(params.task, params.round, body.reason));
+    return this.#views.view(await this.#rounds.abandon({ ...params, ...body }));
   }
 }

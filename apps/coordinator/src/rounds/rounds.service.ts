@@ -8,7 +8,7 @@ import {
   type SiteId,
   type TaskId,
 } from '#core/protocol';
-import { RelayedError } from '#core/errors';
+import { RelayedError, StateError } from '#core/errors';
 import { AuditService, type AuditRecord } from '../audit/audit.service.ts';
 import { BackgroundWork } from '../common/background-work.ts';
 import { isRepeatedCommand } from '../common/command-context.ts';
@@ -24,6 +24,15 @@ import { RoundTransitionsService } from './round-transitions.service.ts';
 const reasonLengthMax = 500;
 /** How often tasks with a schedule are looked at. */
 const scheduleLookMs = 1000;
+
+/** Which round is abandoned, and why. */
+interface Abandoning {
+  readonly task: TaskId;
+  readonly round: number;
+  readonly reason: string;
+  /** The attempt that was looked at; any where it is left out. */
+  readonly ifAttempt?: number;
+}
 
 /** What changes of a task, and why its open attempt is abandoned with it; null where it goes on. */
 export interface TaskChangePlan {
@@ -155,16 +164,23 @@ export class RoundsService {
   }
 
   /**
-   * Abandon the open attempt at a round.
+   * Abandon the open attempt at a round; `ifAttempt`: only where that is the one.
    *
-   * @throws StateError ROUND_NOT_FOUND, RelayedError STATE_CONFLICT where it has settled
+   * @throws StateError ROUND_NOT_FOUND, STATE_CONFLICT, RelayedError STATE_CONFLICT where it has settled
    */
-  async abandon(task: TaskId, round: number, reason: string): Promise<RoundRecord> {
+  async abandon({ task, round, reason, ifAttempt }: Abandoning): Promise<RoundRecord> {
     const record = await this.#store.latest(task, { round });
     if (record === null) throw roundNotFound(task, round);
     // The attempt that this command abandoned is settled; the one after it is not what was meant.
     const abandoned = isRepeatedCommand() ? await this.#store.lastAbandoned(task, round) : null;
     if (abandoned !== null) return abandoned;
+    if (ifAttempt !== undefined && ifAttempt !== record.attempt) {
+      throw new StateError(
+        'STATE_CONFLICT',
+        `task ${task}, round ${round}: expected attempt ${ifAttempt} to be the open one, it is attempt ${record.attempt} by now; nothing was done, look again and decide anew`,
+        { attempt: record.attempt },
+      );
+    }
     const event = { type: 'abandoned', reason } as const;
     const outcome = await this.#transitions.apply(record, event, (transaction) =>
       this.#audit.append(transaction, {

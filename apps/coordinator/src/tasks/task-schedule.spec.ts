@@ -123,8 +123,16 @@ describe('a task with a schedule', () => {
     expect(await harness.task('night')).toMatchObject({
       schedule: { nextAtMs: at('2026-11-27T00:00:00Z') },
     });
+    // Whoever looked at another attempt is told.
+    const other = { reason: 'a spec', ifAttempt: 2 };
+    const refused = await harness.raw('POST', '/v1/tasks/night/rounds/1/abandon', other);
+    expect(refused.status).toBe(409);
+    expect(await refused.json()).toMatchObject({
+      code: 'STATE_CONFLICT',
+      detail: expect.stringContaining('it is attempt 1 by now'),
+    });
     // An attempt that failed is no reason to disturb anybody by day.
-    await post('night/rounds/1/abandon', { reason: 'a spec' });
+    await post('night/rounds/1/abandon', { reason: 'a spec', ifAttempt: 1 });
     await new Promise((wake) => setTimeout(wake, 1500));
     expect(await roundOf('night')).toMatchObject({ attempt: 1, phase: 'abandoned' });
     clock.pass(24 * hourMs);

@@ -87,7 +87,8 @@ export class World {
       request,
       text === '' ? undefined : JSON.parse(text),
     );
-    const content = body instanceof Uint8Array ? body : JSON.stringify(body);
+    const isRaw = body instanceof Uint8Array || body instanceof ReadableStream;
+    const content = isRaw ? body : JSON.stringify(body);
     return new Response(content, { status });
   }
 }

@@ -5,7 +5,7 @@ import { request } from '#api';
 import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { newTokenSchema } from '../api/people-schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { CopyText } from '../common/copy-text.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
@@ -78,11 +78,15 @@ export function NewTokenDialog({ onClose }: { readonly onClose: () => void }) {
     run(async () => {
       const body = { name: name.trim(), scopes: chosen, days: dayCount };
       setSecret((await send(request('POST', '/v1/tokens', newTokenSchema, { body }))).secret);
-      live.look();
+      await live.look();
     });
   };
   return (
-    <Dialog title={secret === undefined ? 'Make an API token' : 'The API token'} onClose={onClose}>
+    <Dialog
+      title={secret === undefined ? 'Make an API token' : 'The API token'}
+      isBusy={isBusy}
+      onClose={onClose}
+    >
       {secret !== undefined ? (
         <Secret secret={secret} onClose={onClose} />
       ) : (

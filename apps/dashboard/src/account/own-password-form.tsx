@@ -4,7 +4,7 @@ import { useState, type SyntheticEvent } from 'react';
 import { request } from '#api';
 import { send } from '../api/client.ts';
 import { answerOfCommand } from '../api/schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { FormEnd } from '../common/form-end.tsx';
 import { announce } from '../common/notice.tsx';
 import { changeSession } from '../session/session.ts';

@@ -6,7 +6,7 @@ import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { recoveryCodesSchema, type Account } from '../api/people-schemas.ts';
 import { answerOfCommand } from '../api/schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { Dialog } from '../common/dialog.tsx';
 import { Facts } from '../common/facts.tsx';
 import { FormEnd } from '../common/form-end.tsx';
@@ -61,7 +61,7 @@ function ConfirmForm(props: {
 
 function SetupDialog({ onClose }: { readonly onClose: () => void }) {
   const done = (): void => {
-    live.look();
+    void live.look();
     announce('Your second factor is set: sign-in asks for a code from now on.');
     onClose();
   };
@@ -84,7 +84,7 @@ function RemoveDialog({ onClose }: { readonly onClose: () => void }) {
           await send(
             request('POST', '/v1/account/second-factor/remove', answerOfCommand, { body }),
           );
-          live.look();
+          await live.look();
           announce('Your second factor is removed.');
           onClose();
         }}
@@ -112,7 +112,7 @@ function RenewDialog({ onClose }: { readonly onClose: () => void }) {
               request('POST', '/v1/account/recovery-codes', recoveryCodesSchema, { body }),
             );
             setCodes(answer.recoveryCodes);
-            live.look();
+            await live.look();
           }}
         />
       )}

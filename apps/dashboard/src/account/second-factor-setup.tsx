@@ -8,7 +8,7 @@ import {
   recoveryCodesSchema,
   type Authenticator,
 } from '../api/people-schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { CopyText } from '../common/copy-text.tsx';
 import { FormEnd } from '../common/form-end.tsx';
 import { confirmationFailure } from '../session/sign-in-texts.ts';

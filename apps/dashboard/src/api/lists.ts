@@ -67,6 +67,6 @@ export class ListResource<Item> extends Resource<List<Item>> {
   /** Show twice as many. */
   readonly more = (): void => {
     this.#size.wanted *= 2;
-    this.look();
+    void this.look(true);
   };
 }

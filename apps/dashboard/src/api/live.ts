@@ -6,6 +6,8 @@ import { changedSchema } from './schemas.ts';
 export type LiveState = 'connecting' | 'live' | 'stale';
 
 const retryMs = 10_000;
+/** Milliseconds that a person waits at most until the page shows what they did. */
+const lookMaxMs = 5_000;
 
 type Topics = ReadonlySet<string> | 'all';
 
@@ -14,7 +16,7 @@ export class Live {
   #socket: Socket | undefined;
   #state: LiveState = 'connecting';
   readonly #stateListeners = new Set<() => void>();
-  readonly #changeListeners = new Set<(topics: Topics) => void>();
+  readonly #changeListeners = new Set<(topics: Topics) => Promise<void>>();
 
   /** Connect, and go on trying when the connection is lost. */
   start(): void {
@@ -22,11 +24,11 @@ export class Live {
     this.#socket = socket;
     socket.on('connect', () => {
       this.#setState('live');
-      this.#tell('all'); // whatever changed meanwhile was not heard
+      void this.#tell('all'); // whatever changed meanwhile was not heard
     });
     socket.on('disconnect', (reason) => {
       this.#setState('stale');
-      this.#tell('all'); // a session that ended shows by what is read next
+      void this.#tell('all'); // a session that ended shows by what is read next
       if (reason === 'io server disconnect') socket.connect();
     });
     socket.on('connect_error', () => {
@@ -36,7 +38,7 @@ export class Live {
     });
     socket.on('changed', (message: unknown) => {
       const changed = changedSchema.safeParse(message);
-      if (changed.success) this.#tell(new Set(changed.data.topics));
+      if (changed.success) void this.#tell(new Set(changed.data.topics));
     });
   }
 
@@ -57,9 +59,15 @@ export class Live {
     }
   }
 
-  /** Look at everything again, after something was changed from here. */
-  look(): void {
-    this.#tell('all');
+  /**
+   * Look at everything again, after something was changed from here; ends when the page shows it. Whoever acts next
+   * acts on what is there then: with what was there before they would collide with themselves.
+   */
+  async look(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLong = new Promise<void>((end) => (timer = setTimeout(end, lookMaxMs)));
+    await Promise.race([this.#tell('all'), tooLong]);
+    clearTimeout(timer);
   }
 
   readonly state = (): LiveState => this.#state;
@@ -69,7 +77,8 @@ export class Live {
     return () => this.#stateListeners.delete(listener);
   };
 
-  onChange(listener: (topics: Topics) => void): () => void {
+  /** Hear of changes; a listener ends when it shows them. */
+  onChange(listener: (topics: Topics) => Promise<void>): () => void {
     this.#changeListeners.add(listener);
     return () => this.#changeListeners.delete(listener);
   }
@@ -79,8 +88,8 @@ export class Live {
     for (const listener of this.#stateListeners) listener();
   }
 
-  #tell(topics: Topics): void {
-    for (const listener of this.#changeListeners) listener(topics);
+  async #tell(topics: Topics): Promise<void> {
+    await Promise.all([...this.#changeListeners].map((listener) => listener(topics)));
   }
 }
 

@@ -32,7 +32,10 @@ export class Resource<T> {
   #snapshot: Snapshot<T> = { data: undefined, error: undefined };
   #stop: (() => void) | undefined;
   #isReading = false;
-  #isAskedAgain = false;
+  /** Those who wait for a reading that has not begun. */
+  readonly #waiting: (() => void)[] = [];
+  #isAwaited = false;
+  #endPause: (() => void) | undefined;
 
   constructor(read: () => Promise<T>, topics: readonly ChangeTopic[]) {
     this.#read = read;
@@ -51,11 +54,12 @@ export class Resource<T> {
   };
 
   #start(): () => void {
-    const timer = setInterval(this.look, refreshMs);
-    const stopListening = live.onChange((changed) => {
-      if (changed === 'all' || this.#topics.some((topic) => changed.has(topic))) this.look();
+    const timer = setInterval(() => void this.look(), refreshMs);
+    const stopListening = live.onChange(async (changed) => {
+      if (changed === 'all') await this.look(true);
+      else if (this.#topics.some((topic) => changed.has(topic))) await this.look();
     });
-    this.look();
+    void this.look(true);
     return () => {
       clearInterval(timer);
       stopListening();
@@ -66,25 +70,50 @@ export class Resource<T> {
   #end(): void {
     this.#stop?.();
     this.#stop = undefined;
-    this.#isAskedAgain = false;
+    for (const end of this.#waiting.splice(0)) end();
     this.#snapshot = { data: undefined, error: undefined };
   }
 
-  /** Read, one reading after the other, so that an old answer never comes after a newer one. */
-  readonly look = (): void => {
-    this.#isAskedAgain = true;
+  /**
+   * Read, one reading after the other, so that an old answer never comes after a newer one; ends when what was read is
+   * shown. `isAwaited`: a person waits, so that the pause between two readings is left out.
+   */
+  readonly look = async (isAwaited = false): Promise<void> => {
+    const isShown = new Promise<void>((end) => this.#waiting.push(end));
+    if (isAwaited) {
+      this.#isAwaited = true;
+      this.#endPause?.();
+    }
     if (!this.#isReading) void this.#readWhileAsked();
+    await isShown;
   };
 
   async #readWhileAsked(): Promise<void> {
     this.#isReading = true;
-    while (this.#isAskedAgain) {
-      this.#isAskedAgain = false;
-      const next = await this.#readOnce();
-      if (this.#stop !== undefined) this.#take(next);
-      await new Promise((wake) => setTimeout(wake, pauseMs));
+    while (this.#waiting.length > 0) {
+      const waiting = this.#waiting.splice(0);
+      this.#isAwaited = false;
+      try {
+        const next = await this.#readOnce();
+        if (this.#stop !== undefined) this.#take(next);
+      } finally {
+        for (const end of waiting) end();
+      }
+      await this.#pause();
     }
     this.#isReading = false;
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#isAwaited) return;
+    await new Promise<void>((wake) => {
+      const timer = setTimeout(wake, pauseMs);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        wake();
+      };
+    });
+    this.#endPause = undefined;
   }
 
   async #readOnce(): Promise<Snapshot<T>> {

@@ -1,11 +1,20 @@
 /** A button for something that changes the federation: it asks first, in a window that says what will happen. */
 import { Button, Stack, Text, Textarea } from '@mantine/core';
-import { useState, type ReactNode, type SyntheticEvent } from 'react';
+import {
+  useEffect,
+  useState,
+  useSyncExternalStore,
+  type ReactNode,
+  type SyntheticEvent,
+} from 'react';
 import { ApiError } from '../api/client.ts';
 import { live } from '../api/live.ts';
+import { addressOf } from '../places.ts';
+import { usePlace } from '../router.ts';
 import { Dialog } from './dialog.tsx';
 import { FormEnd } from './form-end.tsx';
 import { announce } from './notice.tsx';
+import { useRun } from './use-run.ts';
 
 const reasonMax = 500;
 
@@ -30,44 +39,53 @@ export interface Action {
   readonly done: string;
 }
 
-/** Run something and tell what hinders it, in the coordinator's words where `tell` has none. */
-export function useRun(tell = (error: ApiError): string => error.message): {
-  readonly isBusy: boolean;
-  readonly failure: string | undefined;
-  readonly run: (work: () => Promise<void>) => void;
-} {
-  const [isBusy, setIsBusy] = useState(false);
-  const [failure, setFailure] = useState<string>();
-  const run = (work: () => Promise<void>): void => {
-    setIsBusy(true);
-    setFailure(undefined);
-    void work()
-      .catch((error: unknown) => {
-        if (!(error instanceof ApiError)) throw error;
-        setFailure(tell(error));
-      })
-      .finally(() => {
-        setIsBusy(false);
-      });
-  };
-  return { isBusy, failure, run };
+/** A question, another object each time that it is asked. */
+interface Asked {
+  readonly action: Action;
 }
 
-function ActionDialog(props: { readonly action: Action; readonly onClose: () => void }) {
-  const { action, onClose } = props;
+const listeners = new Set<() => void>();
+let asked: Asked | undefined;
+
+function setAsked(next: Asked | undefined): void {
+  asked = next;
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Tell what hinders where the window that would is gone: somebody has gone to another page meanwhile. */
+async function tellWithout(isShown: () => boolean, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof ApiError && !isShown()) announce(error.message);
+    throw error;
+  }
+}
+
+function ActionDialog({ question }: { readonly question: Asked }) {
+  const { action } = question;
+  const isShown = (): boolean => asked === question;
+  const onClose = (): void => {
+    if (isShown()) setAsked(undefined);
+  };
   const [reason, setReason] = useState('');
   const { isBusy, failure, run } = useRun();
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     run(async () => {
-      await action.run(reason.trim());
-      live.look();
+      await tellWithout(isShown, action.run(reason.trim()));
+      await live.look();
       announce(action.done);
       onClose();
     });
   };
   return (
-    <Dialog title={action.title} onClose={onClose}>
+    <Dialog title={action.title} isBusy={isBusy} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm" component="div">
@@ -99,20 +117,27 @@ function ActionDialog(props: { readonly action: Action; readonly onClose: () => 
   );
 }
 
+/**
+ * The question that a button asks. It stands apart from the buttons and stays what it was when it was asked: those become
+ * others or go as the federation changes, and what is confirmed must be what was read.
+ */
+export function AskedAction() {
+  const question = useSyncExternalStore(subscribe, () => asked);
+  const address = addressOf(usePlace());
+  useEffect(() => () => setAsked(undefined), [address]);
+  return question !== undefined && <ActionDialog question={question} />;
+}
+
 /** A button that asks first. */
 export function ActionButton({ action }: { readonly action: Action }) {
-  const [isOpen, setIsOpen] = useState(false);
   return (
-    <>
-      <Button
-        size="compact-sm"
-        variant="default"
-        {...(action.fullLabel === undefined ? {} : { 'aria-label': action.fullLabel })}
-        onClick={() => setIsOpen(true)}
-      >
-        {action.label}
-      </Button>
-      {isOpen && <ActionDialog action={action} onClose={() => setIsOpen(false)} />}
-    </>
+    <Button
+      size="compact-sm"
+      variant="default"
+      {...(action.fullLabel === undefined ? {} : { 'aria-label': action.fullLabel })}
+      onClick={() => setAsked({ action })}
+    >
+      {action.label}
+    </Button>
   );
 }

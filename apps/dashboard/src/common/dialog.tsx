@@ -2,9 +2,17 @@
 import { Group, Stack, Title } from '@mantine/core';
 import { useEffect, useId, useRef, type ReactNode } from 'react';
 
+/** What takes the focus where the button that opened a window is gone. */
+function placeBeneath(): HTMLElement | null {
+  const opened = [...document.querySelectorAll<HTMLElement>('dialog[open]')];
+  return opened.at(-1) ?? document.getElementById('content');
+}
+
 /** A window over the page, open for as long as it is rendered. */
 export function Dialog(props: {
   readonly title: string;
+  /** Something is under way that cannot be called off: Escape waits for its end. */
+  readonly isBusy?: boolean;
   readonly onClose: () => void;
   readonly children: ReactNode;
 }) {
@@ -16,19 +24,27 @@ export function Dialog(props: {
     if (element !== null && !element.open) element.showModal();
     return () => {
       element?.close();
-      if (before instanceof HTMLElement) before.focus();
+      const isThere = before instanceof HTMLElement && before.isConnected;
+      (isThere ? before : placeBeneath())?.focus();
     };
   }, []);
   return (
     <dialog
       ref={dialog}
       className="dialog"
+      tabIndex={-1}
       aria-labelledby={id}
       onCancel={(event) => {
         // Escape in a window over this one is heard here too, and means that one alone.
         if (event.target !== event.currentTarget) return;
         event.preventDefault();
-        props.onClose();
+        if (props.isBusy !== true) props.onClose();
+      }}
+      onClose={({ target, currentTarget }) => {
+        // A second Escape closes it whatever the first was answered.
+        if (target !== currentTarget || !currentTarget.isConnected) return;
+        if (props.isBusy === true) currentTarget.showModal();
+        else props.onClose();
       }}
     >
       <Stack gap="md">

@@ -25,7 +25,7 @@ export function FormEnd(props: {
       )}
       <DialogButtons>
         {onCancel !== undefined && (
-          <Button variant="default" onClick={onCancel}>
+          <Button variant="default" disabled={isBusy} onClick={onCancel}>
             Do nothing
           </Button>
         )}

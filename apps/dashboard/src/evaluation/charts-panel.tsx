@@ -1,6 +1,7 @@
 /** AUC and loss by version in a panel; what draws comes when it is first needed. */
-import { lazy, Suspense, type ReactNode } from 'react';
+import { lazy, type ReactNode } from 'react';
 import { resourcesOf, useResource } from '../api/resources.ts';
+import { LatePart } from '../common/late-part.tsx';
 import { Empty, Panel, Waiting } from '../common/panel.tsx';
 
 const Charts = lazy(async () => ({ default: (await import('./charts.tsx')).Charts }));
@@ -29,9 +30,9 @@ export function ChartsPanel(props: {
       {data === undefined ? (
         <Waiting error={error} />
       ) : isEvaluated ? (
-        <Suspense fallback={<Waiting error={undefined} />}>
+        <LatePart of={task}>
           <Charts task={task} evaluations={data} />
-        </Suspense>
+        </LatePart>
       ) : (
         <NoEvaluation />
       )}

@@ -44,7 +44,8 @@ function Pair({ task, evaluations, choice, besideEvaluations }: PairProps) {
 
 function PairBeside(props: PairProps) {
   const { data } = useResource(resourcesOf(props.choice.beside).evaluations);
-  return <Pair {...props} besideEvaluations={data?.evaluations ?? []} />;
+  // No line before it was read: one without points would be saved as a column without figures.
+  return <Pair {...props} {...(data && { besideEvaluations: data.evaluations })} />;
 }
 
 /** AUC and loss by version. */

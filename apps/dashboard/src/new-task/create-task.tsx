@@ -5,9 +5,9 @@ import { z } from 'zod';
 import { request, type BodyOf } from '#api';
 import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { announce } from '../common/notice.tsx';
-import { goTo } from '../router.ts';
+import { goTo, placeNow } from '../router.ts';
 
 const answerSchema = z.object({ task: z.string() });
 
@@ -19,9 +19,10 @@ export function useCreation() {
     run(async () => {
       const query = { start: isStarted ? 'true' : 'false' } as const;
       const { task } = await send(request('POST', '/v1/tasks', answerSchema, { query, body }));
-      live.look();
+      await live.look();
       announce(`${task} was created${isStarted ? ' and started' : ''}.`);
-      goTo({ page: 'task', task, section: 'now' });
+      // Whoever has gone elsewhere meanwhile stays there.
+      if (placeNow().page === 'new-task') goTo({ page: 'task', task, section: 'now' });
     });
   };
   return { isStarted, setIsStarted, isBusy, failure, create };

@@ -51,7 +51,7 @@ export function FileTask(props: {
         <StartChoice creation={creation} />
         <Group gap="xs">
           <Button variant="default" onClick={onLeave}>
-            Write one instead
+            Back to the form
           </Button>
           <Button type="submit" loading={creation.isBusy}>
             Create the task

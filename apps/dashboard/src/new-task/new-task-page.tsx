@@ -80,9 +80,18 @@ function Buttons(props: {
   );
 }
 
-function Wizard() {
-  const [draft, setDraft] = useState<Draft>(() => emptyDraft(freshSeed()));
-  const [at, setAt] = useState(0);
+/** What has been written, and at which step one is. */
+interface Written {
+  readonly draft: Draft;
+  readonly at: number;
+}
+
+function Wizard(props: {
+  readonly written: Written;
+  readonly onWrite: (change: (before: Written) => Written) => void;
+}) {
+  const { written, onWrite } = props;
+  const { draft, at } = written;
   const [isChecked, setIsChecked] = useState(false);
   const creation = useCreation();
   const heading = useRef<HTMLHeadingElement>(null);
@@ -94,7 +103,7 @@ function Wizard() {
   const isLast = isLastStep(at);
   const move = (to: number): void => {
     setIsChecked(false);
-    setAt(to);
+    onWrite((before) => ({ ...before, at: to }));
   };
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
@@ -113,7 +122,8 @@ function Wizard() {
         {step.show({
           draft,
           isChecked,
-          onChange: (change) => setDraft((before) => ({ ...before, ...change })),
+          onChange: (change) =>
+            onWrite((before) => ({ ...before, draft: { ...before.draft, ...change } })),
         })}
         {isLast && <StartChoice creation={creation} />}
         <Buttons at={at} isBusy={creation.isBusy} onBack={() => move(at - 1)} />
@@ -124,11 +134,20 @@ function Wizard() {
 
 /** A new task: written here step by step, or out of a file. */
 export function NewTaskPage() {
+  /** It stays while a file is looked at instead. */
+  const [written, setWritten] = useState<Written>(() => ({
+    draft: emptyDraft(freshSeed()),
+    at: 0,
+  }));
   const [file, setFile] = useState<ReadDefinition>();
+  const [loadCount, setLoadCount] = useState(0);
   const forget = useRef<() => void>(null);
   const take = (chosen: File | null): void => {
     if (chosen === null) return;
-    void chosen.text().then((text) => setFile(readDefinition(chosen.name, text)));
+    void chosen.text().then((text) => {
+      setFile(readDefinition(chosen.name, text));
+      setLoadCount((before) => before + 1);
+    });
     forget.current?.(); // the same file may be chosen again, mended
   };
   const loadButton = (
@@ -155,9 +174,9 @@ export function NewTaskPage() {
           </Alert>
         )}
         {file?.definition === undefined ? (
-          <Wizard />
+          <Wizard written={written} onWrite={setWritten} />
         ) : (
-          <FileTask {...file} onLeave={() => setFile(undefined)} />
+          <FileTask key={loadCount} {...file} onLeave={() => setFile(undefined)} />
         )}
       </Panel>
     </>

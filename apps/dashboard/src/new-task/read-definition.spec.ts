@@ -19,8 +19,22 @@ test('what the form saves is read as it was, and so is an export with its sites'
   expect(readDefinition('chest.yaml', [site, yaml].join('---\n'))).toEqual(read);
 });
 
+test('what the coordinator fills in may be left out, and an anchor may stand for what is said twice', () => {
+  const { rank, alpha, trainedTensors, aggregation, rules, ...rest } = definition;
+  const content = { ...rest, aggregation: {}, rules: { quorumSites: 2 } };
+  const read = readDefinition(
+    'chest.yaml',
+    `# short\nnote: &names a\nother: *names\n${stringify(content)}`,
+  );
+  expect(read).toMatchObject({
+    definition: { rank: 4, trainedTensors: 'all', rules: { deadlineMs: 6 * 3_600_000 } },
+    content: { ...content, note: 'a', other: 'a' },
+  });
+});
+
 test.each([
   ['', 'an empty file'],
+  [`${yaml}other: *nowhere\n`, 'aliases that lead nowhere'],
   [stringify({ version: 1, site: 'north' }), '0 tasks'],
   [[yaml, yaml].join('---\n'), '2 tasks'],
   ['a: [', 'no YAML: '],

@@ -7,11 +7,16 @@ import { definitionSchema } from '../api/schemas.ts';
 /** More than any definition has. */
 const charactersMax = 500_000;
 
-/** What is shown of a definition before it is sent; the coordinator checks the whole. */
-const fileSchema = definitionSchema.extend({
+const dayQuarterMs = 6 * 3_600_000;
+
+/** What is shown of a definition before it is sent, with what holds where it is left out; the coordinator checks the whole. */
+const fileSchema = definitionSchema.pick({ classes: true, backbone: true, members: true }).extend({
   task: z.string(),
   title: z.string(),
   rounds: z.number(),
+  rank: z.number().default(4),
+  trainedTensors: definitionSchema.shape.trainedTensors.default('all'),
+  rules: z.looseObject({ deadlineMs: z.number().default(dayQuarterMs) }),
 });
 /** A definition out of a file. */
 export type FileDefinition = z.infer<typeof fileSchema>;
@@ -36,9 +41,15 @@ export function readDefinition(fileName: string, text: string): ReadDefinition {
   if ('empty' in documents) return refuse('an empty file');
   const [error] = documents.flatMap(({ errors }) => errors);
   if (error !== undefined) return refuse(`no YAML: ${error.message.split('\n')[0] ?? ''}`);
-  const tasks = documents
-    .map((document): unknown => document.toJS({ maxAliasCount: 0 }))
-    .filter((content) => z.looseObject({ task: z.string() }).safeParse(content).success);
+  let contents: readonly unknown[];
+  try {
+    contents = documents.map((document): unknown => document.toJS({ maxAliasCount: 100 }));
+  } catch (cause) {
+    return refuse(`aliases that lead nowhere, or too many: ${String(cause)}`);
+  }
+  const tasks = contents.filter(
+    (content) => z.looseObject({ task: z.string() }).safeParse(content).success,
+  );
   if (tasks.length !== 1) return refuse(`${tasks.length} tasks`);
   const [content] = tasks;
   const read = fileSchema.safeParse(content);

@@ -25,6 +25,8 @@ const promoteTo = (looked: Task, version: number | null, reason: string) =>
 
 function actionsOf(task: Task, { version, isPromoted }: Version) {
   const name = task.task;
+  const hasEnded = task.status === 'finished' || task.status === 'failed';
+  const canGoBack = version < task.latestVersion && task.status !== 'cancelled';
   const promote: Action = {
     label: 'Promote',
     title: `Promote version ${version} of ${name}?`,
@@ -46,7 +48,7 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
   const rollBack: Action = {
     label: 'Roll back to it',
     title: `Roll ${name} back to version ${version}?`,
-    explanation: `Version ${version} is promoted, and the next round starts from it. Later versions stay and are built on no more.`,
+    explanation: `Version ${version} is promoted, and the next round starts from it. Later versions stay and are built on no more.${hasEnded ? ' The task runs again: its members train the rounds that its plan has after this version, one at least.' : ''}`,
     verb: 'Roll back',
     reason: 'required',
     isGrave: true,
@@ -79,10 +81,7 @@ function actionsOf(task: Task, { version, isPromoted }: Version) {
   };
   return {
     train: [evaluate],
-    administer: [
-      isPromoted ? demote : promote,
-      ...(version < task.latestVersion ? [rollBack] : []),
-    ],
+    administer: [isPromoted ? demote : promote, ...(canGoBack ? [rollBack] : [])],
   };
 }
 

@@ -41,8 +41,8 @@ function Origin({ task, version }: { readonly task: string; readonly version: Ve
 }
 
 function MoreButton(props: {
-  readonly version: number;
-  readonly onOpen: (version: number) => void;
+  readonly version: Version;
+  readonly onOpen: (version: Version) => void;
 }) {
   const { version, onOpen } = props;
   if (!useMay('inspect')) return null;
@@ -50,7 +50,7 @@ function MoreButton(props: {
     <Button
       size="compact-sm"
       variant="default"
-      aria-label={`More of version ${version}`}
+      aria-label={`More of version ${version.version}`}
       onClick={() => onOpen(version)}
     >
       More
@@ -61,7 +61,7 @@ function MoreButton(props: {
 function columnsOf(
   { task }: Task,
   evaluations: readonly Evaluation[],
-  onOpen: (version: number) => void,
+  onOpen: (version: Version) => void,
 ): readonly Column<Version>[] {
   const pooled = (version: number) =>
     evaluations.find((each) => each.version === version)?.pooled ?? null;
@@ -91,10 +91,10 @@ function columnsOf(
     {
       label: 'File',
       align: 'right',
-      cell: ({ version }) => (
+      cell: (version) => (
         <Group gap={6} wrap="nowrap" className="row-buttons">
           <MoreButton version={version} onOpen={onOpen} />
-          <DownloadLink task={task} version={version} />
+          <DownloadLink task={task} version={version.version} />
         </Group>
       ),
     },
@@ -114,8 +114,9 @@ export function VersionsPanel({ task }: { readonly task: Task }) {
     ['versions'],
   );
   const evaluations = useResource(resources.evaluations).data?.evaluations ?? [];
-  const [opened, setOpened] = useState<number>();
-  const version = list.data?.items.find((each) => each.version === opened);
+  const [opened, setOpened] = useState<Version>();
+  /** Newer ones may push it out of the part of the list that is read. */
+  const version = list.data?.items.find((each) => each.version === opened?.version) ?? opened;
   return (
     <Panel title="Adapter versions">
       {list.data === undefined ? (

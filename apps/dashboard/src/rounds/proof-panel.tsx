@@ -5,7 +5,7 @@ import { request } from '#api';
 import { send } from '../api/client.ts';
 import { useFresh, versionRequest } from '../api/resources.ts';
 import { verificationSchema, type RoundDetail, type Verification } from '../api/detail-schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { Digest, Facts } from '../common/facts.tsx';
 import { Panel, Waiting } from '../common/panel.tsx';
 import { StatusBadge } from '../common/status-badge.tsx';

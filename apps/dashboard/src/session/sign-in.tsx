@@ -5,7 +5,7 @@ import { request, targetOf } from '#api';
 import { ApiError, send } from '../api/client.ts';
 import { providersSchema, type Provider } from '../api/people-schemas.ts';
 import { sessionSchema } from '../api/schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { formatSpan } from '../common/format.ts';
 import { serverNowMs } from '../common/server-time.ts';
 import { useNowMs } from '../common/use-now.ts';

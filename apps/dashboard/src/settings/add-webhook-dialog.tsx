@@ -4,7 +4,7 @@ import { useState, type SyntheticEvent } from 'react';
 import { request, type AlertKind } from '#api';
 import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { CopyText } from '../common/copy-text.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
@@ -62,7 +62,7 @@ export function AddWebhookDialog({ onClose }: { readonly onClose: () => void }) 
     run(async () => {
       const body = { url: url.trim(), kinds };
       setMade(await send(request('POST', '/v1/webhooks', newWebhookSchema, { body })));
-      live.look();
+      await live.look();
     });
   };
   if (made !== undefined) {
@@ -73,7 +73,7 @@ export function AddWebhookDialog({ onClose }: { readonly onClose: () => void }) 
     );
   }
   return (
-    <Dialog title="Add a webhook" onClose={onClose}>
+    <Dialog title="Add a webhook" isBusy={isBusy} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <TextInput

@@ -6,7 +6,8 @@ import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { useList } from '../api/resources.ts';
 import { answerOfCommand } from '../api/schemas.ts';
-import { ActionButton, useRun, type Action } from '../common/action-button.tsx';
+import { ActionButton, type Action } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { Ago } from '../common/ago.tsx';
 import type { Column } from '../common/data-table.tsx';
 import { Facts } from '../common/facts.tsx';
@@ -87,7 +88,7 @@ export function WebhookPanel({ webhook }: { readonly webhook: Webhook }) {
   const test = (): void => {
     run(async () => {
       await send(request('POST', '/v1/webhooks/{webhook}/test', answerOfCommand, { path }));
-      live.look();
+      void live.look();
       announce('A test is sent; what came of it stands among the deliveries.');
     });
   };

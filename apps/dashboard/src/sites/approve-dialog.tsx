@@ -5,7 +5,7 @@ import { request } from '#api';
 import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { answerOfCommand } from '../api/schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { Dialog } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
 import { announce } from '../common/notice.tsx';
@@ -16,7 +16,7 @@ const comparisonText: Readonly<Record<Comparison, string>> = {
   short: 'So far it is the same.',
   same: 'It is the same: this is the site that enrolled.',
   differs:
-    'It is not what enrolled. Do not approve: somebody else may have used the code. Revoke the site and invite it anew.',
+    'It is not what enrolled. Do not approve: somebody else may have used the code. Make a new code, and have the site enrol with that.',
 };
 
 /** Approve a site. */
@@ -39,13 +39,13 @@ export function ApproveDialog(props: {
           body: { fingerprint },
         }),
       );
-      live.look();
+      await live.look();
       announce(`${site} is approved: it may take part.`);
       onClose();
     });
   };
   return (
-    <Dialog title={`Approve ${site}?`} onClose={onClose}>
+    <Dialog title={`Approve ${site}?`} isBusy={isBusy} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm">

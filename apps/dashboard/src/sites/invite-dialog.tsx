@@ -5,7 +5,7 @@ import { request } from '#api';
 import { send } from '../api/client.ts';
 import { invitationSchema, type Invitation } from '../api/detail-schemas.ts';
 import { live } from '../api/live.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { Ago } from '../common/ago.tsx';
 import { CopyText } from '../common/copy-text.tsx';
 import { Dialog, DialogButtons } from '../common/dialog.tsx';
@@ -64,7 +64,7 @@ export function InviteDialog(props: { readonly site?: string; readonly onClose: 
       const address = url.trim();
       const invite = isAgain ? inviteAgain(site, address) : inviteNew(site.trim(), address);
       setInvitation(await send(invite));
-      live.look();
+      await live.look();
     });
   };
   const title =
@@ -74,7 +74,7 @@ export function InviteDialog(props: { readonly site?: string; readonly onClose: 
         : 'Invite a site'
       : `The code for ${invitation.site}`;
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} isBusy={isBusy} onClose={onClose}>
       {invitation !== undefined ? (
         <Code invitation={invitation} onClose={onClose} />
       ) : (

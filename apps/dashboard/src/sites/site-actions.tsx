@@ -80,9 +80,9 @@ export function SiteActions({ site }: { readonly site: Site }) {
           Approve
         </Button>
       )}
-      {status !== 'pending' && status !== 'revoked' && (
+      {status !== 'revoked' && (
         <Button size="compact-sm" variant="default" onClick={() => setOpened('invite')}>
-          {status === 'invited' || status === 'left' ? 'Make a new code' : 'Renew its keys'}
+          {status === 'active' || status === 'suspended' ? 'Renew its keys' : 'Make a new code'}
         </Button>
       )}
       {actionsOf(site).map((action) => (

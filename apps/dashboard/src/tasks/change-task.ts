@@ -23,7 +23,7 @@ export async function changeTask(
     if (!(error instanceof ApiError) || error.code !== 'STATE_CONFLICT') throw error;
     const present = await send(request('GET', '/v1/tasks/{task}', taskSchema, { path: { task } }));
     if (present.revision === revision) throw error;
-    live.look();
+    await live.look();
     throw new ApiError(error.code, taskConflictText(present), { cause: error });
   }
 }

@@ -4,7 +4,7 @@ import { useState, type SyntheticEvent } from 'react';
 import { request } from '#api';
 import { live } from '../api/live.ts';
 import { answerOfCommand, type Task } from '../api/schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { Dialog } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
 import { plural } from '../common/format.ts';
@@ -38,13 +38,13 @@ export function RerunDialog(props: { readonly task: Task; readonly onClose: () =
         const body = { fromVersion, rounds, reason: reason.trim(), ifRevision };
         return request('POST', '/v1/tasks/{task}/rerun', answerOfCommand, { path, body });
       });
-      live.look();
+      await live.look();
       announce(`${task.task} runs again: ${plural(rounds, 'round')} from version ${fromVersion}.`);
       onClose();
     });
   };
   return (
-    <Dialog title={`Run ${task.task} again?`} onClose={onClose}>
+    <Dialog title={`Run ${task.task} again?`} isBusy={isBusy} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm">

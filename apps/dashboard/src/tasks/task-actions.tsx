@@ -92,7 +92,7 @@ function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readon
               send(
                 request('POST', '/v1/tasks/{task}/rounds/{round}/abandon', answerOfCommand, {
                   path: { task, round: round.round },
-                  body: { reason },
+                  body: { reason, ifAttempt: round.attempt },
                 }),
               ),
             done: `Round ${round.round} of ${task} was abandoned.`,
@@ -105,18 +105,6 @@ function actionsOf(looked: Task): Readonly<Record<'train' | 'administer', readon
   return { train: [], administer: [] };
 }
 
-function RerunButton({ task }: { readonly task: Task }) {
-  const [isOpen, setIsOpen] = useState(false);
-  return (
-    <>
-      <Button size="compact-sm" variant="default" onClick={() => setIsOpen(true)}>
-        Run again
-      </Button>
-      {isOpen && <RerunDialog task={task} onClose={() => setIsOpen(false)} />}
-    </>
-  );
-}
-
 /** What can be done with a task, as buttons that ask first. */
 export function TaskActions({ task }: { readonly task: Task }) {
   const mayTrain = useMay('train');
@@ -124,12 +112,19 @@ export function TaskActions({ task }: { readonly task: Task }) {
   const { train, administer } = actionsOf(task);
   const actions = [...(mayTrain ? train : []), ...(mayAdminister ? administer : [])];
   const hasEnded = task.status === 'finished' || task.status === 'failed';
+  /** As it was looked at when its window was opened. */
+  const [looked, setLooked] = useState<Task>();
   return (
     <>
       {actions.map((action) => (
         <ActionButton key={action.label} action={action} />
       ))}
-      {mayAdminister && hasEnded && <RerunButton task={task} />}
+      {mayAdminister && hasEnded && (
+        <Button size="compact-sm" variant="default" onClick={() => setLooked(task)}>
+          Run again
+        </Button>
+      )}
+      {looked !== undefined && <RerunDialog task={looked} onClose={() => setLooked(undefined)} />}
     </>
   );
 }

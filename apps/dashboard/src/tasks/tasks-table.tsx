@@ -80,7 +80,7 @@ export function TasksTable({ tasks }: { readonly tasks: readonly Task[] }) {
     <DataTable
       name="Tasks"
       columns={columns}
-      rows={tasks.toReversed()}
+      rows={tasks.toSorted((one, other) => other.createdAtMs - one.createdAtMs)}
       keyOf={({ task }) => task}
     />
   );

@@ -5,7 +5,7 @@ import { request } from '#api';
 import { send } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { newPasswordSchema } from '../api/people-schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { Dialog } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
 import { bodyOfStanding, isWholeStanding, RoleFields, type Standing } from './role-fields.tsx';
@@ -24,7 +24,7 @@ export function NewUserDialog({ onClose }: { readonly onClose: () => void }) {
       const body = { user, ...bodyOfStanding(standing) };
       const made = await send(request('POST', '/v1/users', newPasswordSchema, { body }));
       setPassword(made.temporaryPassword ?? '');
-      live.look();
+      await live.look();
     });
   };
   return (

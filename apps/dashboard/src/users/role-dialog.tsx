@@ -4,7 +4,7 @@ import { useState, type SyntheticEvent } from 'react';
 import { request } from '#api';
 import { live } from '../api/live.ts';
 import { userSchema, type User } from '../api/people-schemas.ts';
-import { useRun } from '../common/action-button.tsx';
+import { useRun } from '../common/use-run.ts';
 import { Dialog } from '../common/dialog.tsx';
 import { FormEnd } from '../common/form-end.tsx';
 import { announce } from '../common/notice.tsx';
@@ -31,13 +31,13 @@ export function RoleDialog(props: {
           }),
         ),
       );
-      live.look();
+      await live.look();
       announce(`${user.user} is ${standing.role} now.`);
       onClose();
     });
   };
   return (
-    <Dialog title={`Change what ${user.user} may do?`} onClose={onClose}>
+    <Dialog title={`Change what ${user.user} may do?`} isBusy={isBusy} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm">

@@ -2,7 +2,7 @@
  * One account and what can be done with it. It shows the account as it was when the window opened or as one's own acts left it,
  * so that what is sent is about what was looked at, and somebody else's change in between is told.
  */
-import { Button, Group, Text } from '@mantine/core';
+import { Alert, Button, Group, Text } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { request } from '#api';
 import { ApiError } from '../api/client.ts';
@@ -139,6 +139,16 @@ function UserFacts({ user }: { readonly user: User }) {
   );
 }
 
+function CloseButton({ onClose }: { readonly onClose: () => void }) {
+  return (
+    <DialogButtons>
+      <Button variant="default" onClick={onClose}>
+        Close
+      </Button>
+    </DialogButtons>
+  );
+}
+
 /** One account and what can be done with it. */
 export function UserDialog(props: { readonly name: string; readonly onClose: () => void }) {
   const { name, onClose } = props;
@@ -164,7 +174,14 @@ export function UserDialog(props: { readonly name: string; readonly onClose: () 
   if (user === undefined) {
     return (
       <Dialog title={`Account ${name}`} onClose={onClose}>
-        <Waiting error={failure} />
+        {failure === undefined ? (
+          <Waiting error={undefined} />
+        ) : (
+          <Alert color="red" role="alert" title="The account cannot be shown">
+            {failure.message}
+          </Alert>
+        )}
+        <CloseButton onClose={onClose} />
       </Dialog>
     );
   }
@@ -192,11 +209,7 @@ export function UserDialog(props: { readonly name: string; readonly onClose: () 
         {user.hasSecondFactor && <ActionButton action={removeSecondFactor(user, around)} />}
         <ActionButton action={remove(user, around, onClose)} />
       </Group>
-      <DialogButtons>
-        <Button variant="default" onClick={onClose}>
-          Close
-        </Button>
-      </DialogButtons>
+      <CloseButton onClose={onClose} />
       {isChoosing && (
         <RoleDialog user={user} around={around} onClose={() => setIsChoosing(false)} />
       )}

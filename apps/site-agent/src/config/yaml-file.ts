@@ -46,12 +46,19 @@ export function parseYaml<Schema extends z.ZodType>(
     new InputError('CONFIG_INVALID', `${file}:${line}: ${what}; ${advice}`, {}, { cause });
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
+  const valueOf = (): unknown => {
+    try {
+      return document.toJS({ maxAliasCount: 100 });
+    } catch (cause) {
+      throw invalid(1, 'expected every alias after its anchor, and 100 aliases at most', cause);
+    }
+  };
   const syntaxError = document.errors[0];
   if (syntaxError !== undefined) {
     const { line } = lines.linePos(syntaxError.pos[0]);
     throw invalid(line, 'expected YAML, it does not parse', syntaxError);
   }
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  const parsed = schema.safeParse(valueOf() ?? {});
   if (parsed.success) return parsed.data;
   const { path } = firstIssue(parsed.error);
   throw invalid(lineOf(document, lines, path), issueText(parsed.error), parsed.error);
