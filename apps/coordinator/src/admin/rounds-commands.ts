@@ -68,7 +68,7 @@ export function addRoundsCommands(admin: Command, environment: AdminEnvironment)
   addVerify(admin, 'verify-round');
   add('abandon <task> <round>', 'abandon the open attempt at a round')
     .requiredOption('--reason <text>', 'why; it stays in the record')
-    .option('--if-attempt <attempt>', 'only where this attempt is the open one; else 9')
+    .option('--if-attempt <attempt>', 'only where this attempt is the last one; else 9')
     .action((task: string, round: string, { reason, ifAttempt, ...options }: AbandonOptions) =>
       runAdmin(options, environment, async (context) => {
         const view = await context.client.send(

@@ -1,7 +1,7 @@
 /** What a document of YAML says. */
 import type { Document } from 'yaml';
 
-/** Anchors may be used; more than this is a text that is made to grow. */
+/** Anchors may be used; one that is meant more often than this, with all that is in it, is made to grow. */
 const aliasesMax = 100;
 
 /**

@@ -164,7 +164,7 @@ export class RoundsService {
   }
 
   /**
-   * Abandon the open attempt at a round; `ifAttempt`: only where that is the one.
+   * Abandon the open attempt at a round; `ifAttempt`: only where that is the last one.
    *
    * @throws StateError ROUND_NOT_FOUND, STATE_CONFLICT, RelayedError STATE_CONFLICT where it has settled
    */
@@ -177,7 +177,7 @@ export class RoundsService {
     if (ifAttempt !== undefined && ifAttempt !== record.attempt) {
       throw new StateError(
         'STATE_CONFLICT',
-        `task ${task}, round ${round}: expected attempt ${ifAttempt} to be the open one, it is attempt ${record.attempt} by now; nothing was done, look again and decide anew`,
+        `task ${task}, round ${round}: expected attempt ${ifAttempt} to be the last one, it is attempt ${record.attempt}; nothing was done, look again and decide anew`,
         { attempt: record.attempt },
       );
     }

@@ -129,7 +129,7 @@ describe('a task with a schedule', () => {
     expect(refused.status).toBe(409);
     expect(await refused.json()).toMatchObject({
       code: 'STATE_CONFLICT',
-      detail: expect.stringContaining('it is attempt 1 by now'),
+      detail: expect.stringContaining('expected attempt 2 to be the last one, it is attempt 1;'),
     });
     // An attempt that failed is no reason to disturb anybody by day.
     await post('night/rounds/1/abandon', { reason: 'a spec', ifAttempt: 1 });

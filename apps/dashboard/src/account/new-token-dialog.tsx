@@ -82,11 +82,7 @@ export function NewTokenDialog({ onClose }: { readonly onClose: () => void }) {
     });
   };
   return (
-    <Dialog
-      title={secret === undefined ? 'Make an API token' : 'The API token'}
-      isBusy={isBusy}
-      onClose={onClose}
-    >
+    <Dialog title={secret === undefined ? 'Make an API token' : 'The API token'} onClose={onClose}>
       {secret !== undefined ? (
         <Secret secret={secret} onClose={onClose} />
       ) : (

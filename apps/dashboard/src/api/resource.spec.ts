@@ -57,6 +57,18 @@ test('nobody waits for what is no longer shown', async () => {
   expect(readings.length).toBe(1);
 });
 
+test('what was asked for by somebody who has left is not shown to whoever comes next', async () => {
+  const { resource, readings, stop } = shown();
+  stop();
+  stops.push(resource.subscribe(() => undefined));
+  readings[0]?.(1);
+  await settle();
+  expect([resource.snapshot().data, readings.length]).toEqual([undefined, 2]);
+  readings[1]?.(2);
+  await settle();
+  expect(resource.snapshot().data).toBe(2);
+});
+
 test('a coordinator that answers nothing holds nobody up for longer than five seconds', async () => {
   jest.useFakeTimers({ doNotFake: ['setImmediate'] });
   shown();

@@ -35,6 +35,8 @@ export class Resource<T> {
   /** Those who wait for a reading that has not begun. */
   readonly #waiting: (() => void)[] = [];
   #isAwaited = false;
+  /** How often everybody who looked has left. */
+  #endCount = 0;
   #endPause: (() => void) | undefined;
 
   constructor(read: () => Promise<T>, topics: readonly ChangeTopic[]) {
@@ -70,6 +72,7 @@ export class Resource<T> {
   #end(): void {
     this.#stop?.();
     this.#stop = undefined;
+    this.#endCount += 1;
     for (const end of this.#waiting.splice(0)) end();
     this.#snapshot = { data: undefined, error: undefined };
   }
@@ -94,8 +97,10 @@ export class Resource<T> {
       const waiting = this.#waiting.splice(0);
       this.#isAwaited = false;
       try {
+        const endedBefore = this.#endCount;
         const next = await this.#readOnce();
-        if (this.#stop !== undefined) this.#take(next);
+        // What was read for somebody who has left is not shown to whoever comes next.
+        if (endedBefore === this.#endCount) this.#take(next);
       } finally {
         for (const end of waiting) end();
       }

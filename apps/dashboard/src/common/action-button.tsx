@@ -7,10 +7,9 @@ import {
   type ReactNode,
   type SyntheticEvent,
 } from 'react';
-import { ApiError } from '../api/client.ts';
 import { live } from '../api/live.ts';
 import { addressOf } from '../places.ts';
-import { usePlace } from '../router.ts';
+import { placeNow, usePlace } from '../router.ts';
 import { Dialog } from './dialog.tsx';
 import { FormEnd } from './form-end.tsx';
 import { announce } from './notice.tsx';
@@ -42,6 +41,8 @@ export interface Action {
 /** A question, another object each time that it is asked. */
 interface Asked {
   readonly action: Action;
+  /** The page that it was asked on: it goes with it. */
+  readonly address: string;
 }
 
 const listeners = new Set<() => void>();
@@ -57,35 +58,24 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** Tell what hinders where the window that would is gone: somebody has gone to another page meanwhile. */
-async function tellWithout(isShown: () => boolean, work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof ApiError && !isShown()) announce(error.message);
-    throw error;
-  }
-}
-
 function ActionDialog({ question }: { readonly question: Asked }) {
   const { action } = question;
-  const isShown = (): boolean => asked === question;
   const onClose = (): void => {
-    if (isShown()) setAsked(undefined);
+    if (asked === question) setAsked(undefined);
   };
   const [reason, setReason] = useState('');
   const { isBusy, failure, run } = useRun();
   const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     run(async () => {
-      await tellWithout(isShown, action.run(reason.trim()));
+      await action.run(reason.trim());
       await live.look();
       announce(action.done);
       onClose();
     });
   };
   return (
-    <Dialog title={action.title} isBusy={isBusy} onClose={onClose}>
+    <Dialog title={action.title} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm" component="div">
@@ -125,7 +115,7 @@ export function AskedAction() {
   const question = useSyncExternalStore(subscribe, () => asked);
   const address = addressOf(usePlace());
   useEffect(() => () => setAsked(undefined), [address]);
-  return question !== undefined && <ActionDialog question={question} />;
+  return question?.address === address && <ActionDialog question={question} />;
 }
 
 /** A button that asks first. */
@@ -135,7 +125,7 @@ export function ActionButton({ action }: { readonly action: Action }) {
       size="compact-sm"
       variant="default"
       {...(action.fullLabel === undefined ? {} : { 'aria-label': action.fullLabel })}
-      onClick={() => setAsked({ action })}
+      onClick={() => setAsked({ action, address: addressOf(placeNow()) })}
     >
       {action.label}
     </Button>

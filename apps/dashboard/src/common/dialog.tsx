@@ -1,6 +1,9 @@
 /** A window over the page: the browser's own, which keeps the focus inside, closes with Escape and gives the focus back. */
 import { Group, Stack, Title } from '@mantine/core';
-import { useEffect, useId, useRef, type ReactNode } from 'react';
+import { createContext, useEffect, useId, useRef, type ReactNode, type RefObject } from 'react';
+
+/** Whether something is under way in a window that cannot be called off: Escape waits for its end. */
+export const DialogBusy = createContext<RefObject<boolean>>({ current: false });
 
 /** What takes the focus where the button that opened a window is gone. */
 function placeBeneath(): HTMLElement | null {
@@ -11,12 +14,11 @@ function placeBeneath(): HTMLElement | null {
 /** A window over the page, open for as long as it is rendered. */
 export function Dialog(props: {
   readonly title: string;
-  /** Something is under way that cannot be called off: Escape waits for its end. */
-  readonly isBusy?: boolean;
   readonly onClose: () => void;
   readonly children: ReactNode;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const isBusy = useRef(false);
   const id = useId();
   useEffect(() => {
     const element = dialog.current;
@@ -38,12 +40,12 @@ export function Dialog(props: {
         // Escape in a window over this one is heard here too, and means that one alone.
         if (event.target !== event.currentTarget) return;
         event.preventDefault();
-        if (props.isBusy !== true) props.onClose();
+        if (!isBusy.current) props.onClose();
       }}
       onClose={({ target, currentTarget }) => {
         // A second Escape closes it whatever the first was answered.
-        if (target !== currentTarget || !currentTarget.isConnected) return;
-        if (props.isBusy === true) currentTarget.showModal();
+        if (target !== currentTarget || !currentTarget.isConnected || currentTarget.open) return;
+        if (isBusy.current) currentTarget.showModal();
         else props.onClose();
       }}
     >
@@ -51,7 +53,7 @@ export function Dialog(props: {
         <Title order={2} size="h4" id={id}>
           {props.title}
         </Title>
-        {props.children}
+        <DialogBusy value={isBusy}>{props.children}</DialogBusy>
       </Stack>
     </dialog>
   );

@@ -1,6 +1,7 @@
 /** The end of a form in a window. */
 import { Alert, Button } from '@mantine/core';
-import { DialogButtons } from './dialog.tsx';
+import { useContext, useEffect } from 'react';
+import { DialogBusy, DialogButtons } from './dialog.tsx';
 
 /** What hinders it, a way out without doing anything, and the button that does it. */
 export function FormEnd(props: {
@@ -16,6 +17,13 @@ export function FormEnd(props: {
   readonly onCancel: (() => void) | undefined;
 }) {
   const { failure, isBusy, isReady, verb, isGrave = false, onCancel } = props;
+  const isDialogBusy = useContext(DialogBusy);
+  useEffect(() => {
+    isDialogBusy.current = isBusy;
+    return () => {
+      isDialogBusy.current = false;
+    };
+  }, [isDialogBusy, isBusy]);
   return (
     <>
       {failure !== undefined && (

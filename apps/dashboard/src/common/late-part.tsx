@@ -1,4 +1,4 @@
-/** Parts of the page that come when they are asked for: one that does not come leaves the others where they are. */
+/** Parts of the page that come when they are asked for: one that does not come, or fails, leaves the others where they are. */
 import { Alert, Button, Skeleton, Stack, Text } from '@mantine/core';
 import { Component, Suspense, type ReactNode } from 'react';
 
@@ -26,7 +26,8 @@ class Boundary extends Component<LateParts, { readonly hasFailed: boolean }> {
       <Alert color="red" role="alert" title="This part of the page cannot be shown">
         <Stack gap="sm" align="flex-start">
           <Text size="sm">
-            The coordinator did not answer when it was asked for, or has another release by now.
+            It did not come, or something in it went wrong; the coordinator may be away, or have
+            another release by now.
           </Text>
           <Button size="compact-sm" variant="default" onClick={() => window.location.reload()}>
             Reload the page

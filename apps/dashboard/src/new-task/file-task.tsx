@@ -50,7 +50,7 @@ export function FileTask(props: {
         </details>
         <StartChoice creation={creation} />
         <Group gap="xs">
-          <Button variant="default" onClick={onLeave}>
+          <Button variant="default" disabled={creation.isBusy} onClick={onLeave}>
             Back to the form
           </Button>
           <Button type="submit" loading={creation.isBusy}>

@@ -69,7 +69,7 @@ function Buttons(props: {
   return (
     <Group gap="xs">
       {at > 0 && (
-        <Button variant="default" onClick={onBack}>
+        <Button variant="default" disabled={isBusy} onClick={onBack}>
           Back
         </Button>
       )}

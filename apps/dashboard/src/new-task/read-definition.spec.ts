@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { taskDefinitionSchema } from '#core/protocol';
 import { definitionOf, emptyDraft } from './draft.ts';
 import { readDefinition } from './read-definition.ts';
 
@@ -22,19 +23,25 @@ test('what the form saves is read as it was, and so is an export with its sites'
 test('what the coordinator fills in may be left out, and an anchor may stand for what is said twice', () => {
   const { rank, alpha, trainedTensors, aggregation, rules, ...rest } = definition;
   const content = { ...rest, aggregation: {}, rules: { quorumSites: 2 } };
+  const whole = taskDefinitionSchema.parse(content);
   const read = readDefinition(
     'chest.yaml',
     `# short\nnote: &names a\nother: *names\n${stringify(content)}`,
   );
   expect(read).toMatchObject({
-    definition: { rank: 4, trainedTensors: 'all', rules: { deadlineMs: 6 * 3_600_000 } },
+    definition: {
+      rank: whole.rank,
+      trainedTensors: whole.trainedTensors,
+      rules: { deadlineMs: whole.rules.deadlineMs },
+    },
     content: { ...content, note: 'a', other: 'a' },
   });
 });
 
 test.each([
   ['', 'an empty file'],
-  [`${yaml}other: *nowhere\n`, 'aliases that lead nowhere'],
+  [`${yaml}other: *nowhere\n`, 'aliases that cannot be followed: '],
+  [`${yaml}other: &all [*all]\n`, 'aliases that cannot be followed: '],
   [stringify({ version: 1, site: 'north' }), '0 tasks'],
   [[yaml, yaml].join('---\n'), '2 tasks'],
   ['a: [', 'no YAML: '],

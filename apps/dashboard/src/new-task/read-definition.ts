@@ -44,8 +44,9 @@ export function readDefinition(fileName: string, text: string): ReadDefinition {
   let contents: readonly unknown[];
   try {
     contents = documents.map((document): unknown => document.toJS({ maxAliasCount: 100 }));
+    JSON.stringify(contents); // an alias of what it stands in cannot be sent
   } catch (cause) {
-    return refuse(`aliases that lead nowhere, or too many: ${String(cause)}`);
+    return refuse(`aliases that cannot be followed: ${String(cause)}`);
   }
   const tasks = contents.filter(
     (content) => z.looseObject({ task: z.string() }).safeParse(content).success,

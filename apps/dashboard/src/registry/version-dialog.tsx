@@ -23,8 +23,10 @@ const promoteTo = (looked: Task, version: number | null, reason: string) =>
     }),
   );
 
-function actionsOf(task: Task, { version, isPromoted }: Version) {
+function actionsOf(task: Task, { version }: Version) {
   const name = task.task;
+  // Of the same reading as the revision that is sent: the list of versions is another one.
+  const isPromoted = task.promotedVersion === version;
   const hasEnded = task.status === 'finished' || task.status === 'failed';
   const canGoBack = version < task.latestVersion && task.status !== 'cancelled';
   const promote: Action = {

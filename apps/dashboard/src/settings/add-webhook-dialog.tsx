@@ -73,7 +73,7 @@ export function AddWebhookDialog({ onClose }: { readonly onClose: () => void }) 
     );
   }
   return (
-    <Dialog title="Add a webhook" isBusy={isBusy} onClose={onClose}>
+    <Dialog title="Add a webhook" onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <TextInput

@@ -45,7 +45,7 @@ export function ApproveDialog(props: {
     });
   };
   return (
-    <Dialog title={`Approve ${site}?`} isBusy={isBusy} onClose={onClose}>
+    <Dialog title={`Approve ${site}?`} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm">

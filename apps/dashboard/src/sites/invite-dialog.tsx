@@ -74,7 +74,7 @@ export function InviteDialog(props: { readonly site?: string; readonly onClose: 
         : 'Invite a site'
       : `The code for ${invitation.site}`;
   return (
-    <Dialog title={title} isBusy={isBusy} onClose={onClose}>
+    <Dialog title={title} onClose={onClose}>
       {invitation !== undefined ? (
         <Code invitation={invitation} onClose={onClose} />
       ) : (

@@ -44,7 +44,7 @@ export function RerunDialog(props: { readonly task: Task; readonly onClose: () =
     });
   };
   return (
-    <Dialog title={`Run ${task.task} again?`} isBusy={isBusy} onClose={onClose}>
+    <Dialog title={`Run ${task.task} again?`} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm">

@@ -37,7 +37,7 @@ export function RoleDialog(props: {
     });
   };
   return (
-    <Dialog title={`Change what ${user.user} may do?`} isBusy={isBusy} onClose={onClose}>
+    <Dialog title={`Change what ${user.user} may do?`} onClose={onClose}>
       <form onSubmit={submit}>
         <Stack gap="md">
           <Text size="sm">

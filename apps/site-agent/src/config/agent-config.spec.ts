@@ -54,7 +54,7 @@ test.each([
   ['another engine', `${minimal}engine:\n  name: cuda\n`, 4, 'engine.name'],
   ['a missing key', 'backbones: [vit]\n', 1, 'dataDirectory'],
   ['no YAML', 'dataDirectory: [\n', 2, 'expected YAML'],
-  ['an alias of nothing', 'dataDirectory: *there\n', 1, 'alias'],
+  ['an alias of nothing', `${minimal}engine: *there\n`, 3, 'there'],
   [
     'two ways to group',
     `${minimal}tasks:\n  lung:\n    images: a\n    manifest: m.csv\n    groupRegex: chest-xray\n`,

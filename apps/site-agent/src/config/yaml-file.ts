@@ -1,5 +1,5 @@
 /** A YAML file that a person wrote: parsed by a schema, and what does not fit is told with its key and its line. */
-import { LineCounter, parseDocument, type Document } from 'yaml';
+import { LineCounter, parseDocument, visit, type Document } from 'yaml';
 import { z } from 'zod';
 import { InputError } from '#core/errors';
 
@@ -12,6 +12,20 @@ function lineOf(document: Document, lines: LineCounter, path: readonly PropertyK
     if (offset !== undefined) return lines.linePos(offset).line;
   }
   return 1;
+}
+
+/** Find the line of the first alias that leads nowhere; the first of all where each leads somewhere. */
+function lineOfAlias(document: Document, lines: LineCounter): number {
+  let line = 1;
+  visit(document, {
+    Alias: (_key, alias) => {
+      const offset = alias.range?.[0];
+      if (alias.resolve(document) !== undefined || offset === undefined) return undefined;
+      line = lines.linePos(offset).line;
+      return visit.BREAK;
+    },
+  });
+  return line;
 }
 
 /** A union reports its branches: the first issue inside is the one a person can act on. */
@@ -50,7 +64,12 @@ export function parseYaml<Schema extends z.ZodType>(
     try {
       return document.toJS({ maxAliasCount: 100 });
     } catch (cause) {
-      throw invalid(1, 'expected every alias after its anchor, and 100 aliases at most', cause);
+      const what = cause instanceof Error ? cause.message : String(cause);
+      throw invalid(
+        lineOfAlias(document, lines),
+        `expected aliases that can be followed, ${what}`,
+        cause,
+      );
     }
   };
   const syntaxError = document.errors[0];
