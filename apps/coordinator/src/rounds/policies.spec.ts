@@ -4,12 +4,15 @@ import { decodePayload, membershipRecordSchema, type TaskDefinitionInput } from 
 import { siteViewSchema } from '../sites/sites.contract.ts';
 import type { FakeSite } from '../testing/fake-site.ts';
 import { tinyBackbone } from '../testing/fake-site.ts';
+import { AheadClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
 import { roundDetailSchema } from './rounds.contract.ts';
 
 const specification = { rank: 2, alpha: 4, classes: ['healthy', 'ill'], backbone: tinyBackbone };
 const { size } = adapterLayout(specificationOf(specification));
 const filled = (value: number): Float32Array => new Float32Array(size).fill(value);
+const clock = new AheadClock();
+const hourMs = 3_600_000;
 let harness: Harness;
 let north: FakeSite;
 let south: FakeSite;
@@ -17,7 +20,7 @@ let west: FakeSite;
 let count = 0;
 
 beforeAll(async () => {
-  harness = await Harness.start({ settings: { lostRoundsMax: 2 } });
+  harness = await Harness.start({ clock, settings: { lostRoundsMax: 2 } });
   north = await harness.join('north');
   south = await harness.join('south');
   west = await harness.join('west');
@@ -235,13 +238,14 @@ describe('withdrawal', () => {
 
 test('a site that loses two rounds in a row is suspended, shown as such, and one command lets it back', async () => {
   const name = await task(
-    { quorumSites: 1, deadlineMs: 1000 },
+    { quorumSites: 1, deadlineMs: hourMs },
     { rounds: 2, members: ['north', 'south'] },
   );
-  await north.takePart(name, filled(1));
-  await harness.untilVersion(name, 1);
-  await north.takePart(name, filled(1));
-  await harness.untilVersion(name, 2);
+  for (const round of [1, 2]) {
+    await north.takePart(name, filled(1));
+    clock.pass(hourMs);
+    await harness.untilVersion(name, round);
+  }
   const site = siteViewSchema.parse(await harness.request('GET', '/v1/sites/south'));
   expect(site).toMatchObject({
     status: 'suspended',

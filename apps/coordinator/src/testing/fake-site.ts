@@ -195,7 +195,7 @@ export class FakeSite {
 
   /** Pull and return the assignment of a task. */
   async assignment(task: string): Promise<{ assignment: Assignment; open: RoundOpen }> {
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 2000; tries++) {
       const known = [...this.#known].map(([name, version]) => ({ task: name, version }));
       const { assignments, results } = await this.ask('round:get', { known });
       for (const { result } of results) {

@@ -155,9 +155,9 @@ export class Harness {
     );
   }
 
-  /** Look again until a condition holds. */
+  /** Look again until a condition holds; for 50 seconds, below the limit of a test. */
   async until<T>(look: () => Promise<T>, isDone: (seen: T) => boolean): Promise<T> {
-    for (let tries = 0; tries < 600; tries++) {
+    for (let tries = 0; tries < 2000; tries++) {
       const seen = await look();
       if (isDone(seen)) return seen;
       await new Promise((wake) => setTimeout(wake, 25));
