@@ -12,6 +12,7 @@ import {
 } from '#core/protocol';
 import { auditRoutes } from '../audit/audit.contract.ts';
 import type { FakeSite } from '../testing/fake-site.ts';
+import { AheadClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
 import { evaluationRoutes } from './evaluation.contract.ts';
 import {
@@ -19,13 +20,16 @@ import {
   type EvaluationRequestView,
 } from './evaluation-requests.contract.ts';
 
+const clock = new AheadClock();
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
 let harness: Harness;
 let north: FakeSite;
 let south: FakeSite;
 let west: FakeSite;
 
 beforeAll(async () => {
-  harness = await Harness.start();
+  harness = await Harness.start({ clock });
   north = await harness.join('north');
   south = await harness.join('south');
   west = await harness.join('west');
@@ -127,10 +131,14 @@ test('a request is signed, survives a restart, and says of each site what became
 
 test('whoever has not reported at the deadline is lost, by name, in the figure and in the audit log', async () => {
   await harness.createTask({ task: 'late', rounds: 1 });
-  await ask('late', { versions: [0], sites: ['north', 'west'], deadlineMs: 1000 });
+  await ask('late', { versions: [0], sites: ['north', 'west'], deadlineMs: hourMs });
   const [request] = await asked(north);
   if (request === undefined) throw new Error('expected a request');
-  await report(north, request, 6);
+  clock.pass(hourMs - minuteMs);
+  // The second report comes after what the first one may have led to.
+  for (let count = 0; count < 2; count++) await report(north, request, 6);
+  expect(await requests('late')).toMatchObject([{ closedAtMs: null }]);
+  clock.pass(minuteMs);
   const [closed] = await harness.until(
     () => requests('late'),
     ([first]) => first?.closedAtMs !== null,
