@@ -6,17 +6,20 @@ import { limits, siteCommands } from '#core/protocol';
 import { roundDetailSchema, roundViewSchema } from './rounds/rounds.contract.ts';
 import { evaluationRoutes } from './evaluation/evaluation.contract.ts';
 import { FakeSite, layoutOf, type SealedForRound } from './testing/fake-site.ts';
+import { AheadClock } from './testing/hand-clock.ts';
 import { Harness } from './testing/harness.ts';
 import { siteViewSchema } from './sites/sites.contract.ts';
 import { taskRoutes } from './tasks/tasks.contract.ts';
 
 const names = ['north', 'south', 'west'];
+const hourMs = 3_600_000;
 
 describe('what is refused, by name, while the other sites go on', () => {
   let harness: Harness;
+  const clock = new AheadClock();
   let taskCount = 0;
   beforeAll(async () => {
-    harness = await Harness.start();
+    harness = await Harness.start({ clock });
     for (const name of names) await harness.join(name);
   });
   afterAll(() => harness.stop());
@@ -321,13 +324,14 @@ describe('what is refused, by name, while the other sites go on', () => {
   });
 
   test('what comes after the deadline is late, outside the aggregate, and shown', async () => {
-    const task = await newTask({ rules: { quorumSites: 2, deadlineMs: 7000 } });
+    const task = await newTask({ rules: { quorumSites: 2, deadlineMs: hourMs } });
     const { open, payload, layout } = await accepted('north', task);
     const north = site('north');
     const sealed = north.seal(open, payload, { delta: new Float32Array(layout.size).fill(9) });
     await north.begin(sealed);
     await site('south').takePart(task, new Float32Array(layout.size).fill(1));
     await site('west').takePart(task, new Float32Array(layout.size).fill(3));
+    clock.pass(hourMs);
     await harness.untilVersion(task, 1);
     expect(await memberOf(task, 'north')).toMatchObject({ status: 'lost' });
     await north.sendRanges(sealed);

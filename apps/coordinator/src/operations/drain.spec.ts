@@ -3,14 +3,16 @@ import { Command } from 'commander';
 import { decodeAdapterFile } from '#core/adapter';
 import { nodeEnvironment } from '../admin/admin-environment.ts';
 import { healthSchema } from '../health/health.contract.ts';
+import { HandClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
 import { addDrainCommand } from './drain-command.ts';
 import { drainViewSchema } from './operations.contract.ts';
 
 describe('a drain', () => {
   let harness: Harness;
+  const clock = new HandClock();
   beforeEach(async () => {
-    harness = await Harness.start();
+    harness = await Harness.start({ clock });
     for (const site of ['north', 'south', 'west']) await harness.join(site);
   });
   afterEach(() => harness.stop());
@@ -107,7 +109,8 @@ describe('a drain', () => {
   });
 
   test('awaits a late update that is coming in, and begins no other', async () => {
-    await harness.createTask({ rounds: 1, rules: { quorumSites: 1, deadlineMs: 5000 } });
+    const deadlineMs = 30_000; // an upload that is silent for a minute is not awaited
+    await harness.createTask({ rounds: 1, rules: { quorumSites: 1, deadlineMs } });
     const delta = await deltasOf('chest');
     const sealedBy = async (name: string) => {
       const site = harness.sites.get(name);
@@ -121,6 +124,7 @@ describe('a drain', () => {
     const south = await sealedBy('south');
     await north.site.begin(north.sealed);
     await harness.sites.get('west')?.takePart('chest', delta);
+    clock.nowMs += deadlineMs;
     await harness.untilVersion('chest', 1);
     await harness.request('POST', '/v1/drain', {});
     await expect(south.site.begin(south.sealed)).rejects.toMatchObject({
