@@ -78,18 +78,28 @@ const isThere = (pid: number): boolean => {
   }
 };
 
-async function run(
-  trainer: ProcessTrainer,
-  signal = new AbortController().signal,
-): Promise<TrainerProgress[]> {
+async function run(trainer: ProcessTrainer): Promise<TrainerProgress[]> {
   const progress: TrainerProgress[] = [];
   const handlers = {
     onProgress: (each: TrainerProgress) => progress.push(each),
     onFinished: () => undefined,
     onUnreadable: () => undefined,
   };
-  await trainer.run(job, handlers, signal);
+  await trainer.run(job, handlers, new AbortController().signal);
   return progress;
+}
+
+/** Give it a job that is called off once it is under way. */
+async function callOff(trainer: ProcessTrainer): Promise<void> {
+  const abort = new AbortController();
+  const handlers = {
+    onProgress: () => {
+      abort.abort();
+    },
+    onFinished: () => undefined,
+    onUnreadable: () => undefined,
+  };
+  await expect(trainer.run(job, handlers, abort.signal)).rejects.toBeDefined();
 }
 
 beforeEach(async () => {
@@ -97,6 +107,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  import.meta.jest.useRealTimers();
   await Promise.all(trainers.map((trainer) => trainer.stop()));
   expect((await pids()).filter(isThere)).toEqual([]); // none is ever left behind
   trainers = [];
@@ -138,19 +149,19 @@ test('one that says nothing is killed', async () => {
   const trainer = await trainerOf(`setInterval(() => undefined, 1000);`, {
     silenceMaxMs: 700,
   });
-  await expect(run(trainer)).rejects.toMatchObject({ code: 'TRAINER_FAILED' });
+  await expect(run(trainer)).rejects.toMatchObject({
+    code: 'TRAINER_FAILED',
+    message: expect.stringContaining('it said nothing for 700 ms'),
+  });
 });
 
 test('one that is called off is killed and not started again', async () => {
   const trainer = await trainerOf(
-    `process.send({ type: 'alive' }); setInterval(() => process.send({ type: 'alive' }), 50);`,
+    `process.send({ type: 'progress', phase: 'training', done: 0, total: 9 });
+     setInterval(() => process.send({ type: 'alive' }), 50);`,
   );
-  const abort = new AbortController();
-  const running = run(trainer, abort.signal);
-  setTimeout(() => {
-    abort.abort();
-  }, 300);
-  await expect(running).rejects.toBeDefined();
+  await callOff(trainer);
+  expect(await starts()).toBe(1);
 });
 
 test('a message of another form ends it', async () => {
@@ -218,15 +229,7 @@ test('after a job that was called off the next one has another process', async (
     `if (starts === 1) process.send({ type: 'progress', phase: 'training', done: 0, total: 9 });
      else { ${answer} }`,
   );
-  const abort = new AbortController();
-  const handlers = {
-    onProgress: () => {
-      abort.abort();
-    },
-    onFinished: () => undefined,
-    onUnreadable: () => undefined,
-  };
-  await expect(trainer.run(job, handlers, abort.signal)).rejects.toBeDefined();
+  await callOff(trainer);
   const [first = 0] = await pids();
   expect(isThere(first)).toBe(false);
   const by = await doneBy(trainer);
@@ -243,11 +246,17 @@ test('a process that crashed while it waited is replaced', async () => {
 });
 
 test('without work the process ends after a while, and silence is no fault meanwhile', async () => {
-  const trainer = await trainerOf(answer, { idleMaxMs: 1500, silenceMaxMs: 700 });
+  const { jest } = import.meta;
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
+  const trainer = await trainerOf(answer, { idleMaxMs: 60_000, silenceMaxMs: 20_000 });
   await run(trainer);
   const [first = 0] = await pids();
-  await new Promise((resolve) => setTimeout(resolve, 900));
-  expect(isThere(first)).toBe(true);
+  for (const count of [2, 3]) {
+    jest.advanceTimersByTime(59_999);
+    expect(await doneBy(trainer)).toEqual({ pid: first, job: count });
+  }
+  jest.advanceTimersByTime(60_000);
+  jest.useRealTimers();
   await waitUntil(() => !isThere(first), 'the end of an idle trainer');
   const by = await doneBy(trainer);
   expect(by).toEqual({ pid: (await pids())[1], job: 1 });
