@@ -11,12 +11,8 @@ import {
 } from '#core/protocol';
 import { AgentHarness } from '../testing/agent-harness.ts';
 import { InProcessTrainer } from '../testing/in-process-trainer.ts';
-import { waitUntil as waitUntilSo } from '../testing/wait-until.ts';
+import { waitUntil } from '../testing/wait-until.ts';
 import { ScoreArchive } from './score-archive.ts';
-
-/** Generous: each evaluation draws a thousand times. */
-const waitUntil = (isSo: () => boolean, what: string): Promise<void> =>
-  waitUntilSo(isSo, what, 50_000);
 
 let agent: AgentHarness;
 

@@ -37,7 +37,7 @@ async function twoRounds(between: (harness: AgentHarness) => Promise<void>): Pro
     await harness.start();
     for (const round of [1, 2]) {
       task.openRound();
-      await waitUntil(() => task.updates.length === round, `the update of round ${round}`, 50_000);
+      await waitUntil(() => task.updates.length === round, `the update of round ${round}`);
       const bytes = new Uint8Array(await readFile(join(personal, 'adapter.safetensors')));
       adapters.push(decodeAdapterFile(bytes).values);
       states.push(new Uint8Array(await readFile(join(personal, `round-${round}.safetensors`))));
@@ -89,7 +89,7 @@ test('a round with something that this release does not know is declined by the 
   try {
     await harness.start();
     harness.task.openRound();
-    await waitUntil(() => harness.decisions().length > 0, 'a decision', 50_000);
+    await waitUntil(() => harness.decisions().length > 0, 'a decision');
     expect(harness.decisions()).toMatchObject([
       {
         decision: 'decline',

@@ -204,7 +204,7 @@ test('what was trained alone and waits to be let out never goes out of a site th
   agent.coordinator.handlers.set('upload:range', () => new Promise(() => undefined));
   await agent.start();
   agent.task.askBaselineUpload(1);
-  await waitUntil(() => requests('upload:range') > 0, 'upload', 50_000);
+  await waitUntil(() => requests('upload:range') > 0, 'upload');
   await withdraw();
   await waitUntil(() => agent.task.asked.length === 0, 'the decline');
   const [decline] = agent.coordinator
