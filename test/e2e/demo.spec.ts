@@ -127,8 +127,14 @@ test.each([
   timeoutMs,
 );
 
-test('a wrong option is told in one line', async () => {
-  const demo = start('usage', ['--sites', 'many']);
-  expect(await demo.exit()).toBe(2);
-  expect(demo.stderr).toBe('demo: --sites: expected a whole number; see npm run demo -- --help\n');
-});
+test(
+  'a wrong option is told in one line',
+  async () => {
+    const demo = start('usage', ['--sites', 'many']);
+    expect(await demo.exit()).toBe(2);
+    expect(demo.stderr).toBe(
+      'demo: --sites: expected a whole number; see npm run demo -- --help\n',
+    );
+  },
+  timeoutMs,
+);

@@ -121,14 +121,18 @@ test('the pooled AUC lies within its stated bound of the AUC over the scores tha
   }
 });
 
-test('each site trains alone once, and its own report says what the federation brings it', async () => {
-  await federation.waitUntil(
-    'baselines',
-    async () => (await figures()).baselines.length === sites.length,
-  );
-  const answer = await melo('agent', 'report', task, '--config', federation.configPath('site-a'));
-  expect(answer).toMatchObject({ task, version: rounds, comparison: { replicates: 1000 } });
-});
+test(
+  'each site trains alone once, and its own report says what the federation brings it',
+  async () => {
+    await federation.waitUntil(
+      'baselines',
+      async () => (await figures()).baselines.length === sites.length,
+    );
+    const answer = await melo('agent', 'report', task, '--config', federation.configPath('site-a'));
+    expect(answer).toMatchObject({ task, version: rounds, comparison: { replicates: 1000 } });
+  },
+  timeoutMs,
+);
 
 test(
   'what two sites trained alone is evaluated at all three, over a restart, also by the one that lets its own not out',

@@ -100,34 +100,38 @@ test('pooled figures count the known findings of all sites, and training made th
   expect(last?.macroAuc ?? 0).toBeGreaterThan(0.75);
 });
 
-test('predictions are a yes or no for each class, and mostly what was drawn', async () => {
-  const file = join(federation.directory, 'findings.safetensors');
-  await writeFile(file, adapterBytes);
-  const training = images.filter(({ split }) => split === 'train');
-  const predict = new MeloProcess({
-    name: 'predict',
-    args: [
-      'adapter',
-      'predict',
-      '--adapter',
-      file,
-      '--backbone',
-      backbone.directory,
-      '--json',
-    ].concat(training.map((image) => image.file)),
-    logFile: join(federation.directory, 'predict.log'),
-  });
-  expect(await predict.exit()).toBe(0);
-  const predictions = predict.events
-    .map((event) => predictionSchema.safeParse(event).data)
-    .filter((prediction) => prediction !== undefined);
-  expect(predictions).toHaveLength(training.length);
-  let right = 0;
-  for (const [at, { answers, probabilities }] of predictions.entries()) {
-    for (const [c, name] of drawnFindings.entries()) {
-      expect(answers[name]).toBe((probabilities[name] ?? 0) >= 0.5);
-      if (answers[name] === (training[at]?.drawn[c] === 1)) right += 1;
+test(
+  'predictions are a yes or no for each class, and mostly what was drawn',
+  async () => {
+    const file = join(federation.directory, 'findings.safetensors');
+    await writeFile(file, adapterBytes);
+    const training = images.filter(({ split }) => split === 'train');
+    const predict = new MeloProcess({
+      name: 'predict',
+      args: [
+        'adapter',
+        'predict',
+        '--adapter',
+        file,
+        '--backbone',
+        backbone.directory,
+        '--json',
+      ].concat(training.map((image) => image.file)),
+      logFile: join(federation.directory, 'predict.log'),
+    });
+    expect(await predict.exit()).toBe(0);
+    const predictions = predict.events
+      .map((event) => predictionSchema.safeParse(event).data)
+      .filter((prediction) => prediction !== undefined);
+    expect(predictions).toHaveLength(training.length);
+    let right = 0;
+    for (const [at, { answers, probabilities }] of predictions.entries()) {
+      for (const [c, name] of drawnFindings.entries()) {
+        expect(answers[name]).toBe((probabilities[name] ?? 0) >= 0.5);
+        if (answers[name] === (training[at]?.drawn[c] === 1)) right += 1;
+      }
     }
-  }
-  expect(right / (training.length * drawnFindings.length)).toBeGreaterThan(0.6);
-});
+    expect(right / (training.length * drawnFindings.length)).toBeGreaterThan(0.6);
+  },
+  timeoutMs,
+);

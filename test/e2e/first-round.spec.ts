@@ -114,30 +114,34 @@ function itTrainsThreeRounds(makeCollection: (directory: string) => Promise<Coll
       expect(byVersion.get(version)?.local).toHaveLength(sites.length);
   });
 
-  test('the adapter predicts on an image', async () => {
-    const file = join(federation.directory, 'version-3.safetensors');
-    await writeFile(file, adapterBytes);
-    const folder = join(collection.directory, Object.keys(collection.classFolders)[0] ?? '');
-    const image = join(folder, (await readdir(folder)).sort()[0] ?? '');
-    const predict = new MeloProcess({
-      name: 'predict',
-      args: ['adapter', 'predict', file, image].concat([
-        '--backbone',
-        collection.backbone.directory,
-        '--json',
-      ]),
-      logFile: join(federation.directory, 'predict.log'),
-    });
-    expect(await predict.exit()).toBe(0);
-    const predictions = predict.events
-      .map((event) => predictionSchema.safeParse(event).data?.probabilities)
-      .filter((probabilities) => probabilities !== undefined);
-    expect(predictions).toHaveLength(1);
-    expect(Object.keys(predictions[0] ?? {}).sort()).toEqual([...collection.classes].sort());
-    const total = Object.values(predictions[0] ?? {}).reduce((sum, share) => sum + share, 0);
-    expect(total).toBeCloseTo(1, 5);
-    expect(predict.output).toContain('Investigational. Not a medical device.');
-  });
+  test(
+    'the adapter predicts on an image',
+    async () => {
+      const file = join(federation.directory, 'version-3.safetensors');
+      await writeFile(file, adapterBytes);
+      const folder = join(collection.directory, Object.keys(collection.classFolders)[0] ?? '');
+      const image = join(folder, (await readdir(folder)).sort()[0] ?? '');
+      const predict = new MeloProcess({
+        name: 'predict',
+        args: ['adapter', 'predict', file, image].concat([
+          '--backbone',
+          collection.backbone.directory,
+          '--json',
+        ]),
+        logFile: join(federation.directory, 'predict.log'),
+      });
+      expect(await predict.exit()).toBe(0);
+      const predictions = predict.events
+        .map((event) => predictionSchema.safeParse(event).data?.probabilities)
+        .filter((probabilities) => probabilities !== undefined);
+      expect(predictions).toHaveLength(1);
+      expect(Object.keys(predictions[0] ?? {}).sort()).toEqual([...collection.classes].sort());
+      const total = Object.values(predictions[0] ?? {}).reduce((sum, share) => sum + share, 0);
+      expect(total).toBeCloseTo(1, 5);
+      expect(predict.output).toContain('Investigational. Not a medical device.');
+    },
+    timeoutMs,
+  );
 }
 
 describe('three rounds on drawn images and a small random ViT', () => {
