@@ -285,11 +285,13 @@ describe('a machine that slept', () => {
 
   test('ends a wait that it slept through', async () => {
     const coordinator = await startCoordinator();
-    coordinator.refuseWith = 'NONCE_UNKNOWN';
+    coordinator.refuseWith = 'RATE_LIMITED'; // which passes with time
     const connection = connect(coordinator, slow);
-    await waitUntil(() => coordinator.presentedNonces.length === 1, 'a failed attempt');
+    const { code, retryInMs } = await refusal();
+    expect(code).toBe('RATE_LIMITED');
+    expect(retryInMs).toBeGreaterThanOrEqual(1_800_000);
     coordinator.refuseWith = null;
-    await new Promise((wake) => setTimeout(wake, 100));
+    await sleep(100); // in which it does not try again
     expect(coordinator.presentedNonces).toHaveLength(1);
     clock.skewMs += 3_600_000;
     await connection.whenConnected();
@@ -300,7 +302,7 @@ describe('a machine that slept', () => {
     const connection = connect(coordinator, slow);
     await connection.whenConnected();
     clock.skewMs -= 86_400_000;
-    await new Promise((wake) => setTimeout(wake, 200));
+    await sleep(200);
     await expectUploads(coordinator, connection);
     expect(coordinator.transports).toHaveLength(1);
   });
