@@ -116,7 +116,14 @@ export class DrainService {
   #end(): void {
     this.#isDrained = true;
     this.#environment.logger.info('drained', { event: 'drained' });
-    setTimeout(this.#resolveDrained, lingerMs);
+    this.#lingerUntil(this.#environment.clock.monotonicTimeMs() + lingerMs);
+  }
+
+  #lingerUntil(endMs: number): void {
+    this.#background.startLater('drain', lookIntervalMs, async () => {
+      if (this.#environment.clock.monotonicTimeMs() >= endMs) this.#resolveDrained();
+      else this.#lingerUntil(endMs);
+    });
   }
 
   async #awaited(round: RoundRecord): Promise<DrainView['rounds'][number]> {
