@@ -49,7 +49,7 @@ describe('enrolment', () => {
   afterEach(() => coordinator.stop());
 
   const enroll = (code: string): ReturnType<typeof enrollSite> =>
-    enrollSite({ dataDirectory: directory, code, certificateAuthority: null, timeoutMs: 2000 });
+    enrollSite({ dataDirectory: directory, code, certificateAuthority: null, timeoutMs: 20_000 });
 
   function answerEnrollments(): void {
     coordinator.onEnrollment = (raw) => {

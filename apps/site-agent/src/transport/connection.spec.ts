@@ -23,7 +23,7 @@ function connect(changes: Partial<ConnectionOptions> = {}): CoordinatorConnectio
     signingSecretKey: siteKeys.secretKey,
     coordinatorPublicKey: coordinator.signing.publicKey,
     certificateAuthority: null,
-    acknowledgementTimeoutMs: 2000,
+    acknowledgementTimeoutMs: 20_000,
     backoff: { minimumMs: 5, maximumMs: 20 },
     slowRetryMs: 30,
 
@@ -72,7 +72,7 @@ describe('the handshake', () => {
   });
 
   test('an answer by another key is refused, and so is an old answer', async () => {
-    const http = { timeoutMs: 2000, certificateAuthority: null };
+    const http = { timeoutMs: 20_000, certificateAuthority: null };
     await expect(fetchNonce(coordinator.url, '00'.repeat(32), http)).rejects.toMatchObject({
       code: 'COORDINATOR_KEY_MISMATCH',
     });
