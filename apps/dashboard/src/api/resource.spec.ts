@@ -1,7 +1,7 @@
-import { jest } from '@jest/globals';
 import { live } from './live.ts';
 import { Resource } from './resource.ts';
 
+const { jest } = import.meta;
 const stops: (() => void)[] = [];
 afterEach(() => {
   for (const stop of stops.splice(0)) stop();
