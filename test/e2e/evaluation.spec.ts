@@ -128,8 +128,10 @@ test(
       'baselines',
       async () => (await figures()).baselines.length === sites.length,
     );
-    const answer = await melo('agent', 'report', task, '--config', federation.configPath('site-a'));
-    expect(answer).toMatchObject({ task, version: rounds, comparison: { replicates: 1000 } });
+    const report = ['agent', 'report', task, '--config', federation.configPath('site-a')];
+    const comparison = { replicates: 1000 };
+    expect(await melo(...report)).toMatchObject({ task, version: rounds, comparison });
+    expect(await melo(...report, '--version', '1')).toMatchObject({ task, version: 1, comparison });
   },
   timeoutMs,
 );

@@ -1,5 +1,5 @@
 /** Entry of `melo agent|adapter|backbone|audit ...`, `melo doctor` and `melo simulate`: parses the command line, maps errors to exit codes. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { InputError, MeloError } from '#core/errors';
 import { addAdapterCommands } from './commands/adapter-command.ts';
@@ -22,7 +22,7 @@ const runOptions = configOptions.extend({ json: z.boolean().default(false) });
 const enrollOptions = configOptions.extend({ codeFile: z.string().optional() });
 const reportOptions = configOptions.extend({
   json: z.boolean().default(false),
-  version: z.coerce.number().int().min(0).optional(),
+  version: z.number().optional(),
 });
 const withdrawOptions = configOptions.extend({ reason: z.string() });
 const showOptions = z.object({ json: z.boolean().default(false) });
@@ -85,6 +85,11 @@ function agentCommand(): Command {
   return agent;
 }
 
+function parseVersion(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected the number of a version.');
+}
+
 function addReportCommand(agent: Command): void {
   agent
     .command('report')
@@ -93,7 +98,11 @@ function addReportCommand(agent: Command): void {
     )
     .argument('<task>', 'a task of the configuration')
     .requiredOption('--config <file>', 'configuration of the agent')
-    .option('--version <number>', 'a version that was evaluated here; the newest by default')
+    .option(
+      '--version <number>',
+      'a version that was evaluated here; the newest by default',
+      parseVersion,
+    )
     .option('--json', 'one line of JSON')
     .action(async (task: string, options: unknown) => {
       const { reportComparison } = await import('./commands/agent-report.ts');
@@ -241,8 +250,10 @@ function exitCodeOf(error: unknown): number {
 
 /** Run the command line. */
 export async function main(argumentsGiven: readonly string[]): Promise<void> {
+  // What is said after a command belongs to it: `agent report --version 3` names a version of the adapter.
   const program = new Command('melo').version(agentVersion).helpCommand(false);
   program
+    .enablePositionalOptions()
     .addCommand(agentCommand())
     .addCommand(adapterCommand())
     .addCommand(backboneCommand())

@@ -60,11 +60,7 @@ describe('documents', () => {
       'task lungs is declared more than once',
     ],
     ['YAML that is none', `${siteText('north')}---\na: [\n`, 'document 2: '],
-    [
-      'an alias of nothing',
-      'version: 1\nsite: *north\n',
-      'got: document 1: Unresolved alias',
-    ],
+    ['an alias of nothing', 'version: 1\nsite: *north\n', 'got: document 1: Unresolved alias'],
     ['aliases that grow without bound', `${growing}\n`, 'got: document 1: Excessive alias'],
   ])('are refused: %s', (_name, text, expected) => {
     expect(() => parseDeclared('file.yaml', text)).toThrow(expected);

@@ -15,6 +15,7 @@ import { type AdminContext, type ConnectionOptions, runAdmin } from './admin-com
 import type { AdminEnvironment } from './admin-environment.ts';
 import { formatLocalAdapters } from './local-adapters-text.ts';
 import { formatFigure, formatTable, formatTime, parseNumber } from './text.ts';
+import { isPassing } from './watch.ts';
 
 type EvaluateOptions = ConnectionOptions & {
   readonly versions: string;
@@ -148,16 +149,14 @@ async function untilClosed(
   // The coordinator closes what is past its deadline; a little later something is wrong there.
   const endMs = asked.deadlineAtMs + waitedPastDeadlineMs;
   let told = asked.summary;
+  const tell = (text: string): void => {
+    if (text !== told) context.hint(text);
+    told = text;
+  };
   for (;;) {
-    const requests = await listRequests(context, asked.task);
-    const now = requests.find((each) => each.request === asked.request);
+    const now = await look(context, asked, endMs, tell);
     if (now !== undefined && now.closedAtMs !== null) return now;
-    if (now !== undefined && now.summary !== told) {
-      context.hint(
-        `${formatTime(now.deadlineAtMs, environment.nowMs())} at the latest: ${now.summary}`,
-      );
-      told = now.summary;
-    }
+    if (now !== undefined) tell(now.summary);
     if (environment.nowMs() > endMs) {
       throw new UnavailableError(
         'TIMEOUT',
@@ -165,6 +164,23 @@ async function untilClosed(
       );
     }
     await sleep(pollIntervalMs);
+  }
+}
+
+/** Look at a request; undefined while the coordinator is away, which ends nobody's waiting before its time. */
+async function look(
+  context: AdminContext,
+  asked: EvaluationRequestView,
+  endMs: number,
+  tell: (text: string) => void,
+): Promise<EvaluationRequestView | undefined> {
+  try {
+    const requests = await listRequests(context, asked.task);
+    return requests.find((each) => each.request === asked.request);
+  } catch (error) {
+    if (!isPassing(error) || context.environment.nowMs() > endMs) throw error;
+    tell(`request ${asked.request} is waited for all the same: ${error.message}`);
+    return undefined;
   }
 }
 

@@ -221,7 +221,7 @@ export class Watch {
 }
 
 /** Whether trying again may help: the coordinator is away, busy, or a proxy answers in its place. */
-function isPassing(error: unknown): error is MeloError {
+export function isPassing(error: unknown): error is MeloError {
   if (!(error instanceof MeloError)) return false;
   const { family, retryable } = error.catalogEntry;
   return family === 'unavailable' || retryable;

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { InputError, MeloError, ProtocolError, UnavailableError } from '#core/errors';
-import { systemErrorCode } from '../common/durable-file.ts';
+import { isDiskFull, systemErrorCode } from '../common/durable-file.ts';
 import type { HubFile } from './hub-client.ts';
 
 const attemptsMax = 8;
@@ -107,12 +107,11 @@ function cut({ path, repository, bytes }: HubFile, got: number): UnavailableErro
 }
 
 function diskError(error: unknown, path: string): unknown {
-  const code = systemErrorCode(error);
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
+  if (!isDiskFull(error)) return error;
   return new UnavailableError(
     'DISK_FULL',
     `${path}: expected room to write, the disk is full; free some space and run the same command again: it goes on where it stood`,
-    { code },
+    {},
     { cause: error },
   );
 }

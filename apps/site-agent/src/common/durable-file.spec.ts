@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { removeHalfWritten, writeDurably } from './durable-file.ts';
+import { isDiskFull, removeHalfWritten, writeDurably } from './durable-file.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -18,6 +18,14 @@ async function temporaryName(): Promise<string> {
   await writing;
   return name;
 }
+
+test.each([
+  ['ENOSPC', true],
+  ['EDQUOT', true],
+  ['EACCES', false],
+])('%s: the disk is full: %j', (code, isFull) => {
+  expect(isDiskFull(Object.assign(new Error('write'), { code }))).toBe(isFull);
+});
 
 test('what a killed process had half written is removed, whole files stay', async () => {
   const name = await temporaryName();

@@ -13,6 +13,12 @@ export function systemErrorCode(error: unknown): string | undefined {
   return parsed.success ? parsed.data.code : undefined;
 }
 
+/** Whether there is no room to write: on the disk, or in the quota of whoever writes. */
+export function isDiskFull(error: unknown): boolean {
+  const code = systemErrorCode(error);
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
 /** Make a folder that only its owner can read. */
 export async function makePrivateDirectory(path: string): Promise<string> {
   await mkdir(path, { recursive: true, mode: 0o700 });
@@ -52,7 +58,7 @@ export async function writeDurably(
     await flushDirectory(dirname(path));
   } catch (cause) {
     await rm(temporary, { force: true });
-    if (systemErrorCode(cause) === 'ENOSPC') {
+    if (isDiskFull(cause)) {
       throw new UnavailableError(
         'DISK_FULL',
         `${path}: expected room to write, the disk is full; free some space in the data folder`,

@@ -68,11 +68,13 @@ test('a truncated entry is set aside', async () => {
   }
 });
 
-test('what a crash left half written is removed, and was never an entry', async () => {
-  await writeFile(join(directory, 'lung.round-3.attempt-2.update.abc.tmp'), 'half');
+test('what is half written is no entry, and stays: another process may be writing it', async () => {
+  const half = 'lung.round-3.attempt-2.update.0123456789ab.tmp';
+  await writeFile(join(directory, half), 'half');
   const reopened = await Outbox.open(directory, silentLogger);
-  expect(await readdir(directory)).toEqual([]);
+  expect(await readdir(directory)).toEqual([half]);
   expect(await reopened.hasUpdate(key)).toBe(false);
+  expect(await reopened.names()).toEqual([]);
 });
 
 test('updates go before score reports, since a round waits for them', async () => {

@@ -116,12 +116,9 @@ export class Outbox {
     this.#logger = logger;
   }
 
-  /** Open the folder; half-written files of a crash are removed. */
+  /** Open the folder and change nothing in it: a command that looks does so beside the agent that writes. */
   static async open(directory: string, logger: Logger): Promise<Outbox> {
     await makePrivateDirectory(directory);
-    for (const name of await readdir(directory)) {
-      if (name.endsWith('.tmp')) await rm(join(directory, name), { force: true });
-    }
     return new Outbox(directory, logger);
   }
 

@@ -50,7 +50,7 @@ async function createContext(options: SiteAgentOptions): Promise<AgentContext> {
   const { config, keys, coordinator, connection, logger, emit } = options;
   const { crashPoints = noCrashPoints } = options;
   const directory = await makePrivateDirectory(config.dataDirectory);
-  for (const part of ['journal', 'adapters', 'work'])
+  for (const part of ['journal', 'adapters', 'outbox', 'work'])
     await removeHalfWritten(join(directory, part));
   const journal = await TaskJournal.open(join(directory, 'journal'));
   const outbox = await Outbox.open(join(directory, 'outbox'), logger);

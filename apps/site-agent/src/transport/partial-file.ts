@@ -1,7 +1,7 @@
 /** The part of a blob that is on this machine already: a file that only grows, so that its length says how far it is. */
 import { open, readFile, rm, stat } from 'node:fs/promises';
 import { UnavailableError } from '#core/errors';
-import { systemErrorCode } from '../common/durable-file.ts';
+import { isDiskFull, systemErrorCode } from '../common/durable-file.ts';
 
 /** After so many bytes they are flushed: what a power cut costs at most. A kill costs nothing. */
 const flushIntervalBytes = 1024 * 1024;
@@ -79,7 +79,7 @@ export class PartialFile {
         await file.close();
       }
     } catch (cause) {
-      if (systemErrorCode(cause) !== 'ENOSPC' && systemErrorCode(cause) !== 'EDQUOT') throw cause;
+      if (!isDiskFull(cause)) throw cause;
       throw new UnavailableError(
         'DISK_FULL',
         `${this.#path}: expected room to write, the disk is full; free some space in the data folder`,
