@@ -10,6 +10,7 @@ import { request as httpsRequest } from 'node:https';
 import path from 'node:path';
 
 const timeoutMs = 5000;
+const bootFile = '/proc/sys/kernel/random/boot_id';
 const [kind, target] = process.argv.slice(2);
 
 function askCoordinator(url) {
@@ -27,11 +28,15 @@ function askCoordinator(url) {
 
 function isAgentAlive(folder) {
   try {
-    const processId = Number.parseInt(readFileSync(path.join(folder, 'agent.lock'), 'utf8'), 10);
+    const lock = readFileSync(path.join(folder, 'agent.lock'), 'utf8').trim().split(' ');
+    const [processId, boot, start] = [Number.parseInt(lock[0], 10), lock[1], lock[2]];
     process.kill(processId, 0);
-    return processId > 0;
+    if (boot === undefined) return processId > 0; // as earlier releases wrote it
+    const status = readFileSync(`/proc/${processId}/stat`, 'utf8');
+    const started = status.slice(status.lastIndexOf(')') + 2).split(' ')[19];
+    return started === start && readFileSync(bootFile, 'utf8').trim() === boot;
   } catch {
-    return false; // no lock, or its holder is gone
+    return false; // no lock, or its holder is gone and the id belongs to nobody or to another process
   }
 }
 
