@@ -2,12 +2,26 @@
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ImageCache } from './image-cache.ts';
+import { smallPreprocessing } from '#core/protocol/testing';
+import { ImageCache, systemDisk, type CacheDisk } from './image-cache.ts';
+import { ImageStore } from './image-store.ts';
+import { prepareImages } from './labelled-images.ts';
 
 let directory: string;
 const pixels = (seed: number): Uint8Array =>
   new Uint8Array(768).map((_, index) => (index * seed) % 256);
 const entryBytes = 768 + 32;
+
+/** A disk whose writes fail amid a file. */
+function failingDisk(code: string): CacheDisk {
+  return {
+    ...systemDisk,
+    write: async (path) => {
+      await writeFile(path, 'half');
+      throw Object.assign(new Error(`${code}: write`), { code });
+    },
+  };
+}
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'melo-cache-'));
@@ -67,4 +81,49 @@ test('what a crash left half written is removed', async () => {
   await writeFile(join(directory, 'a.rgb.17.tmp'), 'half');
   await ImageCache.open(directory, 1e6);
   expect(await readdir(directory)).toEqual([]);
+});
+
+test.each(['ENOSPC', 'EDQUOT'])('on a disk that says %s nothing is kept', async (code) => {
+  await (await ImageCache.open(directory, 1e6)).put('a', pixels(3));
+  const cache = await ImageCache.open(directory, 1e6, failingDisk(code));
+  expect(await cache.put('b', pixels(4))).toBe(false);
+  expect(cache.bytes).toBe(entryBytes);
+  expect(await cache.get('b')).toBeNull();
+  expect(await readdir(directory)).toEqual(['a.rgb']);
+});
+
+test('another fault of the disk is told, and leaves no file', async () => {
+  const cache = await ImageCache.open(directory, 1e6, failingDisk('EIO'));
+  await expect(cache.put('a', pixels(3))).rejects.toThrow('EIO');
+  expect(cache.bytes).toBe(0);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('the last 256 MiB of a disk are left to others', async () => {
+  const reserveBytes = 256 * 1024 ** 2;
+  let free = reserveBytes + entryBytes;
+  const disk: CacheDisk = { ...systemDisk, freeBytes: () => Promise.resolve(free) };
+  const cache = await ImageCache.open(directory, 1e6, disk);
+  expect(await cache.put('a', pixels(3))).toBe(true);
+  free -= 1;
+  expect(await cache.put('b', pixels(4))).toBe(false);
+  free += 1; // somebody made room
+  expect(await cache.put('b', pixels(4))).toBe(true);
+});
+
+test('images are prepared on a full disk', async () => {
+  const file = join(directory, 'image.png');
+  await writeFile(file, 'an image');
+  const store = new ImageStore(0, failingDisk('ENOSPC'));
+  await store.beginJob(join(directory, 'cache'), 1e6);
+  const image = { file, path: 'image.png', group: 'a', label: 0 };
+  const { labelled, unreadable } = await prepareImages([image], {
+    store,
+    decode: () => Promise.resolve(pixels(3)),
+    preprocessing: smallPreprocessing(16),
+    concurrency: 2,
+  });
+  expect(unreadable).toEqual([]);
+  expect(await labelled.load(0)).toHaveLength(768);
+  expect(await readdir(join(directory, 'cache'))).toEqual([]);
 });

@@ -2,14 +2,17 @@
  * Decoded images on disk, so that a round does not decode again: a digest (32 bytes) and the bytes (S,S,3) in one file.
  *
  * Named by the source's content and the preprocessing; bounded in bytes, the least recently used go first. An entry that is
- * damaged is simply made again.
+ * damaged is simply made again. On a disk that is all but full nothing more is kept: the cache is a matter of speed, and what
+ * else lies on that disk is not.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makePrivateDirectory, readIfPresent } from '../common/durable-file.ts';
+import { isDiskFull, makePrivateDirectory, readIfPresent } from '../common/durable-file.ts';
 
 const digestBytes = 32;
+/** Left free for records, updates and whoever else writes to the same disk. */
+const reserveBytes = 256 * 1024 ** 2;
 const digestOf = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
 
 interface Entry {
@@ -17,23 +20,46 @@ interface Entry {
   lastUsedMs: number;
 }
 
+/** The disk that a cache lies on. */
+export interface CacheDisk {
+  /** Bytes free where a folder lies. */
+  freeBytes(directory: string): Promise<number>;
+  /** Write a new file that only its owner can read. */
+  write(path: string, pieces: readonly Uint8Array[]): Promise<void>;
+}
+
+/** The disk itself. */
+export const systemDisk: CacheDisk = {
+  freeBytes: async (directory) => {
+    const { bavail, blocks, bsize } = await statfs(directory);
+    return blocks === 0 ? Infinity : bavail * bsize; // some file systems do not tell
+  },
+  write: (path, pieces) => writeFile(path, pieces, { mode: 0o600 }),
+};
+
 /** The folder of decoded images. */
 export class ImageCache {
   readonly #directory: string;
   readonly #bytesMax: number;
+  readonly #disk: CacheDisk;
   readonly #entries = new Map<string, Entry>();
   readonly #inUse = new Set<string>();
   #bytes = 0;
 
-  private constructor(directory: string, bytesMax: number) {
+  private constructor(directory: string, bytesMax: number, disk: CacheDisk) {
     this.#directory = directory;
     this.#bytesMax = bytesMax;
+    this.#disk = disk;
   }
 
   /** Open the folder and see what is in it. */
-  static async open(directory: string, bytesMax: number): Promise<ImageCache> {
+  static async open(
+    directory: string,
+    bytesMax: number,
+    disk: CacheDisk = systemDisk,
+  ): Promise<ImageCache> {
     await makePrivateDirectory(directory);
-    const cache = new ImageCache(directory, bytesMax);
+    const cache = new ImageCache(directory, bytesMax, disk);
     for (const name of await readdir(directory)) {
       const info = await stat(join(directory, name)).catch(() => null); // removed meanwhile
       if (info === null) continue;
@@ -87,7 +113,7 @@ export class ImageCache {
     return pixels;
   }
 
-  /** Keep an entry, if there is room beside the entries used by this job; tells whether it was kept. */
+  /** Keep an entry, if there is room on the disk and beside the entries used by this job; tells whether it was kept. */
   async put(key: string, pixels: Uint8Array): Promise<boolean> {
     const name = `${key}.rgb`;
     const bytes = digestBytes + pixels.length;
@@ -95,14 +121,22 @@ export class ImageCache {
     const path = join(this.#directory, name);
     // A name of its own: two images of the same content are decoded side by side, and both are put here.
     const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-    await writeFile(temporary, [digestOf(pixels), pixels], { mode: 0o600 });
-    await rename(temporary, path);
+    try {
+      await this.#disk.write(temporary, [digestOf(pixels), pixels]);
+      await rename(temporary, path);
+    } catch (cause) {
+      await rm(temporary, { force: true });
+      if (isDiskFull(cause)) return false;
+      throw cause;
+    }
     this.#add(name, bytes, Date.now());
     this.#inUse.add(name);
     return true;
   }
 
   async #makeRoom(bytes: number): Promise<boolean> {
+    // Asked for each image: it costs little beside the decoding of one, and others write to the disk too.
+    if ((await this.#disk.freeBytes(this.#directory)) < reserveBytes + bytes) return false;
     if (this.#bytes + bytes <= this.#bytesMax) return true;
     const evictable = [...this.#entries]
       .filter(([name]) => !this.#inUse.has(name))

@@ -1,7 +1,7 @@
 /** What is known of a site's images between two jobs of one process: digests, decoded pixels, and the folder behind them. */
 import { makePrivateDirectory } from '../common/durable-file.ts';
 import { FileHashes } from './file-hashes.ts';
-import { ImageCache } from './image-cache.ts';
+import { ImageCache, systemDisk, type CacheDisk } from './image-cache.ts';
 import { PixelMemory } from './pixel-memory.ts';
 
 /** Decoded pixels kept in memory: a few thousand images of 224 pixels a side. */
@@ -17,10 +17,12 @@ interface Folder {
 export class ImageStore {
   readonly #hashes = new FileHashes();
   readonly #memory: PixelMemory;
+  readonly #disk: CacheDisk;
   #folder: Folder | null = null;
 
-  constructor(bytesMax = memoryBytesMax) {
+  constructor(bytesMax = memoryBytesMax, disk = systemDisk) {
     this.#memory = new PixelMemory(bytesMax);
+    this.#disk = disk;
   }
 
   /** SHA-256 of a file's content, in hexadecimal; read again only where the file may have changed. */
@@ -37,7 +39,8 @@ export class ImageStore {
       folder.cache.beginJob();
       return;
     }
-    this.#folder = { directory, bytesMax, cache: await ImageCache.open(directory, bytesMax) };
+    const cache = await ImageCache.open(directory, bytesMax, this.#disk);
+    this.#folder = { directory, bytesMax, cache };
   }
 
   /** An entry's pixels, which the caller does not change; null where there is none. */

@@ -22,11 +22,15 @@ export interface TrainerChildOptions {
 /** Codes that a fresh process may well get past. */
 const restartCodes: ReadonlySet<string> = new Set(['INTERNAL', 'DISK_FULL', 'TIMEOUT']);
 
+const memoryAdvice =
+  'if it ran out of memory, lower engine.threads or the number of agents on this machine';
+
 /** Say that a trainer process did not do its job. */
-export function crashed(what: string): UnavailableError {
+export function crashed(what: string, advice?: string): UnavailableError {
+  const next = advice === undefined ? '' : `; ${advice}`;
   return new UnavailableError(
     'TRAINER_FAILED',
-    `trainer: expected it to end by itself, ${what}; if it ran out of memory, lower engine.threads or the number of agents on this machine`,
+    `trainer: expected it to end by itself, ${what}${next}`,
   );
 }
 
@@ -69,9 +73,8 @@ export class TrainerChild {
         if (this.#job !== null && this.#errorText !== '')
           options.logger.warn({ code, killedBy, stderr: this.#errorText }, 'trainer: ended');
         this.#isLost = true;
-        this.#settle(
-          this.#failure ?? crashed(`it ended with ${killedBy ?? `code ${String(code)}`}`),
-        );
+        const end = `it ended with ${killedBy ?? `code ${String(code)}`}`;
+        this.#settle(this.#failure ?? crashed(end, memoryAdvice));
         resolve();
       });
     });

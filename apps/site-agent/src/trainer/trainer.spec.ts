@@ -133,7 +133,23 @@ test('a crash and a kill are got over by starting again', async () => {
 
 test('after three crashes the failure is told', async () => {
   const trainer = await trainerOf(`process.exit(7);`);
-  await expect(run(trainer)).rejects.toMatchObject({ code: 'TRAINER_FAILED' });
+  await expect(run(trainer)).rejects.toMatchObject({
+    code: 'TRAINER_FAILED',
+    message:
+      'trainer: expected it to end by itself, it ended with code 7; if it ran out of memory, lower engine.threads or the number of agents on this machine',
+  });
+  expect(await starts()).toBe(3);
+});
+
+test('memory is no advice where the trainer names another fault', async () => {
+  const trainer = await trainerOf(
+    `finish({ type: 'failed', code: 'DISK_FULL', message: 'cache: the disk is full; free some space' });`,
+  );
+  await expect(run(trainer)).rejects.toMatchObject({
+    code: 'TRAINER_FAILED',
+    message:
+      'trainer: expected it to end by itself, it failed with DISK_FULL: cache: the disk is full; free some space',
+  });
   expect(await starts()).toBe(3);
 });
 
