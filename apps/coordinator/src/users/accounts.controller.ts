@@ -98,8 +98,8 @@ export class AccountsController {
     if (body.newPassword === body.currentPassword) {
       throw new InputError('PASSWORD_REFUSED', 'password: expected another one, got the present');
     }
-    await this.#passwords.confirm(request, user, body.currentPassword);
-    const record = await this.#accounts.setOwnPassword(user, body.newPassword);
+    const allowed = await this.#passwords.confirm(request, user, body.currentPassword);
+    const record = await this.#accounts.setOwnPassword(allowed, body.newPassword);
     const begun = await this.#users.begin(request, this.#grants.ofUser(record), 'password-change');
     response.setHeader('Set-Cookie', begun.cookie);
     return {};

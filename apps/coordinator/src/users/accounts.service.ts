@@ -14,7 +14,7 @@ import { PasswordsService } from './passwords.service.ts';
 import { withoutSecondFactor } from './second-factor.service.ts';
 import { newReadableSecret } from './secrets.ts';
 import { SessionsService } from './sessions.service.ts';
-import { UserStore, type UserChange, type UserRecord } from './user-store.ts';
+import { checkUnchanged, UserStore, type UserChange, type UserRecord } from './user-store.ts';
 
 /** Accounts at most. */
 export const usersMax = 1000;
@@ -126,12 +126,20 @@ export class AccountsService {
     return { user: view, temporaryPassword };
   }
 
-  /** Set a password of the person's own. */
-  async setOwnPassword(user: string, password: string): Promise<UserRecord> {
+  /**
+   * Set a password of the person's own, who knew the one of `allowed`.
+   *
+   * @throws StateError STATE_CONFLICT where the account is another by the time that the new one is hashed
+   */
+  async setOwnPassword(allowed: UserRecord, password: string): Promise<UserRecord> {
+    const { user } = allowed;
     const passwordHash = await this.#passwords.hashNew(password, user);
     const change = { passwordHash, isPasswordTemporary: false, passwordSetAtMs: this.#nowMs() };
-    const action = 'user.password-changed';
-    await this.#change(user, { action, ifVersion: undefined, decide: () => change });
+    const decide = (present: UserRecord): UserChange => {
+      checkUnchanged(allowed, present);
+      return change;
+    };
+    await this.#change(user, { action: 'user.password-changed', ifVersion: undefined, decide });
     return this.#store.get(user);
   }
 

@@ -6,9 +6,11 @@ import { makeWorkDirectory } from '../../../../test/support/package-root.ts';
 import { auditEntrySchema } from '../audit/audit.contract.ts';
 import { HandClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
+import { holdNext } from '../testing/held-call.ts';
 import { cookieOf, People, phrase } from '../testing/people.ts';
 import { accountRoutes, newPasswordSchema, userViewSchema } from './accounts.contract.ts';
 import { temporaryPasswordLifetimeMs } from './password-sign-in.service.ts';
+import { PasswordsService } from './passwords.service.ts';
 import { freeFailures, firstWaitMs } from './sign-in-throttle.service.ts';
 import { sessionViewSchema, userRoutes } from './users.contract.ts';
 
@@ -243,6 +245,27 @@ describe('a password', () => {
     expect(await codeOf(await change(phrase, phrase))).toBe('PASSWORD_REFUSED');
     expect(await codeOf(await change(phrase, 'too short'))).toBe('PASSWORD_REFUSED');
     expect((await change(phrase, 'another phrase of mine')).status).toBe(200);
+  });
+
+  test.each([
+    ['reset', 'password', {}],
+    ['suspended', 'suspend', { reason: 'the password was stolen' }],
+  ])('is not changed where the account is %s meanwhile', async (_name, path, body) => {
+    const user = `nina-${path}`;
+    const cookie = await person(user);
+    const held = holdNext(PasswordsService.prototype, 'hashNew');
+    const stolen = { currentPassword: phrase, newPassword: 'a phrase of somebody else' };
+    const changing = browse('POST', '/v1/account/password', cookie, stolen);
+    await held.come;
+    const answer = await harness.request('POST', `/v1/users/${user}/${path}`, body);
+    held.letGo();
+    const refused = await changing;
+    expect([refused.status, cookieOf(refused)]).toEqual([409, '']);
+    if (path === 'suspend') await harness.request('POST', `/v1/users/${user}/resume`);
+    const password =
+      path === 'suspend' ? phrase : newPasswordSchema.parse(answer).temporaryPassword;
+    expect((await signIn(user, password ?? '')).status).toBe(201);
+    expect((await signIn(user, stolen.newPassword)).status).toBe(401);
   });
 
   test('is not changed by a token, which has none', async () => {

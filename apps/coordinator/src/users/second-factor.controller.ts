@@ -76,8 +76,8 @@ export class SecondFactorController {
     @Req() request: Request,
   ): Promise<Out<'remove'>> {
     const user = this.#user(request);
-    await this.#passwords.confirm(request, user, body.password, body.code);
-    await this.#factor.remove(user);
+    const allowed = await this.#passwords.confirm(request, user, body.password, body.code);
+    await this.#factor.remove(allowed);
     return {};
   }
 
@@ -87,8 +87,8 @@ export class SecondFactorController {
     @Req() request: Request,
   ): Promise<Out<'renewRecoveryCodes'>> {
     const user = this.#user(request);
-    await this.#passwords.confirm(request, user, body.password, body.code);
-    return { recoveryCodes: [...(await this.#factor.renewRecoveryCodes(user))] };
+    const allowed = await this.#passwords.confirm(request, user, body.password, body.code);
+    return { recoveryCodes: [...(await this.#factor.renewRecoveryCodes(allowed))] };
   }
 
   @Route(secondFactorRoutes.removeOfUser)

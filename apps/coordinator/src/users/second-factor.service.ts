@@ -11,7 +11,7 @@ import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import { recoveryCodesCount } from './second-factor.contract.ts';
 import { newReadableSecret, secretHash } from './secrets.ts';
-import { UserStore, type UserChange, type UserRecord } from './user-store.ts';
+import { checkUnchanged, UserStore, type UserChange, type UserRecord } from './user-store.ts';
 
 const secretBytes = 20;
 const periodSeconds = 30;
@@ -81,19 +81,29 @@ export class SecondFactorService {
     });
   }
 
-  /** Make new recovery codes in place of those that are left. */
-  renewRecoveryCodes(user: string): Promise<readonly string[]> {
-    return this.#mutex.run(user, async () => {
+  /**
+   * Make new recovery codes in place of those that are left, for whom `allowed` let do it.
+   *
+   * @throws StateError STATE_CONFLICT where the account is another by now
+   */
+  renewRecoveryCodes(allowed: UserRecord): Promise<readonly string[]> {
+    return this.#mutex.run(allowed.user, async () => {
       const { recoveryCodes, recoveryCodeHashes } = makeRecoveryCodes();
-      await this.#noteAndRecord(user, 'user.recovery-codes-made', { recoveryCodeHashes });
+      const noted = { recoveryCodeHashes };
+      await this.#noteAndRecord(allowed.user, 'user.recovery-codes-made', noted, allowed);
       return recoveryCodes;
     });
   }
 
-  /** Remove one's own second factor. */
-  remove(user: string): Promise<void> {
-    return this.#mutex.run(user, () =>
-      this.#noteAndRecord(user, 'user.second-factor-removed', withoutSecondFactor),
+  /**
+   * Remove one's own second factor, for whom `allowed` let do it.
+   *
+   * @throws StateError STATE_CONFLICT where the account is another by now
+   */
+  remove(allowed: UserRecord): Promise<void> {
+    const action = 'user.second-factor-removed';
+    return this.#mutex.run(allowed.user, () =>
+      this.#noteAndRecord(allowed.user, action, withoutSecondFactor, allowed),
     );
   }
 
@@ -112,9 +122,16 @@ export class SecondFactorService {
     return totpLastStep !== null && step <= totpLastStep ? null : step;
   }
 
-  async #noteAndRecord(user: string, action: string, noted: UserChange): Promise<void> {
+  async #noteAndRecord(
+    user: string,
+    action: string,
+    noted: UserChange,
+    allowed?: UserRecord,
+  ): Promise<void> {
     await this.#environment.transactions.run(async (transaction) => {
       await this.#users.note(user, noted, transaction);
+      // Looked at after the row is written: until the transaction ends nobody else can change it.
+      if (allowed !== undefined) checkUnchanged(allowed, await this.#users.find(user, transaction));
       const record = { actor: `user:${user}`, action, target: `user:${user}` };
       await this.#audit.append(transaction, record);
     });

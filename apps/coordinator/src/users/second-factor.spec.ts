@@ -2,9 +2,11 @@ import { TOTP, URI } from 'otpauth';
 import { z } from 'zod';
 import { HandClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
+import { holdNext } from '../testing/held-call.ts';
 import { cookieOf, People, phrase } from '../testing/people.ts';
 import { newPasswordSchema, userViewSchema } from './accounts.contract.ts';
 import { ownAccountSchema, secondFactorRoutes } from './second-factor.contract.ts';
+import { SecondFactorService } from './second-factor.service.ts';
 import { freeFailures } from './sign-in-throttle.service.ts';
 import { sessionViewSchema } from './users.contract.ts';
 
@@ -114,6 +116,27 @@ describe('a second factor', () => {
     const removed = await people.browse('POST', '/v1/account/second-factor/remove', cookie, body);
     expect(removed.status).toBe(200);
     expect((await people.signIn('frida', phrase)).status).toBe(201);
+  });
+
+  test.each([
+    ['second-factor/remove', 'remove'],
+    ['recovery-codes', 'renewRecoveryCodes'],
+  ] as const)('stays as it is where the account is reset meanwhile: %s', async (path, act) => {
+    const user = `kira-${act.toLowerCase()}`;
+    const { cookie, totp, recoveryCodes } = await withFactor(user);
+    const held = holdNext<typeof act, unknown>(SecondFactorService.prototype, act);
+    const body = { password: phrase, code: at(totp) };
+    const acting = people.browse('POST', `/v1/account/${path}`, cookie, body);
+    await held.come;
+    const reset = await harness.request('POST', `/v1/users/${user}/password`, {});
+    held.letGo();
+    const refused = await acting;
+    expect([refused.status, await codeOf(refused)]).toEqual([409, 'STATE_CONFLICT']);
+    const { temporaryPassword } = newPasswordSchema.parse(reset);
+    const without = await people.signIn(user, temporaryPassword ?? '');
+    expect(await codeOf(without)).toBe('SECOND_FACTOR_REQUIRED');
+    const code = recoveryCodes[0];
+    expect((await people.signIn(user, temporaryPassword ?? '', { code })).status).toBe(201);
   });
 
   test('is removed by an administrator for somebody who lost it, whose sessions end', async () => {

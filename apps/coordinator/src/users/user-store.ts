@@ -2,7 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { and, asc, eq } from 'drizzle-orm';
 import { z } from 'zod';
-import { InputError } from '#core/errors';
+import { InputError, StateError } from '#core/errors';
 import { siteIdSchema } from '#core/protocol';
 import { roleSchema } from '../common/contract.ts';
 import { Environment } from '../common/environment.ts';
@@ -39,6 +39,19 @@ export type UserChange = Partial<Omit<UserRecord, 'user' | 'version' | 'createdA
 /** What tells one version of an account from every other, also from one of an earlier account of the same name. */
 export const stampOf = ({ createdAtMs, version }: UserRecord): string =>
   `${createdAtMs}.${version}`;
+
+/**
+ * Refuse what was allowed to an account that somebody has changed or removed since.
+ *
+ * @throws StateError STATE_CONFLICT
+ */
+export function checkUnchanged(allowed: UserRecord, present: UserRecord | null): void {
+  if (present !== null && stampOf(present) === stampOf(allowed)) return;
+  throw new StateError(
+    'STATE_CONFLICT',
+    `account: expected ${allowed.user} as it was when the password was checked, somebody changed it since; sign in again`,
+  );
+}
 
 /** Accounts of people as they are stored. */
 @Injectable()
