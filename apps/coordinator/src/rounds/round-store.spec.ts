@@ -4,36 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq } from 'drizzle-orm';
 import { plannedRound, reduceRound, siteIdSchema, type RoundEvent } from '#core/protocol';
-import { systemClock } from '../common/clock.ts';
-import { DurableFiles } from '../common/durable-files.ts';
-import { defaultSettings, Environment } from '../common/environment.ts';
-import { Logger } from '../common/logger.ts';
-import { loadKeys, prepareDataFolder } from '../config/data-folder.ts';
-import { openDatabase } from '../config/database.ts';
+import type { Environment } from '../common/environment.ts';
 import { roundEvents, rounds } from '../config/schema.ts';
-import { inProcessWork } from './adapter-work.ts';
+import { openEnvironment } from '../testing/spec-environment.ts';
 import { RoundStore, type RoundRecord } from './round-store.ts';
 
 const site = siteIdSchema.parse('north');
 const bytes = new Uint8Array([1]);
-
-async function openEnvironment(path: string): Promise<Environment> {
-  const folder = await prepareDataFolder(path);
-  const onIdleError = (): void => undefined;
-  const files = new DurableFiles();
-  return new Environment({
-    database: await openDatabase({ folder: folder.database, url: undefined, onIdleError }),
-    folder,
-    files,
-    keys: await loadKeys(folder, files),
-    federation: '00'.repeat(16),
-    clock: systemClock,
-    logger: new Logger('silent'),
-    settings: defaultSettings,
-    work: inProcessWork(),
-    freeBytes: async () => Infinity,
-  });
-}
 
 describe('the store of rounds', () => {
   let path: string;

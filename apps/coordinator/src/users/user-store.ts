@@ -115,11 +115,11 @@ export class UserStore {
     await transaction.insert(users).values(record);
   }
 
-  /** Change an account; its sessions end with it. */
+  /** Change an account; its sessions end with it. What was noted since `record` was read stays. */
   async change(transaction: Queries, record: UserRecord, change: UserChange): Promise<UserRecord> {
-    const changed = { ...record, ...change, version: record.version + 1 };
+    const changed = { ...change, version: record.version + 1 };
     await transaction.update(users).set(changed).where(eq(users.user, record.user));
-    return changed;
+    return { ...record, ...changed };
   }
 
   /** Note what is no change of the account: its sessions go on. */
