@@ -9,7 +9,7 @@ import { tokenHash } from '../config/administrator-token.ts';
 import { administratorTokens } from '../config/schema.ts';
 import type { Credential, Grant, Setup } from './credential.ts';
 import { apiTokenPrefix, secretHash } from './secrets.ts';
-import { TokenStore } from './token-store.ts';
+import { TokenStore, type TokenRecord } from './token-store.ts';
 import { stampOf, UserStore, type UserRecord } from './user-store.ts';
 
 const tokenPattern = /^[\x21-\x7e]{1,256}$/;
@@ -99,7 +99,7 @@ export class GrantsService {
     if (token === null) throw unauthenticated();
     const { owner, scopes } = token;
     const record = owner === null ? null : await this.#users.find(owner);
-    if (owner !== null && record === null) throw unauthenticated();
+    if (owner !== null && !isOwner(record, token)) throw unauthenticated();
     const grant = record === null ? ofTheFirstStart : this.ofUser(record);
     this.#background.start('token-use', () => this.#tokens.noteUse(token));
     return { ...grant, credential, scopes };
@@ -129,6 +129,14 @@ const ofTheFirstStart = {
   scopes: ['everything'],
   setup: null,
 } satisfies Omit<Grant, 'credential'>;
+
+/** Whether an account made a token, and not an earlier account of the same name. */
+export function isOwner(
+  record: UserRecord | null,
+  { createdAtMs }: Pick<TokenRecord, 'createdAtMs'>,
+): boolean {
+  return record !== null && record.createdAtMs <= createdAtMs;
+}
 
 /** Nobody that we know: not which part is wrong. */
 export function unauthenticated(): AuthError {

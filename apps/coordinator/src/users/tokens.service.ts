@@ -8,10 +8,12 @@ import { Environment } from '../common/environment.ts';
 import { KeyedMutex } from '../common/mutex.ts';
 import type { Page } from '../common/pages.contract.ts';
 import type { Grant } from './credential.ts';
+import { isOwner, unauthenticated } from './grants.service.ts';
 import { apiTokenPrefix, newSecret, secretHash } from './secrets.ts';
 import { SessionsService } from './sessions.service.ts';
 import { TokenStore, type TokenRecord } from './token-store.ts';
 import type { NewToken, TokensQuery, TokenView } from './tokens.contract.ts';
+import { UserStore } from './user-store.ts';
 
 /** Tokens of one owner at most, and of all. */
 export const ownTokensMax = 50;
@@ -23,6 +25,7 @@ const dayMs = 24 * 3_600_000;
 export class TokensService {
   readonly #environment: Environment;
   readonly #store: TokenStore;
+  readonly #users: UserStore;
   readonly #sessions: SessionsService;
   readonly #audit: AuditService;
   readonly #mutex = new KeyedMutex();
@@ -30,11 +33,13 @@ export class TokensService {
   constructor(
     environment: Environment,
     store: TokenStore,
+    users: UserStore,
     sessions: SessionsService,
     audit: AuditService,
   ) {
     this.#environment = environment;
     this.#store = store;
+    this.#users = users;
     this.#sessions = sessions;
     this.#audit = audit;
   }
@@ -51,7 +56,8 @@ export class TokensService {
   /**
    * Make a token of the caller.
    *
-   * @throws AuthError FORBIDDEN for a scope that the caller's own token lacks, StateError STATE_CONFLICT for too many
+   * @throws AuthError FORBIDDEN for a scope that the caller's own token lacks, UNAUTHENTICATED where the caller's account is
+   * gone by now, StateError STATE_CONFLICT for too many
    */
   create(
     caller: Grant,
@@ -60,17 +66,21 @@ export class TokensService {
     const isWhole = caller.scopes.includes('everything');
     const missing = scopes.find((scope) => !isWhole && !caller.scopes.includes(scope));
     if (missing !== undefined) throw forbidden(`scopes that the caller has, got ${missing}`);
+    const createdAtMs = this.#environment.clock.wallTimeMs();
     return this.#mutex.run('tokens', async () => {
       await this.#checkCount(caller.user);
       const secret = `${apiTokenPrefix}${newSecret()}`;
       const tokenHash = secretHash('api-token', secret);
-      const createdAtMs = this.#environment.clock.wallTimeMs();
       const record: TokenRecord = {
         ...{ tokenHash, token: tokenHash.slice(0, 8), name, owner: caller.user },
         scopes: [...new Set(scopes)],
         ...{ createdAtMs, expiresAtMs: createdAtMs + days * dayMs, lastUsedAtMs: null },
       };
       await this.#environment.transactions.run(async (transaction) => {
+        if (caller.user !== null) {
+          const owner = await this.#users.find(caller.user, transaction);
+          if (!isOwner(owner, record)) throw unauthenticated();
+        }
         await this.#store.insert(transaction, record);
         await this.#audit.append(transaction, {
           ...{ actor: caller.actor, action: 'token.created', target: `token:${record.token}` },

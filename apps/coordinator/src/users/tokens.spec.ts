@@ -1,9 +1,13 @@
 import { io } from 'socket.io-client';
 import { z } from 'zod';
 import { auditEntrySchema } from '../audit/audit.contract.ts';
+import { apiTokens } from '../config/schema.ts';
 import { HandClock } from '../testing/hand-clock.ts';
 import { Harness } from '../testing/harness.ts';
+import { holdNext } from '../testing/held-call.ts';
 import { People } from '../testing/people.ts';
+import { apiTokenPrefix, secretHash } from './secrets.ts';
+import { TokenStore } from './token-store.ts';
 import { tokenRoutes } from './tokens.contract.ts';
 import { ownTokensMax } from './tokens.service.ts';
 
@@ -85,6 +89,36 @@ describe('an API token', () => {
     expect(await statusOf(secret)).toBe(401);
     await people.create('petra', 'administrator');
     expect(await statusOf(secret)).toBe(401);
+  });
+
+  test('is made for nobody whose account is removed meanwhile, nor for the next of that name', async () => {
+    const cookie = await people.join('paula', 'scientist');
+    const held = holdNext(TokenStore.prototype, 'list'); // the count, before the transaction
+    const making = call(cookie, 'POST', '/v1/tokens', { name: 'late', scopes: ['everything'] });
+    await held.come;
+    await harness.request('DELETE', '/v1/users/paula');
+    clock.nowMs += 1;
+    const next = await people.join('paula', 'administrator');
+    held.letGo();
+    expect((await making).status).toBe(401);
+    expect(await list(harness.token)).not.toContainEqual(expect.objectContaining({ name: 'late' }));
+    expect(await statusOf(next)).toBe(200);
+  });
+
+  test('of an earlier account of the same name opens nothing, where its row was left', async () => {
+    await people.join('pia', 'administrator');
+    const secretOf = (createdAtMs: number): string => `${apiTokenPrefix}made-at-${createdAtMs}`;
+    const times = [clock.nowMs - 1, clock.nowMs];
+    const rows = times.map((createdAtMs) => {
+      const tokenHash = secretHash('api-token', secretOf(createdAtMs));
+      const token = tokenHash.slice(0, 8);
+      const expiresAtMs = clock.nowMs + dayMs;
+      const scopes = ['everything'];
+      return { tokenHash, token, name: 'kept', owner: 'pia', scopes, createdAtMs, expiresAtMs };
+    });
+    await harness.tamper((queries) => queries.insert(apiTokens).values(rows));
+    const statuses = await Promise.all(times.map((atMs) => statusOf(secretOf(atMs), '/v1/users')));
+    expect(statuses).toEqual([401, 200]);
   });
 
   test('makes none that can do more than itself', async () => {
