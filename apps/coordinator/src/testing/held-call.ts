@@ -8,8 +8,8 @@ export interface HeldCall {
 }
 
 /** Hold the next call of a method, given the prototype that it stands on; those after it go through. */
-export function holdNext<Name extends string, Result>(
-  prototype: Record<Name, (...given: never[]) => Promise<Result>>,
+export function holdNext<Name extends string>(
+  prototype: Record<Name, (...given: never[]) => Promise<unknown>>,
   name: Name,
 ): HeldCall {
   let hasCome = (): void => undefined;
@@ -17,7 +17,7 @@ export function holdNext<Name extends string, Result>(
   let letGo = (): void => undefined;
   const free = new Promise<void>((settle) => (letGo = settle));
   const original = prototype[name];
-  prototype[name] = async function held(this: unknown, ...given: never[]): Promise<Result> {
+  prototype[name] = async function held(this: unknown, ...given: never[]): Promise<unknown> {
     prototype[name] = original;
     hasCome();
     await free;

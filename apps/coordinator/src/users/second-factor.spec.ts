@@ -124,7 +124,7 @@ describe('a second factor', () => {
   ] as const)('stays as it is where the account is reset meanwhile: %s', async (path, act) => {
     const user = `kira-${act.toLowerCase()}`;
     const { cookie, totp, recoveryCodes } = await withFactor(user);
-    const held = holdNext<typeof act, unknown>(SecondFactorService.prototype, act);
+    const held = holdNext(SecondFactorService.prototype, act);
     const body = { password: phrase, code: at(totp) };
     const acting = people.browse('POST', `/v1/account/${path}`, cookie, body);
     await held.come;
