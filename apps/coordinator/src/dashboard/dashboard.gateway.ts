@@ -21,7 +21,7 @@ import { SessionsService } from '../users/sessions.service.ts';
 /** Changes within this time are told together. */
 const gatherMs = 250;
 /** Pages connected at most. */
-const socketsMax = 200;
+export const socketsMax = 200;
 
 /** Who may listen: the messages name topics and nothing else. */
 export const pageRules: AccessRules = {
@@ -88,23 +88,44 @@ export class DashboardGateway implements OnGatewayInit<Namespace> {
 
   async #admit(socket: Socket): Promise<void> {
     checkOrigin(socket, this.#environment.publicUrl);
-    if (this.#sockets.size >= socketsMax) {
-      throw new UnavailableError(
-        'STORE_UNAVAILABLE',
-        `dashboard: expected fewer than ${socketsMax} pages, got more; close some`,
-      );
-    }
+    this.#checkCount();
     const { token } = parseMessage(authSchema, socket.handshake.auth, 'dashboard');
     const caller =
       token === undefined
         ? await this.#callers.identify(handshakeRequest(socket))
         : { ...(await this.#grants.ofToken(token)), session: null };
     checkAccess(pageRules, caller);
+    // Others may have come meanwhile, and this one may have gone, of which nothing would be heard any more.
+    this.#checkCount();
+    if (socket.conn.readyState !== 'open') {
+      throw new UnavailableError(
+        'STORE_UNAVAILABLE',
+        `dashboard: expected a connection that is open, got one that is ${socket.conn.readyState}; connect again`,
+      );
+    }
     socket.use(() => {
       // Nothing is expected of a page: what it sends goes nowhere.
     });
+    this.#keep(socket, caller);
+  }
+
+  /** A socket that goes before it is connected is told of by its connection alone, one that only leaves by itself alone. */
+  #keep(socket: Socket, caller: Caller): void {
+    const forget = (): void => {
+      this.#sockets.delete(socket);
+      socket.conn.off('close', forget);
+    };
     this.#sockets.set(socket, caller);
-    socket.once('disconnect', () => this.#sockets.delete(socket));
+    socket.conn.once('close', forget);
+    socket.once('disconnect', forget);
+  }
+
+  #checkCount(): void {
+    if (this.#sockets.size < socketsMax) return;
+    throw new UnavailableError(
+      'STORE_UNAVAILABLE',
+      `dashboard: expected fewer than ${socketsMax} pages, got more; close some`,
+    );
   }
 
   /** Tell changes together, so that a busy upload does not make every page look fifty times a second. */
@@ -122,7 +143,11 @@ export class DashboardGateway implements OnGatewayInit<Namespace> {
     this.#version += 1;
     const message = { version: this.#version, topics: [...this.#changed] };
     this.#changed.clear();
-    this.#cut(({ session }) => session !== null && !this.#sessions.isAlive(session.id));
+    const nowMs = this.#environment.clock.wallTimeMs();
+    this.#cut(
+      ({ session, expiresAtMs = Infinity }) =>
+        expiresAtMs <= nowMs || (session !== null && !this.#sessions.isAlive(session.id)),
+    );
     for (const socket of this.#sockets.keys()) socket.emit('changed', message);
   }
 

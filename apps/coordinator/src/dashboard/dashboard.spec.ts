@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { io, type Socket } from 'socket.io-client';
 import { z } from 'zod';
 import { Harness } from '../testing/harness.ts';
+import { CallersService } from '../users/callers.service.ts';
+import { socketsMax } from './dashboard.gateway.ts';
 import { contentSecurityPolicy, noncePlaceholder } from './page.ts';
 
 const script = 'export const page = 1;';
@@ -165,6 +167,45 @@ describe('the namespace of pages', () => {
     });
     await harness.request('POST', '/v1/sites', { site: 'north' });
     expect(JSON.stringify(await told)).not.toContain('north');
+  });
+
+  test('has room for so many, also where they come at once, and for none that went meanwhile', async () => {
+    const identify = CallersService.prototype.identify;
+    const closed: Promise<unknown>[] = [];
+    let release: () => void = () => undefined;
+    const isReleased = new Promise<void>((done) => (release = done));
+    const held = import.meta.jest
+      .spyOn(CallersService.prototype, 'identify')
+      .mockImplementation(async function (this: CallersService, request) {
+        closed.push(new Promise((done) => request.socket.once('close', done)));
+        await isReleased;
+        return identify.call(this, request);
+      });
+    const headers = { authorization: `Bearer ${harness.token}` };
+    const gone = 10;
+    try {
+      const first = Array.from({ length: gone }, () => connect(headers));
+      await harness.until(
+        async () => closed.length,
+        (count) => count === gone,
+      );
+      for (const socket of first) socket.disconnect();
+      await Promise.all(closed);
+      const outcomes = Array.from({ length: socketsMax + 1 }, () => outcome(connect(headers)));
+      await harness.until(
+        async () => closed.length,
+        (count) => count > gone + socketsMax,
+      );
+      release();
+      const refused = (await Promise.all(outcomes)).filter((each) => each !== 'connected');
+      expect(refused).toEqual(['STORE_UNAVAILABLE']);
+    } finally {
+      held.mockRestore();
+      release();
+    }
+    for (const socket of sockets.splice(0)) socket.disconnect();
+    const again = () => outcome(connect(headers));
+    expect(await harness.until(again, (each) => each === 'connected')).toBe('connected');
   });
 
   test('cuts the sockets of a session that is signed out', async () => {

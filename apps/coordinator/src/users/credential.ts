@@ -25,6 +25,8 @@ export interface Grant {
   readonly scopes: readonly Scope[];
   /** Null where nothing is left to set. */
   readonly setup: Setup | null;
+  /** Wall time of the token's end; an account has none. */
+  readonly expiresAtMs?: number;
 }
 
 /** Who holds a credential: what is ended along with it. */

@@ -97,12 +97,12 @@ export class GrantsService {
   async #ofApiToken(credential: Credential & { readonly kind: 'api-token' }): Promise<Grant> {
     const token = await this.#tokens.find(credential.hash);
     if (token === null) throw unauthenticated();
-    const { owner, scopes } = token;
+    const { owner, scopes, expiresAtMs } = token;
     const record = owner === null ? null : await this.#users.find(owner);
     if (owner !== null && !isOwner(record, token)) throw unauthenticated();
     const grant = record === null ? ofTheFirstStart : this.ofUser(record);
     this.#background.start('token-use', () => this.#tokens.noteUse(token));
-    return { ...grant, credential, scopes };
+    return { ...grant, credential, scopes, expiresAtMs };
   }
 
   async #ofAdministratorToken(
@@ -116,7 +116,8 @@ export class GrantsService {
       throw unauthenticated();
     }
     const role = roleSchema.parse(found.role);
-    return { ...ofTheFirstStart, credential, role, actor: role };
+    const { expiresAtMs } = found;
+    return { ...ofTheFirstStart, credential, role, actor: role, expiresAtMs };
   }
 }
 

@@ -36,6 +36,15 @@ const make = async (by: string, body: object) =>
 const list = async (by: string) =>
   tokenRoutes.list.response.parse(await (await call(by, 'GET', '/v1/tokens')).json()).tokens;
 const statusOf = async (by: string, path = '/v1/sites') => (await call(by, 'GET', path)).status;
+/** Connect as a page of a token; `cut` settles with why it was cut. */
+async function listen(token: string) {
+  const socket = io(`${harness.coordinator.url}/dashboard`, {
+    ...{ transports: ['websocket'], forceNew: true, reconnection: false },
+    auth: { token },
+  });
+  await new Promise((connected) => socket.once('connect', () => connected(null)));
+  return { cut: new Promise((done) => socket.once('disconnect', done)) };
+}
 
 describe('an API token', () => {
   test('is shown once and kept as a hash, with its last use to the minute', async () => {
@@ -57,21 +66,19 @@ describe('an API token', () => {
   test('ends with its time, and with its revocation at once, sockets too', async () => {
     const short = await make(harness.token, { days: 1 });
     const revoked = await make(harness.token, {});
-    const socket = io(`${harness.coordinator.url}/dashboard`, {
-      ...{ transports: ['websocket'], forceNew: true, reconnection: false },
-      auth: { token: revoked.secret },
-    });
-    await new Promise((connected) => socket.once('connect', () => connected(null)));
-    const cut = new Promise((done) => socket.once('disconnect', done));
+    const ofRevoked = await listen(revoked.secret);
+    const ofShort = await listen(short.secret);
     const path = `/v1/tokens/${revoked.token.token}`;
     expect((await call(harness.token, 'DELETE', path)).status).toBe(200);
-    expect(await cut).toBe('io server disconnect');
+    expect(await ofRevoked.cut).toBe('io server disconnect');
     expect(await statusOf(revoked.secret)).toBe(401);
     expect((await call(harness.token, 'DELETE', path)).status).toBe(404);
     clock.nowMs += dayMs - 1;
     expect(await statusOf(short.secret)).toBe(200);
     clock.nowMs += 1;
     expect(await statusOf(short.secret)).toBe(401);
+    await harness.request('POST', '/v1/sites', { site: 'after-its-time' });
+    expect(await ofShort.cut).toBe('io server disconnect');
   });
 
   test('has the rights that its owner has now, and ends with the account', async () => {
