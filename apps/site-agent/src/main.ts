@@ -6,6 +6,7 @@ import { addAdapterCommands } from './commands/adapter-command.ts';
 import { backboneCommand } from './commands/backbone-command.ts';
 import { simulateCommand } from './commands/simulate-command.ts';
 import { agentVersion } from './common/agent-version.ts';
+import { Interrupted, interruptedExitCode } from './common/terminal.ts';
 
 const exitCodes = { ok: 0, other: 1, usage: 2, configuration: 3 } as const;
 const configurationCodes: ReadonlySet<string> = new Set([
@@ -15,7 +16,7 @@ const configurationCodes: ReadonlySet<string> = new Set([
   'BACKBONE_MISMATCH',
 ]);
 const exitHelp = `
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration or not enrolled.`;
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration or not enrolled, 130 stopped (Ctrl-C).`;
 
 const configOptions = z.object({ config: z.string() });
 const runOptions = configOptions.extend({ json: z.boolean().default(false) });
@@ -242,6 +243,10 @@ function exitCodeOf(error: unknown): number {
     process.stderr.write(`${error.code}: ${error.message}\n`);
     if (error.code === 'USAGE') return exitCodes.usage;
     return configurationCodes.has(error.code) ? exitCodes.configuration : exitCodes.other;
+  }
+  if (error instanceof Interrupted) {
+    process.stderr.write(`${error.message}\n`);
+    return interruptedExitCode;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`INTERNAL: ${text}\n`);

@@ -1,10 +1,14 @@
 /** What the admin commands need of the world: ports, so that specs run them without a network, a terminal or a clock. */
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
+import { createInterface, type Interface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { systemErrorCode } from '../common/durable-files.ts';
 import { receiveFile } from '../common/received-file.ts';
 import { printable } from './text.ts';
+
+/** 128 + SIGINT, as shells have it. */
+const interruptedExitCode = 130;
 
 /** The world as the admin commands see it. */
 export interface AdminEnvironment {
@@ -79,14 +83,30 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-async function ask(question: string): Promise<string | undefined> {
-  if (!process.stdin.isTTY) return undefined;
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+/** Ask one question; undefined where Ctrl-C, Ctrl-D or the end of the input came instead of an answer. */
+export async function answerOf(terminal: Interface, question: string): Promise<string | undefined> {
+  const ending = new AbortController();
+  terminal.once('close', () => ending.abort()); // the end of the input alone rejects nothing
   try {
-    return await terminal.question(question);
+    return await terminal.question(question, { signal: ending.signal });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ABORT_ERR') throw error;
+    return undefined;
   } finally {
     terminal.close();
   }
+}
+
+/** End as a program that Ctrl-C ends: nothing was sent yet. */
+function stop(): never {
+  process.stderr.write('\n');
+  process.exit(interruptedExitCode);
+}
+
+async function ask(question: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  return (await answerOf(terminal, question)) ?? stop();
 }
 
 async function askSecret(question: string): Promise<string> {
@@ -94,10 +114,7 @@ async function askSecret(question: string): Promise<string> {
   const unseen = new Writable({ write: (_piece, _encoding, done) => done() });
   process.stderr.write(question);
   const terminal = createInterface({ input: process.stdin, output: unseen, terminal: true });
-  try {
-    return await terminal.question('');
-  } finally {
-    terminal.close();
-    process.stderr.write('\n');
-  }
+  const answer = (await answerOf(terminal, '')) ?? stop();
+  process.stderr.write('\n');
+  return answer;
 }

@@ -11,6 +11,7 @@ import { fromUtf8 } from '#core/bytes';
 import { InputError, StateError, UnavailableError } from '#core/errors';
 import { systemErrorCode } from '../common/durable-file.ts';
 import { lockDirectory } from '../common/instance-lock.ts';
+import { atPath } from '../common/path-error.ts';
 import { fingerprintFolder, readOrigin, writeOrigin } from './backbone-folder.ts';
 import type { HubClient, HubFile, HubSnapshot } from './hub-client.ts';
 import { downloadFile } from './resumable-download.ts';
@@ -89,7 +90,8 @@ export async function pullBackbone(options: PullOptions): Promise<PulledBackbone
   const target = join(options.directory, known?.name ?? basename(repository));
   if (await isThere(target)) return checkExisting(target, repository, options);
   const staging = join(options.directory, `.${basename(target)}.partial`);
-  await mkdir(staging, { recursive: true });
+  const expected = 'a place that this user can write';
+  await atPath({ path: options.directory, expected }, () => mkdir(staging, { recursive: true }));
   const unlock = await lockDirectory(staging, pullPurpose);
   try {
     return await pullInto(staging, target, repository, options);

@@ -17,6 +17,7 @@ import {
 } from '#core/formats';
 import { agentVersion } from '../common/agent-version.ts';
 import { writeDurably } from '../common/durable-file.ts';
+import { atPath } from '../common/path-error.ts';
 import {
   describeBackbone,
   readAnyAdapter,
@@ -197,8 +198,10 @@ export async function convertAdapter(
   const { outputs, notes } = outputsOf(source.file, options);
   if (!options.isForced) await refuseExisting(outputs);
   for (const { path, content } of outputs) {
-    await mkdir(dirname(path), { recursive: true });
-    await writeDurably(path, content, 0o644);
+    await atPath({ path, expected: 'a place that this user can write' }, async () => {
+      await mkdir(dirname(path), { recursive: true });
+      await writeDurably(path, content, 0o644);
+    });
   }
   const paths = outputs.map(({ path }) => path);
   report(source, options, { paths, notes: [...source.notes, ...notes] }, output);

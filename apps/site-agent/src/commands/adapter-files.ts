@@ -15,7 +15,7 @@ import {
   type ForeignAdapter,
 } from '#core/formats';
 import { limits } from '#core/protocol';
-import { systemErrorCode } from '../common/durable-file.ts';
+import { atPath, type NamedPath } from '../common/path-error.ts';
 
 /** Where a command's lines go. */
 export interface CommandOutput {
@@ -57,14 +57,12 @@ export interface ReadOptions {
   readonly adaptedBlocks?: readonly number[] | undefined;
 }
 
-function unreadable(path: string, cause: unknown): InputError {
-  return new InputError(
-    'NOT_FOUND',
-    `${path}: expected a file that can be read, failed with ${systemErrorCode(cause) ?? 'an error'}; check the path and its permissions`,
-    {},
-    { cause },
-  );
-}
+/** A file that a command reads. */
+const readable = (path: string): NamedPath => ({
+  path,
+  expected: 'a file that can be read',
+  code: 'NOT_FOUND',
+});
 
 /**
  * Read a whole file, if it is within a limit.
@@ -72,25 +70,22 @@ function unreadable(path: string, cause: unknown): InputError {
  * @throws InputError NOT_FOUND or PAYLOAD_TOO_LARGE
  */
 export async function readWithin(path: string, bytesMax: number): Promise<Uint8Array> {
-  const handle = await open(path, 'r').catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
-  try {
-    const { size } = await handle.stat();
-    if (size > bytesMax) {
-      throw new InputError(
-        'PAYLOAD_TOO_LARGE',
-        `${path}: expected at most ${bytesMax} bytes, it has ${size}; check that it is an adapter and not a whole model`,
-        { bytes: size, bytesMax },
-      );
+  return atPath(readable(path), async () => {
+    const handle = await open(path, 'r');
+    try {
+      const { size } = await handle.stat();
+      if (size > bytesMax) {
+        throw new InputError(
+          'PAYLOAD_TOO_LARGE',
+          `${path}: expected at most ${bytesMax} bytes, it has ${size}; check that it is an adapter and not a whole model`,
+          { bytes: size, bytesMax },
+        );
+      }
+      return new Uint8Array(await handle.readFile());
+    } finally {
+      await handle.close();
     }
-    return new Uint8Array(await handle.readFile());
-  } catch (cause) {
-    if (cause instanceof InputError) throw cause;
-    throw unreadable(path, cause);
-  } finally {
-    await handle.close();
-  }
+  });
 }
 
 /**
@@ -123,12 +118,7 @@ async function isPresent(path: string): Promise<boolean> {
 /** Find the safetensors file that a path means: itself, or the one in a folder of PEFT. */
 async function locate(path: string): Promise<string> {
   if (basename(path) === peftFileNames.config) return join(dirname(path), peftFileNames.model);
-  const isDirectory = await stat(path).then(
-    (found) => found.isDirectory(),
-    (cause: unknown) => {
-      throw unreadable(path, cause);
-    },
-  );
+  const isDirectory = (await atPath(readable(path), () => stat(path))).isDirectory();
   const model = isDirectory ? join(path, peftFileNames.model) : path;
   const isPickleAlone =
     isDirectory && !(await isPresent(model)) && (await isPresent(join(path, 'adapter_model.bin')));

@@ -1,6 +1,5 @@
 /** `melo agent audit`: what this site remembers of the coordinator's audit log, and a person's word after a fork. */
 import { join } from 'node:path';
-import { loadAgentConfig } from '../config/agent-config.ts';
 import { InputError } from '#core/errors';
 import {
   forkFile,
@@ -11,6 +10,7 @@ import {
   type AuditMemory,
 } from '../audit/audit-memory.ts';
 import { TaskJournal } from '../rounds/task-journal.ts';
+import { loadSiteConfig } from './data-folder.ts';
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -28,7 +28,7 @@ export function describeAudit(dataDirectory: string, { head, fork }: AuditMemory
 
 /** Print the signed head that this site remembers, as `melo audit verify --head` takes it. */
 export async function printAuditHead(config: string): Promise<void> {
-  const { dataDirectory } = await loadAgentConfig(config);
+  const { dataDirectory } = await loadSiteConfig(config);
   const { head } = await readAuditMemory(dataDirectory);
   if (head === null) {
     throw new InputError(
@@ -44,7 +44,7 @@ export async function printAuditHead(config: string): Promise<void> {
  * first, and stays as a proof.
  */
 export async function acceptAudit(config: string): Promise<void> {
-  const { dataDirectory } = await loadAgentConfig(config);
+  const { dataDirectory } = await loadSiteConfig(config);
   const { fork } = await readAuditMemory(dataDirectory);
   const journal = await TaskJournal.open(join(dataDirectory, 'journal'));
   const forked = journal.list().filter((state) => state.fork !== null);

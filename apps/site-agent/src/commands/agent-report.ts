@@ -7,9 +7,9 @@ import {
   reportOf,
   type Interval,
 } from '#core/evaluation';
-import { loadAgentConfig } from '../config/agent-config.ts';
 import { ScoreArchive } from '../rounds/score-archive.ts';
 import type { HeldOutScores } from '../trainer/held-out-scores.ts';
+import { loadSiteConfig } from './data-folder.ts';
 
 /** The same draws as those of the reports. */
 const seed = 'held-out';
@@ -42,7 +42,7 @@ export async function reportComparison(
   task: string,
   options: { readonly config: string; readonly json: boolean; readonly version?: number },
 ): Promise<void> {
-  const config = await loadAgentConfig(options.config);
+  const config = await loadSiteConfig(options.config);
   const archive = new ScoreArchive(config.dataDirectory);
   const versions = await archive.versions(task);
   const version = options.version ?? versions.at(-1);

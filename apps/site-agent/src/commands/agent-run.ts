@@ -5,10 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { fromHex } from '#core/bytes';
 import { noCrashPoints, type CrashPoints } from '#core/crash-points';
 import { InputError } from '#core/errors';
-import { makePrivateDirectory } from '../common/durable-file.ts';
 import type { Logger } from '../common/events.ts';
 import { lockDirectory } from '../common/instance-lock.ts';
-import { loadAgentConfig, type AgentConfig } from '../config/agent-config.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
 import { proxyChoice } from '../common/proxy-settings.ts';
 import { loadEnrollment, type Enrollment } from '../identity/identity.ts';
 import type { KnownBackbone } from '../policy/policy.ts';
@@ -17,6 +16,7 @@ import { CoordinatorConnection } from '../transport/connection.ts';
 import type { NetworkOptions } from '../transport/network.ts';
 import { ProcessTrainer, type Trainer } from '../trainer/trainer.ts';
 import { createLogger, eventSink } from './output.ts';
+import { loadSiteConfig, openDataFolder } from './data-folder.ts';
 
 /** How long a stop may take before the process ends anyway; everything on disk is complete at any moment. */
 const stopMaxMs = 5000;
@@ -130,11 +130,11 @@ export async function runAgent(options: {
   /** The program of the trainer; the one beside this by default. */
   readonly trainerFile?: string;
 }): Promise<void> {
-  const config = await loadAgentConfig(options.config);
+  const config = await loadSiteConfig(options.config);
   const logger = createLogger(options.isJson, config.logLevel);
   const enrollment = await loadEnrollment(config.dataDirectory);
   const trainer = createTrainer(config, logger, options.trainerFile);
-  const unlock = await lockDirectory(await makePrivateDirectory(config.dataDirectory));
+  const unlock = await lockDirectory(await openDataFolder(config));
   try {
     const network = await networkOf(config);
     const backbones = await inspectBackbones(config, trainer);

@@ -1,14 +1,15 @@
 /** `melo agent init`, `enroll` and `status`. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
 import { formatFingerprint } from '#core/crypto';
 import { InputError, StateError } from '#core/errors';
 import { readAuditMemory } from '../audit/audit-memory.ts';
 import { describeAudit } from './agent-audit.ts';
 import { systemErrorCode } from '../common/durable-file.ts';
 import { silentLogger } from '../common/events.ts';
+import { atPath } from '../common/path-error.ts';
+import { ask } from '../common/terminal.ts';
 import { exampleConfig } from '../config/example-config.ts';
-import { loadAgentConfig, type AgentConfig } from '../config/agent-config.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
 import { enrollSite } from '../identity/enroll.ts';
 import { loadCoordinator, loadSiteKeys } from '../identity/identity.ts';
 import { Outbox } from '../outbox/outbox.ts';
@@ -16,6 +17,7 @@ import { TaskJournal, type RoundState, type TaskState } from '../rounds/task-jou
 import { Withdrawals } from '../rounds/withdrawals.ts';
 import { createTrainer, inspectBackbones, networkOf } from './agent-run.ts';
 import { join } from 'node:path';
+import { loadSiteConfig, openDataFolder } from './data-folder.ts';
 
 const codeCharactersMax = 4096;
 const say = (line: string): void => {
@@ -24,28 +26,33 @@ const say = (line: string): void => {
 
 /** Write the commented example; an existing file is never touched. */
 export async function initConfig(path: string): Promise<void> {
-  try {
-    await writeFile(path, exampleConfig, { flag: 'wx', mode: 0o600 });
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'EEXIST') throw cause;
-    throw new StateError(
-      'ALREADY_EXISTS',
-      `${path}: expected no file, there is one and it stays as it is; name another with --config`,
-      {},
-      { cause },
-    );
-  }
+  await atPath({ path, expected: 'a place where a file can be made' }, async () => {
+    try {
+      await writeFile(path, exampleConfig, { flag: 'wx', mode: 0o600 });
+    } catch (cause) {
+      if (systemErrorCode(cause) !== 'EEXIST') throw cause;
+      throw new StateError(
+        'ALREADY_EXISTS',
+        `${path}: expected no file, there is one and it stays as it is; name another with --config`,
+        {},
+        { cause },
+      );
+    }
+  });
   say(`${path}: written. Correct its paths, then run: melo agent enroll --config ${path}`);
 }
 
 /** Read the code where the command line's history cannot keep it: a file, a pipe, or a person's paste. */
 async function readCode(codeFile: string | undefined): Promise<string> {
-  if (codeFile !== undefined) return readFile(codeFile, 'utf8');
+  if (codeFile !== undefined) {
+    const named = { path: codeFile, expected: 'the file with the enrolment code' };
+    return atPath(named, () => readFile(codeFile, 'utf8'));
+  }
   if (process.stdin.isTTY) {
-    const prompt = createInterface({ input: process.stdin, output: process.stderr });
-    const answer = await prompt.question('Paste the enrolment code, then press Enter: ');
-    prompt.close();
-    return answer;
+    return ask(
+      'Paste the enrolment code, then press Enter: ',
+      'melo agent enroll: stopped, no code was used; the same command asks again',
+    );
   }
   let text = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) {
@@ -65,10 +72,11 @@ export async function enroll(options: {
   readonly config: string;
   readonly codeFile?: string | undefined;
 }): Promise<void> {
-  const config = await loadAgentConfig(options.config);
+  const config = await loadSiteConfig(options.config);
+  const code = await readCode(options.codeFile);
   const summary = await enrollSite({
-    dataDirectory: config.dataDirectory,
-    code: await readCode(options.codeFile),
+    dataDirectory: await openDataFolder(config),
+    code,
     ...(await networkOf(config)),
     timeoutMs: config.connection.acknowledgementTimeoutMs,
   });
@@ -113,7 +121,7 @@ export function describeTask({
 
 /** Print what this machine knows of the site: enrolment, backbones, tasks, what waits to leave. */
 export async function showStatus(options: { readonly config: string }): Promise<void> {
-  const config = await loadAgentConfig(options.config);
+  const config = await loadSiteConfig(options.config);
   const keys = await loadSiteKeys(config.dataDirectory);
   const coordinator = await loadCoordinator(config.dataDirectory);
   if (coordinator === null || keys === null) say('site: not enrolled');

@@ -2,9 +2,10 @@
 import { join } from 'node:path';
 import { InputError } from '#core/errors';
 import { taskIdSchema, type TaskId } from '#core/protocol';
-import { loadAgentConfig, type AgentConfig } from '../config/agent-config.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
 import { TaskJournal } from '../rounds/task-journal.ts';
 import { withdrawalReasonMax, Withdrawals } from '../rounds/withdrawals.ts';
+import { loadSiteConfig } from './data-folder.ts';
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -28,7 +29,7 @@ export async function withdrawFromTask(
   name: string,
   options: { readonly config: string; readonly reason: string },
 ): Promise<void> {
-  const config = await loadAgentConfig(options.config);
+  const config = await loadSiteConfig(options.config);
   const task = await knownTask(config, name);
   const reason = options.reason.trim();
   if (reason === '' || reason.length > withdrawalReasonMax) {
@@ -53,7 +54,7 @@ export async function rejoinTask(
   name: string,
   options: { readonly config: string },
 ): Promise<void> {
-  const config = await loadAgentConfig(options.config);
+  const config = await loadSiteConfig(options.config);
   const task = await knownTask(config, name);
   const withdrawals = await Withdrawals.open(config.dataDirectory);
   if (withdrawals.of(task) === undefined) {

@@ -24,6 +24,7 @@ import {
   type AuditHead,
   type AuditLine,
 } from '#core/protocol';
+import { atPath } from '../common/path-error.ts';
 
 /** What an export that is whole says. */
 export interface VerifiedAudit {
@@ -160,7 +161,9 @@ function parseJson(text: string): unknown {
 
 /** A head as `melo agent audit head` prints it. */
 async function readSiteHead(file: string): Promise<JsonEnvelope> {
-  const parsed = jsonEnvelopeSchema.safeParse(parseJson(await readFile(file, 'utf8')));
+  const named = { path: file, expected: 'a head as `melo agent audit head` prints it' };
+  const text = await atPath(named, () => readFile(file, 'utf8'));
+  const parsed = jsonEnvelopeSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   throw new InputError(
     'AUDIT_INVALID',
@@ -176,7 +179,7 @@ function sequenceOf(envelope: JsonEnvelope): number {
 /**
  * Read an exported log line by line and check all of it.
  *
- * @throws InputError AUDIT_INVALID naming the first line that does not fit
+ * @throws InputError AUDIT_INVALID naming the first line that does not fit, USAGE where a file cannot be read
  */
 export async function verifyAudit(
   file: string,
@@ -184,9 +187,11 @@ export async function verifyAudit(
 ): Promise<VerifiedAudit> {
   const siteHead = options.headFile === null ? null : await readSiteHead(options.headFile);
   const reader = new ChainReader(file, siteHead === null ? null : sequenceOf(siteHead));
-  for await (const line of createInterface({ input: createReadStream(file) })) {
-    if (line !== '') reader.take(line);
-  }
+  await atPath({ path: file, expected: 'an exported audit log' }, async () => {
+    for await (const line of createInterface({ input: createReadStream(file) })) {
+      if (line !== '') reader.take(line);
+    }
+  });
   return reader.finish(options.key, siteHead);
 }
 

@@ -5,6 +5,7 @@ import { resizeBackbone } from '#core/backbone';
 import { InputError, StateError } from '#core/errors';
 import { fingerprintFolder, summarise } from '../backbones/backbone-folder.ts';
 import { readIfPresent, systemErrorCode, writeDurably } from '../common/durable-file.ts';
+import { atPath } from '../common/path-error.ts';
 
 /** The whole file is held in memory, twice. */
 const weightsBytesMax = 2_000_000_000;
@@ -59,9 +60,11 @@ export async function resize(options: {
     imageSize,
   );
   const staging = `${target}.partial`;
-  await mkdir(dirname(target), { recursive: true });
-  await rm(staging, { recursive: true, force: true });
-  await mkdir(staging);
+  await atPath({ path: target, expected: 'a place that this user can write' }, async () => {
+    await mkdir(dirname(target), { recursive: true });
+    await rm(staging, { recursive: true, force: true });
+    await mkdir(staging);
+  });
   await writeDurably(join(staging, 'model.safetensors'), bytes, 0o644);
   await writeDurably(join(staging, 'config.json'), `${JSON.stringify(config, null, 2)}\n`, 0o644);
   if (preprocessor !== null) {

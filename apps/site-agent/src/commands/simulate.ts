@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { InputError } from '#core/errors';
-import { makePrivateDirectory, writeDurably } from '../common/durable-file.ts';
+import { makeWritableDirectory, writeDurably } from '../common/durable-file.ts';
+import { atPath } from '../common/path-error.ts';
+import { Interrupted, interruptedExitCode } from '../common/terminal.ts';
 import { examplePlan } from '../simulation/example-plan.ts';
 import { loadPlan } from '../simulation/plan.ts';
 import { resultsFigure } from '../simulation/results-figure.ts';
@@ -19,9 +21,7 @@ export interface SimulateOptions {
   readonly isJson: boolean;
 }
 
-const interruptedExitCode = 130;
-
-class Interrupted extends Error {}
+const whenStopped = 'melo simulate: stopped; the same command with --resume goes on';
 
 /** Print the example. */
 export function printExample(): void {
@@ -34,7 +34,7 @@ function abortOnSignals(): { readonly signal: AbortSignal; readonly end: () => v
   const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const onSignal = (): void => {
     if (controller.signal.aborted) process.exit(interruptedExitCode);
-    controller.abort(new Interrupted());
+    controller.abort(new Interrupted(whenStopped));
   };
   for (const name of names) process.on(name, onSignal);
   const end = (): void => {
@@ -65,14 +65,16 @@ function checkOutput(directory: string, isResumed: boolean): void {
 /**
  * Run a plan to its end, or until a signal.
  *
- * @throws InputError USAGE where the output folder holds earlier work and `isResumed` is not set, CONFIG_INVALID
+ * @throws InputError USAGE where the output folder holds earlier work and `isResumed` is not set, or cannot be written;
+ *   CONFIG_INVALID; Interrupted
  */
 export async function runSimulation(options: SimulateOptions): Promise<void> {
   const { isResumed, isJson } = options;
   const plan = await loadPlan(options.plan);
   const directory = resolve(options.output);
   checkOutput(directory, isResumed);
-  await makePrivateDirectory(directory);
+  const expected = 'an output folder that this user can write';
+  await atPath({ path: directory, expected }, () => makeWritableDirectory(directory));
   const reporter = simulationReporter(process.stderr);
   const { signal, end } = abortOnSignals();
   const onProgress = (progress: SimulationProgress): void => reporter.report(progress);
@@ -82,12 +84,8 @@ export async function runSimulation(options: SimulateOptions): Promise<void> {
     await writeResults(directory, results);
     process.stdout.write(isJson ? `${JSON.stringify(results)}\n` : resultsTable(results));
     process.stderr.write(`results: ${directory}\n`);
-  } catch (error) {
-    reporter.end();
-    if (!(error instanceof Interrupted)) throw error;
-    process.stderr.write('melo simulate: stopped; the same command with --resume goes on\n');
-    process.exitCode = interruptedExitCode;
   } finally {
+    reporter.end();
     end();
   }
 }

@@ -1,6 +1,6 @@
 /** Files that must survive a crash: written beside, flushed, renamed over, and the folder flushed too. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, constants, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { StateError, UnavailableError } from '#core/errors';
@@ -22,6 +22,13 @@ export function isDiskFull(error: unknown): boolean {
 /** Make a folder that only its owner can read. */
 export async function makePrivateDirectory(path: string): Promise<string> {
   await mkdir(path, { recursive: true, mode: 0o700 });
+  return path;
+}
+
+/** The same, and fail where this user cannot make files in one that was there. */
+export async function makeWritableDirectory(path: string): Promise<string> {
+  await makePrivateDirectory(path);
+  await access(path, constants.W_OK | constants.X_OK);
   return path;
 }
 
