@@ -6,7 +6,7 @@ import { AuthError } from '#core/errors';
 import { AuditTallyService } from '../audit/audit-tally.service.ts';
 import { TaskStore } from '../tasks/task-store.ts';
 import { CallersService, type Caller } from '../users/callers.service.ts';
-import { clientAddress } from '../users/client-address.ts';
+import { addressKey, clientAddress } from '../users/client-address.ts';
 import { holderOf } from '../users/credential.ts';
 import { isThisMachine } from '../users/this-machine.ts';
 import { checkAccess, forbidden } from './access-rules.ts';
@@ -96,7 +96,8 @@ export class AccessGuard implements CanActivate {
   }
 
   #takeOfAddress(request: Request): void {
-    this.#limits.take(`address:${clientAddress(request, this.#environment.settings)}`);
+    const address = clientAddress(request, this.#environment.settings);
+    this.#limits.take(`address:${addressKey(address)}`);
   }
 
   #refused(actor: string, code: string): void {

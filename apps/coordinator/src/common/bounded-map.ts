@@ -1,10 +1,15 @@
-/** A map of so many entries at most: the one that was not used for longest gives way. */
+/**
+ * A map of so many entries at most: the one that was not used for longest gives way, of those that `givesWay` holds for while
+ * there are any beside the new one.
+ */
 export class BoundedMap<Key, Value> {
   readonly #entries = new Map<Key, Value>();
   readonly #sizeMax: number;
+  readonly #givesWay: (value: Value) => boolean;
 
-  constructor(sizeMax: number) {
+  constructor(sizeMax: number, givesWay: (value: Value) => boolean = () => true) {
     this.#sizeMax = sizeMax;
+    this.#givesWay = givesWay;
   }
 
   /** Find a value, which is then the last used. */
@@ -20,11 +25,19 @@ export class BoundedMap<Key, Value> {
   set(key: Key, value: Value): void {
     this.#entries.delete(key);
     this.#entries.set(key, value);
-    if (this.#entries.size <= this.#sizeMax) return;
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
-      return;
+    if (this.#entries.size > this.#sizeMax) this.#makeRoom(key);
+  }
+
+  #makeRoom(newest: Key): void {
+    let leaving = newest;
+    for (const [key, value] of this.#entries) {
+      if (key === newest) break;
+      if (leaving === newest) leaving = key;
+      if (!this.#givesWay(value)) continue;
+      leaving = key;
+      break;
     }
+    this.#entries.delete(leaving);
   }
 
   /** Every value. */

@@ -6,6 +6,7 @@ import { Injectable } from '@nestjs/common';
 import { ProtocolError } from '#core/errors';
 import { BoundedMap } from '../common/bounded-map.ts';
 import { Environment } from '../common/environment.ts';
+import { addressKey } from './client-address.ts';
 
 /** What is counted by. */
 export type ThrottleKind = 'user' | 'address';
@@ -17,8 +18,8 @@ export const firstWaitMs = 30_000;
 export const longestWaitMs = 15 * 60_000;
 /** Milliseconds without a failure after which all are forgotten. */
 const memoryMs = 24 * 3_600_000;
-/** Names and addresses told apart at most. */
-const keysMax = 10_000;
+/** Names told apart at most, and addresses; those under a wait are forgotten last. */
+export const keysMax = 10_000;
 
 interface Failures {
   readonly count: number;
@@ -37,10 +38,13 @@ export interface Attempt {
 @Injectable()
 export class SignInThrottle {
   readonly #environment: Environment;
-  readonly #failures = new BoundedMap<string, Failures>(keysMax);
+  readonly #failures: Readonly<Record<ThrottleKind, BoundedMap<string, Failures>>>;
 
   constructor(environment: Environment) {
     this.#environment = environment;
+    const failuresOf = (kind: ThrottleKind) =>
+      new BoundedMap<string, Failures>(keysMax, (failures) => this.#waitMs(kind, failures) === 0);
+    this.#failures = { user: failuresOf('user'), address: failuresOf('address') };
   }
 
   /**
@@ -51,9 +55,11 @@ export class SignInThrottle {
   begin(user: string, address: string): Attempt {
     const keys = [
       ['user', user],
-      ['address', address],
+      ['address', addressKey(address)],
     ] as const;
-    const waitMs = Math.max(...keys.map(([kind, name]) => this.#waitMs(kind, name)));
+    const waitMs = Math.max(
+      ...keys.map(([kind, name]) => this.#waitMs(kind, this.#of(kind, name))),
+    );
     if (waitMs > 0) {
       const retryAfterSeconds = Math.ceil(waitMs / 1000);
       throw new ProtocolError(
@@ -65,8 +71,8 @@ export class SignInThrottle {
     for (const [kind, name] of keys) this.#count(kind, name, 1);
     return {
       succeeded: () => {
-        this.#failures.delete(`user ${user}`);
-        this.#count('address', address, -1);
+        this.#failures.user.delete(user);
+        this.#count('address', addressKey(address), -1);
       },
       undecided: () => {
         for (const [kind, name] of keys) this.#count(kind, name, -1);
@@ -74,22 +80,22 @@ export class SignInThrottle {
     };
   }
 
-  #waitMs(kind: ThrottleKind, name: string): number {
-    const { count, atMs } = this.#of(kind, name);
+  #waitMs(kind: ThrottleKind, { count, atMs }: Failures): number {
     if (count < freeFailures[kind]) return 0;
     const longMs = Math.min(longestWaitMs, firstWaitMs * 2 ** (count - freeFailures[kind]));
     return Math.max(0, atMs + longMs - this.#environment.clock.monotonicTimeMs());
   }
 
   #count(kind: ThrottleKind, name: string, change: number): void {
-    const { count } = this.#of(kind, name);
+    const count = this.#of(kind, name).count + change;
     const atMs = this.#environment.clock.monotonicTimeMs();
-    this.#failures.set(`${kind} ${name}`, { count: Math.max(0, count + change), atMs });
+    if (count > 0) this.#failures[kind].set(name, { count, atMs });
+    else this.#failures[kind].delete(name);
   }
 
   #of(kind: ThrottleKind, name: string): Failures {
     const nowMs = this.#environment.clock.monotonicTimeMs();
-    const found = this.#failures.get(`${kind} ${name}`);
+    const found = this.#failures[kind].get(name);
     const isRecent = found !== undefined && nowMs - found.atMs < memoryMs;
     return isRecent ? found : { count: 0, atMs: nowMs };
   }
