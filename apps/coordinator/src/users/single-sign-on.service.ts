@@ -4,7 +4,7 @@
  */
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
-import { AuthError, InputError } from '#core/errors';
+import { AuthError, InputError, StateError } from '#core/errors';
 import { AuditTallyService } from '../audit/audit-tally.service.ts';
 import { Environment } from '../common/environment.ts';
 import { userNameSchema } from './accounts.contract.ts';
@@ -19,6 +19,8 @@ import { UserStore, type UserRecord } from './user-store.ts';
 
 /** Milliseconds that a browser may be at the provider. */
 export const awayMs = 10 * 60_000;
+/** Why an account is suspended that its provider gives no role any more. */
+const noRoleReason = 'the identity provider gives this person no role any more';
 /** Browsers that are away at most; the oldest gives way. */
 const awayMax = 1000;
 
@@ -86,7 +88,8 @@ export class SingleSignOnService {
   /**
    * What the provider's answer grants, and where in the page to go; `search` is the query that the browser came back with.
    *
-   * @throws AuthError UNAUTHENTICATED where it does not fit what was sent, FORBIDDEN where nothing gives a role
+   * @throws AuthError UNAUTHENTICATED where it does not fit what was sent, FORBIDDEN where nothing gives a role: an account
+   * that had one is suspended
    */
   async finish(
     request: CookieRequest,
@@ -118,14 +121,15 @@ export class SingleSignOnService {
   async #account(provider: SignInProvider, { subject, claims }: Subject): Promise<UserRecord> {
     const { issuer, roleClaim, nameClaim } = provider;
     const place = roleOf(provider, claims[roleClaim]);
+    const present = await this.#users.findBySubject(issuer, subject);
     if (place === null) {
+      if (present !== null) await this.#suspend(present);
       throw new AuthError(
         'FORBIDDEN',
         `sign-in by ${provider.provider}: expected a value of ${roleClaim} that gives a role, got none; add it to the file of providers`,
       );
     }
     const { role, site } = place;
-    const present = await this.#users.findBySubject(issuer, subject);
     const placed = site === undefined ? { role } : { role, site };
     if (present !== null) return this.#accounts.follow(present, placed);
     // Never linked by name: the name is the provider's word, and there may be somebody else of that name here.
@@ -134,6 +138,18 @@ export class SingleSignOnService {
       throw new AuthError('FORBIDDEN', `sign-in: expected a name in the claim ${nameClaim}`);
     }
     return this.#accounts.link(name.data, { issuer, subject }, placed);
+  }
+
+  /** Take from an account what an earlier sign-in gave it, its sessions too; the last administrator's stays. */
+  async #suspend({ user, status }: UserRecord): Promise<void> {
+    if (status === 'suspended') return;
+    try {
+      await this.#accounts.suspend(user, { reason: noRoleReason });
+    } catch (error) {
+      if (!(error instanceof StateError)) throw error;
+      const { code } = error;
+      this.#environment.logger.warn('single sign-on suspends nobody', { code, error });
+    }
   }
 
   #takeAway(request: CookieRequest, provider: string): Away {

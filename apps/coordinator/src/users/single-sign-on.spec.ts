@@ -3,7 +3,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Provider from 'oidc-provider';
 import { Harness } from '../testing/harness.ts';
+import { accountRoutes } from './accounts.contract.ts';
 import { roleOf, type SignInProvider } from './providers.ts';
+import { tokenRoutes } from './tokens.contract.ts';
 import { sessionViewSchema } from './users.contract.ts';
 
 /** What the provider says of people. */
@@ -13,6 +15,8 @@ const people = new Map<string, Record<string, unknown>>([
   ['3', { preferred_username: 'carla', groups: ['staff'] }],
   ['4', { preferred_username: 'local', groups: ['melo-admins'] }],
   ['5', { preferred_username: 'no name', groups: ['melo-viewers'] }],
+  ['6', { preferred_username: 'dora', groups: ['melo-viewers'] }],
+  ['7', { preferred_username: 'emil', groups: ['melo-admins'] }],
 ]);
 const clientSecret = 'a secret of the client';
 
@@ -102,12 +106,13 @@ afterAll(async () => {
 class Browser {
   readonly #cookies = new Map<string, Map<string, string>>();
 
-  async get(url: string): Promise<Response> {
+  async get(url: string, init: RequestInit = {}): Promise<Response> {
     const { origin } = new URL(url);
     const kept = this.#cookies.get(origin) ?? new Map<string, string>();
     this.#cookies.set(origin, kept);
     const cookie = [...kept].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(url, { headers: { cookie }, redirect: 'manual' });
+    const headers = { cookie, 'content-type': 'application/json', 'sec-fetch-site': 'none' };
+    const response = await fetch(url, { headers, redirect: 'manual', ...init });
     for (const set of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
       if (value === '' || /max-age=0/i.test(set)) kept.delete(name);
@@ -134,6 +139,7 @@ class Browser {
 }
 
 const at = (path: string): string => `${harness.coordinator.url}${path}`;
+const withToken = (secret: string) => ({ authorization: `Bearer ${secret}` });
 const begin = (provider = 'hospital'): string => at(`/v1/sign-in-providers/${provider}/begin`);
 const isBack = (url: string): boolean =>
   url.startsWith(at('/v1/sign-in-providers/hospital/finish'));
@@ -161,6 +167,44 @@ describe('single sign-on', () => {
     const { browser } = await signIn('1');
     expect(await browser.session()).toMatchObject({ user: 'anna', role: 'viewer' });
     expect(await before.browser.session()).toBe(401);
+  });
+
+  test('suspends whom the provider gives no role any more, with sessions and tokens, until let back in', async () => {
+    const { browser } = await signIn('6');
+    const body = JSON.stringify({ name: 'a program', scopes: ['read'] });
+    const made = await browser.get(at('/v1/tokens'), { method: 'POST', body });
+    const { secret } = tokenRoutes.create.response.parse(await made.json());
+    const byToken = () => harness.raw('GET', '/v1/sites', undefined, withToken(secret));
+    expect((await byToken()).status).toBe(200);
+    people.set('6', { preferred_username: 'dora', groups: ['staff'] });
+    expect((await signIn('6')).end).toBe('/#sign-in-refused=FORBIDDEN');
+    expect([await browser.session(), (await byToken()).status]).toEqual([401, 401]);
+    people.set('6', { preferred_username: 'dora', groups: ['melo-viewers'] });
+    expect((await signIn('6')).end).toBe('/#sign-in-refused=UNAUTHENTICATED');
+    await harness.request('POST', '/v1/users/dora/resume');
+    expect(await (await signIn('6')).browser.session()).toMatchObject({ role: 'viewer' });
+    const log = await harness.request('GET', '/v1/audit?target=user:dora&action=user.suspended');
+    expect(log).toMatchObject({ entries: [{ actor: 'coordinator' }] });
+  });
+
+  test('leaves the last administrator here, who is refused all the same', async () => {
+    const { browser } = await signIn('7');
+    const listed = accountRoutes.list.response.parse(await harness.request('GET', '/v1/users'));
+    const others = listed.users
+      .filter(
+        ({ user, role, status }) =>
+          user !== 'emil' && role === 'administrator' && status === 'active',
+      )
+      .map(({ user }) => user);
+    for (const user of others) {
+      await harness.request('POST', `/v1/users/${user}/suspend`, { reason: 'away' });
+    }
+    people.set('7', { preferred_username: 'emil', groups: [] });
+    expect((await signIn('7')).end).toBe('/#sign-in-refused=FORBIDDEN');
+    expect(await browser.session()).toMatchObject({ user: 'emil', role: 'administrator' });
+    for (const user of others) await harness.request('POST', `/v1/users/${user}/resume`);
+    expect((await signIn('7')).end).toBe('/#sign-in-refused=FORBIDDEN');
+    expect(await browser.session()).toBe(401);
   });
 
   test.each([
