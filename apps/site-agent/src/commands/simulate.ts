@@ -1,5 +1,4 @@
 /** `melo simulate`: runs a plan, shows how far it is, and leaves the results as JSON, CSV, a figure and a table. */
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { InputError } from '#core/errors';
 import { makeWritableDirectory, writeDurably } from '../common/durable-file.ts';
@@ -11,6 +10,7 @@ import { resultsFigure } from '../simulation/results-figure.ts';
 import { resultsCsv, resultsTable } from '../simulation/results-text.ts';
 import type { SimulationResults } from '../simulation/results.ts';
 import { simulate, type SimulationProgress } from '../simulation/simulation.ts';
+import { hasDoneRounds } from '../simulation/work-store.ts';
 import { simulationReporter } from './simulate-progress.ts';
 
 /** What the command line asks for. */
@@ -54,8 +54,13 @@ async function writeResults(directory: string, results: SimulationResults): Prom
     await writeDurably(join(directory, name), content);
 }
 
-function checkOutput(directory: string, isResumed: boolean): void {
-  if (isResumed || !existsSync(join(directory, 'work'))) return;
+/**
+ * Refuse to mix a plan with what an earlier start finished; one that failed before its first round left nothing to mix.
+ *
+ * @throws InputError USAGE
+ */
+export async function checkOutput(directory: string, isResumed: boolean): Promise<void> {
+  if (isResumed || !(await hasDoneRounds(directory))) return;
   throw new InputError(
     'USAGE',
     `${directory}: expected a folder without earlier work, there is some; add --resume to go on with it, or name another folder by --output`,
@@ -72,9 +77,11 @@ export async function runSimulation(options: SimulateOptions): Promise<void> {
   const { isResumed, isJson } = options;
   const plan = await loadPlan(options.plan);
   const directory = resolve(options.output);
-  checkOutput(directory, isResumed);
   const expected = 'an output folder that this user can write';
-  await atPath({ path: directory, expected }, () => makeWritableDirectory(directory));
+  await atPath({ path: directory, expected }, async () => {
+    await checkOutput(directory, isResumed);
+    await makeWritableDirectory(directory);
+  });
   const reporter = simulationReporter(process.stderr);
   const { signal, end } = abortOnSignals();
   const onProgress = (progress: SimulationProgress): void => reporter.report(progress);

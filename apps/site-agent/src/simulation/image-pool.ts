@@ -30,6 +30,11 @@ function folderSource({ folder, classes, imagesMax, ...rest }: ImageFolder): Ima
   return { classes, imagesMax: imagesMax ?? null, task: { images: folder, ...rest } };
 }
 
+/** The classes of a plan's images, which are known before any is drawn. */
+export function classesOf({ images }: SimulationPlan): readonly string[] {
+  return images?.classes ?? phantomClasses;
+}
+
 /**
  * Describe the images of a plan.
  *

@@ -1,8 +1,9 @@
 /** A whole simulation on a small random ViT: what it finds, and that stopping it anywhere changes nothing. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSmallBackbone } from '../../../../test/support/small-federation.ts';
+import { checkOutput } from '../commands/simulate.ts';
 import { parsePlan, type SimulationPlan } from './plan.ts';
 import { resultsFigure } from './results-figure.ts';
 import { resultsCsv, resultsTable } from './results-text.ts';
@@ -128,4 +129,35 @@ test('stopped while images are drawn and prepared, amid a round and between two,
   expect(await run('stopped', ({ phase, worked }) => phase === 'training' && worked > 0)).toBe(
     whole,
   );
+});
+
+describe('a plan with a mistake', () => {
+  const start = (folder: string, over: Partial<SimulationPlan>): Promise<unknown> =>
+    simulate({
+      ...{ plan: { ...plan, ...over }, directory: join(directory, folder) },
+      ...{ signal: new AbortController().signal, onProgress: () => undefined },
+    });
+  const wrongTask = { runs: [{ name: 'fedavg' }, { name: 'odd', task: { rounds: 0 } }] };
+
+  test.each<[string, string, Partial<SimulationPlan>]>([
+    ['an unknown backbone', 'NOT_FOUND', { backbone: '/nowhere/vit' }],
+    ['a task that no federation takes', 'CONFIG_INVALID', wrongTask],
+  ])('%s is told before an image is drawn', async (what, code, over) => {
+    await expect(start(what, over)).rejects.toMatchObject({ code });
+    const left = await readdir(join(directory, what));
+    expect(left.filter((name) => name.startsWith('phantoms-'))).toEqual([]);
+  });
+
+  test('and corrected starts in the same folder, until a round is done there', async () => {
+    const folder = join(directory, 'corrected');
+    await expect(start('corrected', { sites: 40 })).rejects.toMatchObject({
+      code: 'DATASET_INVALID',
+    });
+    await mkdir(join(folder, 'work', 'a-column'), { recursive: true }); // its first round was not finished
+    await expect(checkOutput(folder, false)).resolves.toBeUndefined();
+    const afterTheFirst = atThe(1, ({ what }) => what.includes('local-only'));
+    await expect(run('corrected', afterTheFirst)).rejects.toThrow('stopped');
+    await expect(checkOutput(folder, false)).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(checkOutput(folder, true)).resolves.toBeUndefined();
+  });
 });

@@ -22,13 +22,13 @@ import {
   type Column,
   type TaskBasis,
 } from './columns.ts';
-import { imageSource } from './image-pool.ts';
+import { classesOf, imageSource } from './image-pool.ts';
 import { drawPhantomPool } from './phantom-pool.ts';
 import { runsOf, type Run, type SimulationPlan } from './plan.ts';
 import { columnResult, runResult, type ColumnResult, type SimulationResults } from './results.ts';
 import { pooledImages, SiteMaker, type SimulatedSite } from './sites.ts';
 import { Tally } from './tally.ts';
-import { WorkStore } from './work-store.ts';
+import { workFolder, WorkStore } from './work-store.ts';
 
 /** How far a simulation is. */
 export interface SimulationProgress {
@@ -73,10 +73,21 @@ interface Queued {
   readonly columns: readonly Column[];
 }
 
+/** Every run with every seed, seed by seed, so that runs over the same sites follow one another; all are checked. */
+function queueOf(plan: SimulationPlan, basis: TaskBasis): Queued[] {
+  return plan.seeds.flatMap((seed) =>
+    runsOf(plan).map((run): Queued => {
+      const definition = federatedDefinition(run, basis, seed);
+      return { run, seed, definition, columns: columnsOf(run, definition) };
+    }),
+  );
+}
+
 /** The work of a whole plan. */
 class Simulation {
   readonly #options: SimulationOptions;
   readonly #basis: TaskBasis;
+  readonly #queue: readonly Queued[];
   readonly #sites: SiteMaker;
   readonly #loadModel: LoadModelFor;
   readonly #engine: EngineChoice;
@@ -86,6 +97,7 @@ class Simulation {
     options: SimulationOptions,
     parts: {
       readonly basis: TaskBasis;
+      readonly queue: readonly Queued[];
       readonly sites: SiteMaker;
       readonly loadModel: LoadModelFor;
       readonly engine: EngineChoice;
@@ -93,6 +105,7 @@ class Simulation {
   ) {
     this.#options = options;
     this.#basis = parts.basis;
+    this.#queue = parts.queue;
     this.#sites = parts.sites;
     this.#loadModel = parts.loadModel;
     this.#engine = parts.engine;
@@ -100,28 +113,16 @@ class Simulation {
 
   async run(): Promise<SimulationResults> {
     const { plan } = this.#options;
-    const queue = this.#queue();
     const results = [];
-    for (const [at, queued] of queue.entries()) {
+    for (const [at, queued] of this.#queue.entries()) {
       const sites = await this.#sitesOf(queued);
-      if (at === 0) this.#tally = this.#tallyOf(queue, sites);
+      if (at === 0) this.#tally = this.#tallyOf(sites);
       const columns: ColumnResult[] = [];
       for (const column of queued.columns) columns.push(await this.#column(queued, column, sites));
       results.push(runResult(queued.run, queued.seed, sites, columns));
     }
     const { classes, backbone } = this.#basis;
     return { version: 1, title: plan.title, classes, backbone: backbone.name, runs: results };
-  }
-
-  /** Every run with every seed, seed by seed, so that runs over the same sites follow one another; all are checked first. */
-  #queue(): Queued[] {
-    const { plan } = this.#options;
-    return plan.seeds.flatMap((seed) =>
-      runsOf(plan).map((run): Queued => {
-        const definition = federatedDefinition(run, this.#basis, seed);
-        return { run, seed, definition, columns: columnsOf(run, definition) };
-      }),
-    );
   }
 
   #sitesOf({ run, seed, definition }: Queued): Promise<readonly SimulatedSite[]> {
@@ -131,11 +132,11 @@ class Simulation {
     return this.#sites.make({ sites, partition, seed, activation, preprocessing });
   }
 
-  #tallyOf(queue: readonly Queued[], sites: readonly SimulatedSite[]): Tally {
+  #tallyOf(sites: readonly SimulatedSite[]): Tally {
     const count = (split: 'training' | 'heldOut'): number =>
       sites.reduce((sum, site) => sum + site[split].count, 0);
     const images = { training: count('training'), heldOut: count('heldOut') };
-    const columns = queue.flatMap(({ run, seed, columns: own }) =>
+    const columns = this.#queue.flatMap(({ run, seed, columns: own }) =>
       own.map((column) => ({ run, seed, column })),
     );
     return new Tally(columns, images, this.#options.plan.measureEvery);
@@ -172,7 +173,7 @@ class Simulation {
     const records = await runColumn({
       ...{ column, sites, signal, measureEvery: plan.measureEvery },
       members: this.#members(column, sites),
-      store: new WorkStore(join(directory, 'work', this.#workKey(column, sites))),
+      store: new WorkStore(join(workFolder(directory), this.#workKey(column, sites))),
       loadModel: this.#loadModel,
       onPasses: (passes) => {
         this.#tally.add(passes);
@@ -190,9 +191,10 @@ class Simulation {
 }
 
 /**
- * Run a plan.
+ * Run a plan; its own mistakes are told before an image is drawn.
  *
- * @throws InputError CONFIG_INVALID where a run's task does not fit, DATASET_INVALID and others of the agent's data reading
+ * @throws InputError CONFIG_INVALID where a run's task does not fit, NOT_FOUND or BACKBONE_UNSUPPORTED of the backbone,
+ *   DATASET_INVALID and others of the agent's data reading
  * @throws StateError DATA_FOLDER_LOCKED while another simulation uses the folder
  * @throws the signal's reason once it is aborted; what was done until then is kept
  */
@@ -207,7 +209,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const report = (phase: 'drawing' | 'preparing') => (done: number, total: number) =>
     onProgress({ phase, what: 'images', done, total, worked: done });
   try {
-    await removeHalfWritten(join(directory, 'work'));
+    await removeHalfWritten(workFolder(directory));
+    const basis = { ...(await backboneBasis(plan.backbone)), classes: classesOf(plan) };
+    const queue = queueOf(plan, basis);
     const phantoms =
       plan.phantoms === undefined
         ? null
@@ -223,11 +227,10 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     };
     const loadModel: LoadModelFor = (specification) => model.get(modelSource, specification);
     const source = imageSource(plan, phantoms);
-    const basis = { ...(await backboneBasis(plan.backbone)), classes: source.classes };
     const images = join(directory, 'images');
     const onImage = report('preparing');
     const sites = new SiteMaker({ source, directory: images, signal, onImage });
-    return await new Simulation(options, { basis, sites, loadModel, engine: choice }).run();
+    return await new Simulation(options, { basis, queue, sites, loadModel, engine: choice }).run();
   } finally {
     await model.dispose();
     await unlock();

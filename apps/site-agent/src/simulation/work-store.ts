@@ -3,6 +3,7 @@
  *
  * A folder is named by the digest of everything that decides the work, so that another plan never goes on from it.
  */
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -44,6 +45,16 @@ export interface Carried {
 /** A round's version, and what goes on from it. */
 export interface StoredRound extends Carried {
   readonly version: Uint8Array;
+}
+
+/** Where all columns of an output folder lie. */
+export const workFolder = (output: string): string => join(output, 'work');
+
+/** Whether a round of any column is done in an output folder. */
+export async function hasDoneRounds(output: string): Promise<boolean> {
+  const folder = workFolder(output);
+  if (!existsSync(folder)) return false;
+  return (await readdir(folder, { recursive: true })).some((name) => name.endsWith('.json'));
 }
 
 const numberText = (round: number): string => String(round).padStart(5, '0');
