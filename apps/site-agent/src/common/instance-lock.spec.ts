@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { lockDirectory } from './instance-lock.ts';
@@ -109,4 +109,11 @@ describe('a lock with a process id alone', () => {
 test('a lock that a power cut left empty is taken over', async () => {
   await writeFile(lock, '');
   await expectTakenOver();
+});
+
+test('a lock that cannot be read is named, and stays', async () => {
+  await mkdir(lock);
+  await expect(lockDirectory(folder)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  await expect(lockDirectory(folder)).rejects.toThrow(`${lock}: expected a lock`);
+  expect(await readdir(folder)).toEqual(['agent.lock']);
 });

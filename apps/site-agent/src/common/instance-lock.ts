@@ -9,6 +9,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { StateError } from '#core/errors';
 import { readIfPresent, systemErrorCode } from './durable-file.ts';
+import { atPath, type NamedPath } from './path-error.ts';
 
 const readOrNull = (path: string): Promise<string | null> =>
   readFile(path, 'utf8').catch(() => null); // no /proc on this system, or none of that process
@@ -95,16 +96,18 @@ const agentPurpose: LockPurpose = {
 /**
  * Take the lock of a folder; the returned function gives it back.
  *
- * @throws StateError DATA_FOLDER_LOCKED while a living process holds it
+ * @throws StateError DATA_FOLDER_LOCKED while a living process holds it; InputError CONFIG_INVALID where it cannot be used
  */
 export async function lockDirectory(
   directory: string,
   { file, who, advice }: LockPurpose = agentPurpose,
 ): Promise<() => Promise<void>> {
   const path = join(directory, file);
+  const expected = 'a lock that this user can read and write';
+  const named: NamedPath = { path, expected, code: 'CONFIG_INVALID' };
   for (let attempt = 0; attempt < 2; attempt++) {
-    if (await claim(path)) return () => rm(path, { force: true });
-    const holder = await findHolder(path);
+    if (await atPath(named, () => claim(path))) return () => rm(path, { force: true });
+    const holder = await atPath(named, () => findHolder(path));
     if (holder !== null) {
       throw new StateError(
         'DATA_FOLDER_LOCKED',
