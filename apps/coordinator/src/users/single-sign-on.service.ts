@@ -9,6 +9,7 @@ import { AuditTallyService } from '../audit/audit-tally.service.ts';
 import { Environment } from '../common/environment.ts';
 import { userNameSchema } from './accounts.contract.ts';
 import { AccountsService } from './accounts.service.ts';
+import { addressKey, clientAddress } from './client-address.ts';
 import { checkConnection, readSignInCookie, signInCookie, type CookieRequest } from './cookies.ts';
 import type { Grant } from './credential.ts';
 import { GrantsService } from './grants.service.ts';
@@ -21,10 +22,13 @@ import { UserStore, type UserRecord } from './user-store.ts';
 export const awayMs = 10 * 60_000;
 /** Why an account is suspended that its provider gives no role any more. */
 const noRoleReason = 'the identity provider gives this person no role any more';
-/** Browsers that are away at most; the oldest gives way. */
-const awayMax = 1000;
+/** Browsers that are away at most, of one address and of all; the oldest gives way. */
+const awayOfAddressMax = 100;
+export const awayMax = 1000;
 
 interface Away {
+  /** Where the browser began, as limits count it. */
+  readonly address: string;
   readonly provider: string;
   readonly sent: SentAlong;
   /** What stands behind the # of the page to come back to. */
@@ -78,10 +82,11 @@ export class SingleSignOnService {
     checkConnection(request);
     checkBegunHere(request);
     const { url, sent } = await this.#client(provider).begin(this.#returnAddress(provider));
-    this.#forgetEnded();
+    const address = addressKey(clientAddress(request, this.#environment.settings));
+    this.#makeRoom(address);
     const secret = newSecret();
     const endMs = this.#environment.clock.monotonicTimeMs() + awayMs;
-    this.#away.set(secretHash('sign-in', secret), { provider, sent, place, endMs });
+    this.#away.set(secretHash('sign-in', secret), { address, provider, sent, place, endMs });
     return { url, cookie: signInCookie(request, secret) };
   }
 
@@ -174,12 +179,17 @@ export class SingleSignOnService {
     return `${this.#environment.publicUrl}/v1/sign-in-providers/${provider}/finish`;
   }
 
-  #forgetEnded(): void {
+  /** Make room for one more: an address that has begun many gives up its own oldest, so that it ends nobody else's. */
+  #makeRoom(address: string): void {
     const nowMs = this.#environment.clock.monotonicTimeMs();
     for (const [hash, { endMs }] of this.#away) {
-      if (endMs > nowMs && this.#away.size < awayMax) return;
+      if (endMs > nowMs) break;
       this.#away.delete(hash);
     }
+    const all = [...this.#away];
+    const own = all.filter(([, away]) => away.address === address);
+    const [oldest] = own.length >= awayOfAddressMax ? own : all.length >= awayMax ? all : [];
+    if (oldest !== undefined) this.#away.delete(oldest[0]);
   }
 }
 

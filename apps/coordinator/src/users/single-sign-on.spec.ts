@@ -5,6 +5,7 @@ import Provider from 'oidc-provider';
 import { Harness } from '../testing/harness.ts';
 import { accountRoutes } from './accounts.contract.ts';
 import { roleOf, type SignInProvider } from './providers.ts';
+import { awayMax } from './single-sign-on.service.ts';
 import { tokenRoutes } from './tokens.contract.ts';
 import { sessionViewSchema } from './users.contract.ts';
 
@@ -86,7 +87,8 @@ beforeAll(async () => {
   };
   const nowhere = { ...provider, provider: 'nowhere', issuer: 'http://127.0.0.1:9' };
   const strict = { ...provider, provider: 'strict', acrValues: ['urn:two', 'urn:three'] };
-  harness = await Harness.start({ settings: { signInProviders: [provider, strict, nowhere] } });
+  const signInProviders = [provider, strict, nowhere];
+  harness = await Harness.start({ settings: { signInProviders, trustProxy: true } });
   serve(
     issuer,
     ['hospital', 'strict'].map((name) => at(`/v1/sign-in-providers/${name}/finish`)),
@@ -102,16 +104,22 @@ afterAll(async () => {
   await new Promise((closed) => server.close(closed));
 });
 
-/** A browser that keeps cookies by address and follows redirects one by one. */
+/** A browser that keeps cookies by address and follows redirects one by one; where given, a proxy says where it is. */
 class Browser {
   readonly #cookies = new Map<string, Map<string, string>>();
+  readonly #headers: Readonly<Record<string, string>>;
+
+  constructor(address?: string) {
+    this.#headers = address === undefined ? {} : { 'x-forwarded-for': address };
+  }
 
   async get(url: string, init: RequestInit = {}): Promise<Response> {
     const { origin } = new URL(url);
     const kept = this.#cookies.get(origin) ?? new Map<string, string>();
     this.#cookies.set(origin, kept);
     const cookie = [...kept].map(([name, value]) => `${name}=${value}`).join('; ');
-    const headers = { cookie, 'content-type': 'application/json', 'sec-fetch-site': 'none' };
+    const own = { cookie, 'content-type': 'application/json', 'sec-fetch-site': 'none' };
+    const headers = { ...this.#headers, ...own };
     const response = await fetch(url, { headers, redirect: 'manual', ...init });
     for (const set of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
@@ -332,6 +340,20 @@ describe('single sign-on', () => {
     const location = (await browser.get(end)).headers.get('location') ?? '';
     const { origin, pathname, search } = new URL(location, at('/'));
     expect([origin, pathname, search]).toEqual([at(''), '/', '']);
+  });
+
+  test('is not ended by the many that another address begins', async () => {
+    subject = '1';
+    const browser = new Browser('192.0.2.9');
+    const back = await browser.follow(begin(), isBack);
+    for (let begun = 0; begun < awayMax; begun += 50) {
+      const others = Array.from({ length: 50 }, (_, each) =>
+        new Browser(`2001:db8::${begun + each}`).get(begin()),
+      );
+      const statuses = (await Promise.all(others)).map(({ status }) => status);
+      expect(new Set(statuses)).toEqual(new Set([303]));
+    }
+    expect((await browser.get(back)).headers.get('location')).toBe('/#/');
   });
 
   test('stands in the audit log with the account', async () => {
