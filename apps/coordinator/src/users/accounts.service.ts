@@ -75,9 +75,7 @@ export class AccountsService {
     const made = await this.#alone(async (transaction) => {
       const present = await this.#store.list(transaction);
       if (present.some((each) => each.user === user)) return null;
-      if (present.length >= usersMax) {
-        throw new StateError('STATE_CONFLICT', `users: expected at most ${usersMax} accounts`);
-      }
+      checkRoom(present);
       const createdAtMs = this.#nowMs();
       const record = { ...emptyRecord, ...change, user, role, site, createdAtMs };
       await this.#store.insert(transaction, record);
@@ -143,7 +141,11 @@ export class AccountsService {
     return this.#store.get(user);
   }
 
-  /** Make the account of somebody for whom a provider vouches. */
+  /**
+   * Make the account of somebody for whom a provider vouches.
+   *
+   * @throws StateError ALREADY_EXISTS, STATE_CONFLICT where there are as many as there may be
+   */
   link(
     user: string,
     { issuer, subject }: { readonly issuer: string; readonly subject: string },
@@ -151,7 +153,9 @@ export class AccountsService {
   ): Promise<UserRecord> {
     const { role, site } = this.#checkPlace(place);
     return this.#alone(async (transaction) => {
-      if ((await this.#store.find(user, transaction)) !== null) throw alreadyThere(user);
+      const present = await this.#store.list(transaction);
+      if (present.some((each) => each.user === user)) throw alreadyThere(user);
+      checkRoom(present);
       const record = {
         ...emptyRecord,
         ...{ user, role, site, issuer, subject, createdAtMs: this.#nowMs() },
@@ -278,6 +282,14 @@ const alreadyThere = (user: string): StateError =>
     'ALREADY_EXISTS',
     `users: expected a new name, ${user} has an account already; choose another`,
   );
+
+function checkRoom(present: readonly UserRecord[]): void {
+  if (present.length < usersMax) return;
+  throw new StateError(
+    'STATE_CONFLICT',
+    `users: expected at most ${usersMax} accounts, got one more; remove some that nobody uses`,
+  );
+}
 
 const isAdministrator = ({ role, status }: UserRecord): boolean =>
   role === 'administrator' && status === 'active';

@@ -92,7 +92,9 @@ export class OidcClient {
       });
       const stated = tokens.claims();
       const [subject, acr] = [stated?.sub ?? '', stated?.acr];
-      const isComplete = stated?.[this.provider.roleClaim] !== undefined;
+      const { roleClaim, nameClaim } = this.provider;
+      // Either may come from userinfo alone (OpenID Connect Core 1.0, 5.4).
+      const isComplete = [roleClaim, nameClaim].every((claim) => stated?.[claim] !== undefined);
       const { userinfo_endpoint: more } = configuration.serverMetadata();
       if (isComplete || more === undefined) return { subject, acr, claims: { ...stated } };
       const told = await fetchUserInfo(configuration, tokens.access_token, subject);

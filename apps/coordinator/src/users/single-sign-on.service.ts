@@ -113,7 +113,9 @@ export class SingleSignOnService {
       await this.#users.note(record.user, { lastSignInAtMs });
       return { grant, place };
     } catch (error) {
-      if (error instanceof AuthError || error instanceof InputError) {
+      const isRefusal = error instanceof AuthError || error instanceof InputError;
+      // A name that somebody else has, a full house, the last administrator: these refuse people as well.
+      if (isRefusal || error instanceof StateError) {
         const refused = { actor: 'nobody', action: 'session.refused', target: 'dashboard' };
         this.#tally.note({ ...refused, details: { code: error.code, provider } });
         this.#environment.logger.info('single sign-on refused', { code: error.code, error });

@@ -3,10 +3,13 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Provider from 'oidc-provider';
 import { Harness } from '../testing/harness.ts';
+import { userRecord } from '../testing/user-record.ts';
 import { accountRoutes } from './accounts.contract.ts';
+import { usersMax } from './accounts.service.ts';
 import { roleOf, type SignInProvider } from './providers.ts';
 import { awayMax } from './single-sign-on.service.ts';
 import { tokenRoutes } from './tokens.contract.ts';
+import { UserStore } from './user-store.ts';
 import { sessionViewSchema } from './users.contract.ts';
 
 /** What the provider says of people. */
@@ -18,7 +21,11 @@ const people = new Map<string, Record<string, unknown>>([
   ['5', { preferred_username: 'no name', groups: ['melo-viewers'] }],
   ['6', { preferred_username: 'dora', groups: ['melo-viewers'] }],
   ['7', { preferred_username: 'emil', groups: ['melo-admins'] }],
+  ['8', { preferred_username: 'frida', groups: ['melo-viewers'] }],
+  ['9', { preferred_username: 'gustav' }],
 ]);
+/** What stands in the ID token itself; the rest is asked for. */
+const stated = new Map([['9', { groups: ['melo-viewers'] }]]);
 const clientSecret = 'a secret of the client';
 
 let server: Server;
@@ -52,8 +59,9 @@ function serve(issuer: string, redirectUris: string[]): void {
     interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
     findAccount: (_context, id) => ({
       accountId: id,
-      claims: async () => ({ sub: id, ...people.get(id) }),
+      claims: async (use) => ({ sub: id, ...(use === 'id_token' ? stated : people).get(id) }),
     }),
+    conformIdTokenClaims: false,
     loadExistingGrant: async (context) => {
       const { client, session, provider: own } = context.oidc;
       const grant = new own.Grant({ clientId: client?.clientId, accountId: session?.accountId });
@@ -160,6 +168,13 @@ async function signIn(person: string, browser = new Browser(), provider = 'hospi
   return { browser, end: page.slice(at('').length) };
 }
 
+/** Wait until the audit log has a refusal with this code. */
+const untilRefused = (code: string) =>
+  harness.until(
+    async () => JSON.stringify(await harness.request('GET', '/v1/audit?action=session.refused')),
+    (log) => log.includes(`"code":"${code}"`),
+  );
+
 describe('single sign-on', () => {
   test('makes an account of whoever the provider vouches for, with the role of the claim', async () => {
     const { browser, end } = await signIn('1');
@@ -209,7 +224,11 @@ describe('single sign-on', () => {
     }
     people.set('7', { preferred_username: 'emil', groups: [] });
     expect((await signIn('7')).end).toBe('/#sign-in-refused=FORBIDDEN');
+    people.set('7', { preferred_username: 'emil', groups: ['melo-viewers'] });
+    expect((await signIn('7')).end).toBe('/#sign-in-refused=STATE_CONFLICT');
+    await untilRefused('STATE_CONFLICT');
     expect(await browser.session()).toMatchObject({ user: 'emil', role: 'administrator' });
+    people.set('7', { preferred_username: 'emil', groups: [] });
     for (const user of others) await harness.request('POST', `/v1/users/${user}/resume`);
     expect((await signIn('7')).end).toBe('/#sign-in-refused=FORBIDDEN');
     expect(await browser.session()).toBe(401);
@@ -223,6 +242,20 @@ describe('single sign-on', () => {
     const { browser, end } = await signIn(person);
     expect(end).toBe(`/#sign-in-refused=${code}`);
     expect(await browser.session()).toBe(401);
+    await untilRefused(code);
+  });
+
+  test('makes no account beyond as many as there may be', async () => {
+    const many = Array.from({ length: usersMax }, (_, at) => userRecord(`one-${at}`));
+    const list = import.meta.jest.spyOn(UserStore.prototype, 'list').mockResolvedValueOnce(many);
+    expect((await signIn('8')).end).toBe('/#sign-in-refused=STATE_CONFLICT');
+    list.mockRestore();
+    expect(await (await signIn('8')).browser.session()).toMatchObject({ user: 'frida' });
+  });
+
+  test('asks for the name where the ID token has the role alone', async () => {
+    const { browser } = await signIn('9');
+    expect(await browser.session()).toMatchObject({ user: 'gustav', role: 'viewer' });
   });
 
   test('asks for the ways to sign in that a provider must vouch for, and takes no other', async () => {

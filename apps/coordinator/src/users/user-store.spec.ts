@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Environment } from '../common/environment.ts';
 import { placeDatabase } from '../testing/spec-database-folder.ts';
 import { openEnvironment } from '../testing/spec-environment.ts';
-import { UserStore, type UserRecord } from './user-store.ts';
+import { userRecord } from '../testing/user-record.ts';
+import { UserStore } from './user-store.ts';
 
 describe('the store of accounts', () => {
   let path: string;
@@ -23,13 +24,7 @@ describe('the store of accounts', () => {
 
   test('keeps what was noted of an account while a change of it was decided', async () => {
     const { transactions } = environment;
-    const read: UserRecord = {
-      ...{ user: 'anna', role: 'viewer', site: null, status: 'active', reason: null },
-      ...{ passwordHash: 'hash', isPasswordTemporary: false, passwordSetAtMs: 1 },
-      ...{ version: 1, createdAtMs: 1, lastSignInAtMs: null, issuer: null, subject: null },
-      ...{ wrappedTotpSecret: new Uint8Array([1]), isTotpConfirmed: false, totpLastStep: null },
-      recoveryCodeHashes: ['of a code'],
-    };
+    const read = { ...userRecord('anna'), recoveryCodeHashes: ['of a code'] };
     await transactions.run((transaction) => store.insert(transaction, read));
     const before = await store.get('anna');
     const noted = { isTotpConfirmed: true, totpLastStep: 7, recoveryCodeHashes: [] };
